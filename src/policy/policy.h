@@ -1,0 +1,107 @@
+/* policy: what a room may do, as one plain value.
+ *
+ * Outside words (options, YAML, JSON) go through the field table (fields.h) into a draft; policy_check() turns the
+ * draft into a value that nobody changes any more. Pure: no system calls, no look-ups on the host, no allocation but
+ * from the policy's own arena. */
+#ifndef POLICY_POLICY_H
+#define POLICY_POLICY_H
+
+#include "base/err.h"
+#include "policy/layer.h"
+#include "policy/limit.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define POLICY_MOUNTS_MAX 1024      /* --volume, --ro, --rw, --tmpfs together */
+#define POLICY_ENV_MAX    512       /* --env and --env-file together */
+#define POLICY_HIDE_MAX   256       /* --hide */
+#define POLICY_ARENA_MAX  (4 << 20) /* bytes of all strings of one policy */
+#define POLICY_NAME_MAX   64        /* room and host names, with the NUL */
+#define POLICY_PATH_MAX   4096      /* one path, with the NUL */
+
+/* Where a value came from; later sources win, and a value from a project directory may only tighten. */
+enum policy_source {
+    SOURCE_DEFAULT, /* built in */
+    SOURCE_PROFILE, /* a named profile */
+    SOURCE_FILE,    /* -p FILE, --settings FILE */
+    SOURCE_PROJECT, /* found in the working directory: may only tighten */
+    SOURCE_FLAG,    /* the command line */
+    SOURCE_COUNT,
+};
+
+enum mount_kind {
+    MOUNT_RO,    /* host path, read-only */
+    MOUNT_RW,    /* host path, writable: said loudly in the receipt */
+    MOUNT_TMPFS, /* empty, size-capped, private to the room */
+};
+
+struct policy_mount {
+    enum mount_kind kind;
+    const char *src;    /* absolute host path (lexically clean, no ".."); NULL for MOUNT_TMPFS */
+    const char *dst;    /* absolute path in the room, lexically clean */
+    uint64_t size;      /* MOUNT_TMPFS: bytes; 0: the disk limit */
+    enum policy_source source;
+};
+
+struct policy_env {
+    const char *name;  /* never empty, no '=' */
+    const char *value; /* NULL: take the caller's value, drop the variable when the caller has none */
+};
+
+enum net_mode { NET_NONE, NET_HOST }; /* NET_GATE arrives with the gate */
+enum tty_mode { TTY_NO, TTY_YES };
+
+struct policy {
+    /* files */
+    struct policy_mount *mounts;
+    size_t mount_count;
+    const char **hide; /* paths in the room that are masked: a file reads as empty, a directory is empty */
+    size_t hide_count;
+    const char *rootfs;  /* host directory used as the room's read-only root instead of the host's system; NULL */
+    const char *workdir; /* working directory in the room; NULL: /work */
+    /* environment and identity */
+    struct policy_env *env;
+    size_t env_count;
+    const char *hostname; /* NULL: "room" */
+    const char *name;     /* name of this room for people; NULL */
+    uint32_t uid;         /* inside; never 0; default 1000 */
+    /* bounds */
+    uint64_t limits[LIMIT_ID_COUNT]; /* units of limit_rows; LIMIT_UNLIMITED */
+    enum layer_demand limit_demand[LIMIT_ID_COUNT]; /* REQUIRE: cannot be enforced = no room */
+    /* walls */
+    enum layer_demand layers[LAYER_ID_COUNT];
+    enum net_mode net;
+    /* terminal and stdin */
+    enum tty_mode tty;
+    bool interactive;
+    /* where each field's value came from, by field index: for `policy explain` */
+    enum policy_source *origin;
+
+    struct policy_arena *arena; /* owns every string and array above */
+};
+
+/* A policy with the built-in defaults. NULL only when out of memory. */
+struct policy *policy_new(void);
+void policy_free(struct policy *p);
+
+/* Applies one outside word: field `name` ("memory", "volume", …), value `value` (NULL for a flag without argument).
+ * `source` decides precedence and, for SOURCE_PROJECT, that the value may only tighten. `line` is the line in the file
+ * it came from, 0 for the command line; `where` names the file or "command line" for messages. Returns 0 or -errno
+ * with a precise text, a hint, and "did you mean" for unknown names. */
+int policy_set(struct policy *p, enum policy_source source, const char *where, unsigned line, const char *name,
+               const char *value, struct err *e);
+
+/* Contradictions and impossibilities that only show in the whole (a tmpfs below a read-only mount is fine; two mounts
+ * on one destination are not; disk larger than memory, timeout below cpu-time, …are warned about in `e->hint` style
+ * notes through `note`, which may be NULL). After this the policy is const. */
+int policy_check(struct policy *p, void (*note)(void *, const char *text), void *ctx, struct err *e);
+
+/* The canonical text ("name: value" lines in table order, defaults included): what `policy show` prints, what YAML
+ * reads back to the same policy, and what the policy hash (SHA-256, lower-case hex) is taken over. */
+struct sbuf;
+void policy_text(const struct policy *p, struct sbuf *out);
+#define POLICY_HASH_MAX 65
+void policy_hash(const struct policy *p, char ret_hex[POLICY_HASH_MAX]);
+
+#endif
