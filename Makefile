@@ -1,0 +1,87 @@
+# One word per wish; meson and ninja do the work. Nothing here asks a question.
+PREFIX ?= /usr/local
+DESTDIR ?=
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+CC_HOST ?= gcc
+SUITES ?=
+FUZZ_SECONDS ?= 20
+
+NINJA = ninja -j$(JOBS)
+SETUP_product = CC=musl-gcc meson setup build -Dpart=product -Dbuildtype=release -Doptimization=2 -Dprefix=$(PREFIX)
+SETUP_host = CC=$(CC_HOST) meson setup build-host -Dpart=helpers -Dbuildtype=release -Doptimization=2 -Dprefix=$(PREFIX)
+SETUP_test = CC=gcc meson setup build-test -Dpart=tests -Db_sanitize=address,undefined -Db_lundef=false
+SETUP_clang = CC=clang meson setup build-clang -Dpart=tests -Db_sanitize=address,undefined -Db_lundef=false
+QUIET = >/dev/null
+
+.PHONY: all deps product host tests tests-clang demo check check-vm bench fuzz lint install clean help
+
+all: deps product host
+
+help:
+	@echo 'make [all]           build (missing Debian packages are installed first)'
+	@echo 'make demo            a real agent script in a room, start to receipt'
+	@echo 'make check           all tests; SUITES="unit system" runs only those'
+	@echo 'make check-vm        the tests on an emulated machine (kernel 6.1, cgroup v2)'
+	@echo 'make bench           speed against the peers that Debian offers'
+	@echo 'make fuzz            each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)'
+	@echo 'make lint            compiler-independent checks of the sources'
+	@echo 'make install         PREFIX=$(PREFIX) DESTDIR='
+	@echo 'make clean           remove what was built'
+
+deps:
+	@scripts/deps build
+
+product: build/build.ninja
+	@$(NINJA) -C build
+host: build-host/build.ninja
+	@$(NINJA) -C build-host
+tests: build-test/build.ninja
+	@$(NINJA) -C build-test
+tests-clang: build-clang/build.ninja
+	@$(NINJA) -C build-clang
+
+build/build.ninja:
+	@$(SETUP_product) $(QUIET)
+build-host/build.ninja:
+	@$(SETUP_host) $(QUIET)
+build-test/build.ninja:
+	@$(SETUP_test) $(QUIET)
+build-clang/build.ninja:
+	@$(SETUP_clang) $(QUIET)
+
+demo: all
+	@examples/demo
+
+check:
+	@scripts/deps build test
+	@$(MAKE) --no-print-directory product host tests tests-clang
+	@scripts/check $(SUITES)
+
+check-vm:
+	@scripts/deps build test
+	@$(MAKE) --no-print-directory product host tests
+	@scripts/check vm
+
+bench:
+	@scripts/deps build bench
+	@$(MAKE) --no-print-directory product host
+	@bench/run
+
+fuzz:
+	@scripts/deps build test
+	@$(MAKE) --no-print-directory tests-clang
+	@scripts/fuzz $(FUZZ_SECONDS)
+
+lint:
+	@scripts/deps build test
+	@$(MAKE) --no-print-directory tests-clang build/build.ninja
+	@scripts/lint
+
+install: product host
+	@meson configure build -Dprefix=$(PREFIX) && $(NINJA) -C build
+	@meson configure build-host -Dprefix=$(PREFIX) && $(NINJA) -C build-host
+	@DESTDIR=$(DESTDIR) meson install -C build --no-rebuild
+	@DESTDIR=$(DESTDIR) meson install -C build-host --no-rebuild
+
+clean:
+	rm -rf build build-host build-test build-clang
