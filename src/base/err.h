@@ -9,7 +9,7 @@
 
 #define ERR_TEXT_MAX 384 /* bytes with the final NUL; a longer text is cut at a character boundary */
 
-/* One row per kind of failure; the table in err.c gives name, exit status, HTTP status and JSON-RPC code. */
+/* One row per kind of failure; the table in err.c gives its name and exit status. */
 enum err_kind {
     ERR_NONE,
     ERR_USAGE,     /* the caller's words: options, arguments */
@@ -31,17 +31,21 @@ struct err {
     char hint[ERR_TEXT_MAX];
 };
 
-/* Sets kind, code and text ("what we wanted: which object: why", lower case, no full stop). Control characters and
- * bytes that are not UTF-8 are escaped (\xNN), so that a hostile name can neither forge a line nor drive a terminal.
- * When `code` is not 0, ": <strerror>" is appended. Returns -code, or -EINVAL when code is 0. `e` may be NULL. */
+/* Sets kind, code and text ("what we wanted: which object: why", lower case, no full stop). Control
+ * characters and bytes that are not UTF-8 are escaped (\xNN), so that a hostile name can neither forge a line
+ * nor drive a terminal. When `code` (an errno value, of either sign) is not 0, ": <strerror>" is appended and
+ * never cut off. Clears the hint. Returns -code, or -EINVAL when code is 0. `e` may be NULL. */
 int err_set(struct err *e, enum err_kind kind, int code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Adds the one thing that would mend it. Returns -code like err_set, so that it can end a function. */
+/* Adds the one thing that would mend it. Returns -code like err_set, so that it can end a function
+ * (-EINVAL when `e` is NULL). */
 int err_hint(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* A kind that is none of the above (it may come from a frame) is taken for ERR_INTERNAL. */
 const char *err_kind_name(enum err_kind kind);
-int err_exit_status(enum err_kind kind); /* of the strongroom command */
+int err_exit_status(
+    enum err_kind kind); /* of the strongroom command: 125 no room, 126 cannot run, 127 not found */
 
 /* CHECK is for programmer errors only and never compiled out: it ends the process. */
 #define CHECK(cond) ((cond) ? (void)0 : check_failed(#cond, __FILE__, __LINE__))

@@ -1,5 +1,5 @@
-/* replay: stands in for libFuzzer where only the corpus is to be run: each file given (or in a folder given) goes
- * through the target once.
+/* replay: stands in for libFuzzer where only the corpus is to be run: each file given (or in a folder given)
+ * goes through the target once.
  *
  * Lives in: test programs. Trusts: the corpus folder. May: read files, print. */
 #include <dirent.h>
