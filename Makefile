@@ -10,7 +10,8 @@ NINJA = ninja -j$(JOBS)
 SETUP_product = CC=musl-gcc meson setup build -Dpart=product -Dbuildtype=release -Doptimization=2 -Dprefix=$(PREFIX)
 SETUP_host = CC=$(CC_HOST) meson setup build-host -Dpart=helpers -Dbuildtype=release -Doptimization=2 -Dprefix=$(PREFIX)
 SETUP_test = CC=gcc meson setup build-test -Dpart=tests -Db_sanitize=address,undefined -Db_lundef=false
-SETUP_clang = CC=clang meson setup build-clang -Dpart=tests -Db_sanitize=address,undefined -Db_lundef=false
+SETUP_clang = CC=clang meson setup build-clang -Dpart=tests -Db_sanitize=address,undefined -Db_lundef=false \
+    -Dc_args=-fsanitize=fuzzer-no-link
 QUIET = >/dev/null
 
 .PHONY: all deps product host tests tests-clang demo check check-vm bench fuzz lint install clean help

@@ -158,13 +158,14 @@ int num_milli(const char *s, uint64_t *ret_milli)
     return n.unit[0] ? -EINVAL : times_unit(&n, 1000, false, ret_milli);
 }
 
-/* value / unit with as many decimals as it takes, when `step` (a part of the unit) divides it; else false. */
-static bool write_exact(uint64_t value, const struct unit *unit, uint64_t step, char *buf)
+/* value / unit with as many decimals as it takes, when `step` (a part of the unit) divides the rest and the
+ * whole is below `most` (7200000 bytes are better read so than as 7031.25K); else false. */
+static bool write_exact(uint64_t value, const struct unit *unit, uint64_t step, uint64_t most, char *buf)
 {
     struct sbuf b = {.text = buf, .size = NUM_TEXT_MAX};
     uint64_t rest = value % unit->value;
 
-    if (value < unit->value || rest % step != 0)
+    if (value < unit->value || rest % step != 0 || (rest && value / unit->value >= most))
         return false;
     sbuf_fmt(&b, "%llu", (unsigned long long)(value / unit->value));
     if (rest)
@@ -185,7 +186,7 @@ char *num_size_text(uint64_t bytes, char *buf)
     struct sbuf b = {.text = buf, .size = NUM_TEXT_MAX};
 
     for (size_t i = 0; i < COUNT(sizes); i++)
-        if (write_exact(bytes, &sizes[i], sizes[i].value / 4, buf))
+        if (write_exact(bytes, &sizes[i], sizes[i].value / 4, 1024, buf))
             return buf;
     sbuf_fmt(&b, "%llu", (unsigned long long)bytes);
     return buf;
@@ -196,9 +197,9 @@ char *num_duration_text(uint64_t ms, char *buf)
     struct sbuf b = {.text = buf, .size = NUM_TEXT_MAX};
 
     for (size_t i = 0; i < 3; i++)
-        if (write_exact(ms, &durations[i], durations[i].value / 2, buf))
+        if (write_exact(ms, &durations[i], durations[i].value / 2, 1000, buf))
             return buf;
-    if (!write_exact(ms, &durations[3], 1, buf))
+    if (!write_exact(ms, &durations[3], 1, UINT64_MAX, buf))
         sbuf_fmt(&b, ms ? "%llums" : "%llus", (unsigned long long)ms);
     return buf;
 }
