@@ -13,6 +13,7 @@ import re
 import shutil
 import stat
 import subprocess
+import time
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 PROJECT = os.path.dirname(os.path.dirname(HERE))
@@ -377,6 +378,13 @@ def install(build, top):
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
             print('SKIP installed layout of %s: %s' % (os.path.basename(build), done.stdout.strip().split('\n')[-1][:200]), flush=True)
+
+
+def sweep():
+    """What killed runs and killed builders left; called under the lock, and no run is older than some minutes."""
+    for path in glob.glob(CACHE + '/run-*') + glob.glob(CACHE + '/new-*') + glob.glob(CACHE + '/*.new'):
+        if time.time() - os.stat(path).st_mtime > 7200:
+            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
 
 
 def locked():
