@@ -1,0 +1,65 @@
+/* seccomp: hands out the room's filter programs, and names and reasons from the table that they were made of.
+ *
+ * Lives in every process of ours that builds a room or explains a denial. Trusts its own constants. May do
+ * nothing but return them; must not call the system or allocate. The names are one block of text with offsets
+ * into it instead of pointers, so that they need no relocation and no page is written. */
+#include "policy/seccomp.h"
+#include "policy/seccomp_bytes.h"
+#include "policy/syscall_nr.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#define NUMBERS 512 /* the generator ends the build when a number is not below this */
+
+const struct seccomp_program *seccomp_program(enum seccomp_variant variant)
+{
+#define PROGRAM(insns)                                                                                       \
+    {                                                                                                        \
+        insns, sizeof(insns) / sizeof((insns)[0])                                                            \
+    }
+    static const struct seccomp_program programs[SECCOMP_VARIANT_COUNT] = {
+        [SECCOMP_ROOM] = PROGRAM(seccomp_room),
+        [SECCOMP_ROOM_NOTIFY] = PROGRAM(seccomp_room_notify),
+        [SECCOMP_ROOM_NETLINK] = PROGRAM(seccomp_room_netlink),
+        [SECCOMP_ROOM_NETLINK_NOTIFY] = PROGRAM(seccomp_room_netlink_notify),
+    };
+#undef PROGRAM
+    return (unsigned)variant < SECCOMP_VARIANT_COUNT ? &programs[variant] : NULL;
+}
+
+/* Offset 0 is an empty string, so that a number without a row reads as "". */
+static const struct text {
+    char none[1];
+#define SYSCALL(name, verdict, why)                                                                          \
+    char name_##name[sizeof(#name)];                                                                         \
+    char why_##name[sizeof(why)];
+#include "policy/syscalls.def"
+} text = {
+    "",
+#define SYSCALL(name, verdict, why) #name, why,
+#include "policy/syscalls.def"
+};
+
+static const struct {
+    uint16_t name, why;
+} at[NUMBERS] = {
+#define SYSCALL(name, verdict, why)                                                                          \
+    [__NR_##name] = {offsetof(struct text, name_##name), offsetof(struct text, why_##name)},
+#include "policy/syscalls.def"
+};
+_Static_assert(sizeof(struct text) <= UINT16_MAX, "offsets into the text are 16 bits");
+
+const char *syscall_name(int nr)
+{
+    if (nr < 0 || nr >= NUMBERS || at[nr].name == 0)
+        return NULL;
+    return (const char *)&text + at[nr].name;
+}
+
+const char *syscall_why_denied(int nr)
+{
+    if (syscall_name(nr) == NULL)
+        return "a system call that this version does not know";
+    const char *why = (const char *)&text + at[nr].why;
+    return why[0] != '\0' ? why : NULL;
+}
