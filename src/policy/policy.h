@@ -38,15 +38,23 @@ enum mount_kind {
 
 struct policy_mount {
     enum mount_kind kind;
-    const char *src;    /* absolute host path (lexically clean, no ".."); NULL for MOUNT_TMPFS */
-    const char *dst;    /* absolute path in the room, lexically clean */
+    const char *src;    /* absolute host path without "." and "//"; ".." stays, for only the kernel knows where it
+                         * leads; NULL for MOUNT_TMPFS */
+    const char *dst;    /* absolute path in the room, lexically clean, no ".." */
     uint64_t size;      /* MOUNT_TMPFS: bytes; 0: the disk limit */
     enum policy_source source;
+    unsigned line; /* in `where`; 0: none */
+    unsigned order;
+    const char *where;
 };
 
 struct policy_env {
     const char *name;  /* never empty, no '=' */
     const char *value; /* NULL: take the caller's value, drop the variable when the caller has none */
+    enum policy_source source;
+    unsigned line;
+    unsigned order;
+    const char *where;
 };
 
 enum net_mode { NET_NONE, NET_HOST }; /* NET_GATE arrives with the gate */
@@ -54,14 +62,15 @@ enum tty_mode { TTY_NO, TTY_YES };
 
 struct policy {
     /* files */
-    struct policy_mount *mounts;
+    struct policy_mount *mounts; /* after policy_check: sorted by dst (a parent before what lies in it), one per dst */
     size_t mount_count;
-    const char **hide; /* paths in the room that are masked: a file reads as empty, a directory is empty */
+    const char **hide; /* paths in the room that are masked: a file reads as empty, a directory is empty; sorted; one
+                        * that does not exist in the room needs no masking; wins over mounts below it */
     size_t hide_count;
     const char *rootfs;  /* host directory used as the room's read-only root instead of the host's system; NULL */
     const char *workdir; /* working directory in the room; NULL: /work */
     /* environment and identity */
-    struct policy_env *env;
+    struct policy_env *env; /* after policy_check: sorted by name, one per name */
     size_t env_count;
     const char *hostname; /* NULL: "room" */
     const char *name;     /* name of this room for people; NULL */
@@ -70,7 +79,7 @@ struct policy {
     uint64_t limits[LIMIT_ID_COUNT]; /* units of limit_rows; LIMIT_UNLIMITED */
     enum layer_demand limit_demand[LIMIT_ID_COUNT]; /* REQUIRE: cannot be enforced = no room */
     /* walls */
-    enum layer_demand layers[LAYER_ID_COUNT];
+    enum layer_demand layers[LAYER_ID_COUNT]; /* LAYER_OFF: net, when the host's network is asked for */
     enum net_mode net;
     /* terminal and stdin */
     enum tty_mode tty;
@@ -85,22 +94,32 @@ struct policy {
 struct policy *policy_new(void);
 void policy_free(struct policy *p);
 
-/* Applies one outside word: field `name` ("memory", "volume", …), value `value` (NULL for a flag without argument).
+/* What relative host paths ("./x", "../x") and "~/x" are taken from, as absolute paths; NULL: such paths are refused.
+ * The strings must live as long as words are applied. */
+void policy_set_base(struct policy *p, const char *cwd, const char *home);
+
+/* Sources are applied in rising order; within a list of one source, in any order.
+ * Applies one outside word: field `name` ("memory", "volume", …), value `value` (NULL for a flag without argument).
  * `source` decides precedence and, for SOURCE_PROJECT, that the value may only tighten. `line` is the line in the file
  * it came from, 0 for the command line; `where` names the file or "command line" for messages. Returns 0 or -errno
  * with a precise text, a hint, and "did you mean" for unknown names. */
+#define POLICY_COMMAND_LINE "command line"
 int policy_set(struct policy *p, enum policy_source source, const char *where, unsigned line, const char *name,
                const char *value, struct err *e);
 
 /* Contradictions and impossibilities that only show in the whole (a tmpfs below a read-only mount is fine; two mounts
- * on one destination are not; disk larger than memory, timeout below cpu-time, …are warned about in `e->hint` style
- * notes through `note`, which may be NULL). After this the policy is const. */
+ * on one destination from one source are not; disk larger than memory, timeout below cpu-time, … are told through
+ * `note`, which may be NULL). Settles who wins between sources and sorts the lists. After this the policy is const. */
 int policy_check(struct policy *p, void (*note)(void *, const char *text), void *ctx, struct err *e);
 
 /* The canonical text ("name: value" lines in table order, defaults included): what `policy show` prints, what YAML
  * reads back to the same policy, and what the policy hash (SHA-256, lower-case hex) is taken over. */
 struct sbuf;
 void policy_text(const struct policy *p, struct sbuf *out);
+/* The same with a comment behind each value that says where it comes from (still YAML): `policy explain`. */
+void policy_explain(const struct policy *p, struct sbuf *out);
+/* Bytes that are surely enough for either text. */
+size_t policy_text_size(const struct policy *p);
 #define POLICY_HASH_MAX 65
 void policy_hash(const struct policy *p, char ret_hex[POLICY_HASH_MAX]);
 
