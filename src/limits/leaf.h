@@ -20,6 +20,7 @@
 #include <sys/types.h>
 
 #define LEAF_PREFIX     "strongroom-"
+#define LEAF_SUP_PREFIX LEAF_PREFIX "sup-" /* v2: where a supervisor that sat in the place itself moved to */
 #define LEAF_HIERARCHIES 4 /* v1: memory, pids, cpu[,cpuacct], freezer is not used; v2: one */
 #define LEAF_PATH_MAX   1024
 
@@ -32,6 +33,7 @@ struct leaf_place {
     int count;                     /* hierarchies in use: 1 for v2 */
     int parent_fd[LEAF_HIERARCHIES]; /* directory in which the leaf is made; O_PATH|O_DIRECTORY|O_CLOEXEC, -1 none */
     unsigned controllers[LEAF_HIERARCHIES]; /* LEAF_HAS_* of each hierarchy */
+    char sup[48];                  /* v2: the child of parent_fd[0] into which we moved ourselves; "" when we did not */
     char why[256];                 /* version == LEAF_NONE or a missing controller: the reason, for receipt and doctor */
 };
 enum { LEAF_HAS_MEMORY = 1, LEAF_HAS_PIDS = 2, LEAF_HAS_CPU = 4, LEAF_HAS_CPUACCT = 8 };
@@ -58,10 +60,13 @@ struct leaf_usage {
     uint64_t throttled;    /* periods in which the room was throttled */
 };
 
-/* Finds a place. Never fails: version LEAF_NONE with `why` is an answer. Searches, in this order: the caller's own
- * cgroup v2 ancestors that are writable and carry the controllers (delegation), the v2 root when we are root, the
- * caller's own v1 cgroups per controller. Honest about hybrid: v1 controllers win over a v2 tree without any. */
+/* Finds a place. Never fails: version LEAF_NONE with `why` is an answer. v1 and hybrid: the caller's own cgroup per
+ * controller (root: the first one from its mount point on). v2: the caller's own cgroup and its ancestors, as root
+ * from the top; controllers are enabled there and the caller moved into a child of its own cgroup where that is safe
+ * (leaf_find.c and leaf_unified.c tell). Honest about hybrid: v1 controllers win over a v2 tree without any. */
 void leaf_find_place(struct leaf_place *ret);
+
+/* Closes the fds; v2: takes the caller back out of `sup` when nobody else uses the place. */
 void leaf_place_close(struct leaf_place *p);
 
 /* Makes a leaf with the first free slot at or after `slot_hint` (wraps within [slot_min, slot_max]) and writes the
@@ -85,8 +90,13 @@ int leaf_members(const struct leaf *l);
  * directories that remain: 0 is the teardown proof. Closes every fd of the leaf. */
 int leaf_remove(struct leaf *l, unsigned deadline_ms);
 
-/* Removes empty leaves that a killed predecessor left (only names LEAF_PREFIX + digits, only when empty and older than
- * a few seconds, so that a leaf just being made is never touched). Returns how many were removed. */
+/* Closes every fd of the leaf and leaves its directories alone (a process that does not answer for it). */
+void leaf_close_fds(struct leaf *l);
+
+/* Removes empty leaves that a killed predecessor left (only names LEAF_PREFIX + digits and LEAF_SUP_PREFIX + digits,
+ * only when empty, older than 5 s and locked by nobody: the maker's dir_fd carries a lock, so that a leaf made ahead of
+ * its room stays). Looks at every room's leaf of this host: not for the way to a room's start. Returns how many were
+ * removed. */
 int leaf_sweep(const struct leaf_place *p);
 
 #endif

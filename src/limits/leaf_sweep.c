@@ -1,0 +1,106 @@
+/* leaf_sweep: removes what a killed predecessor left behind.
+ *
+ * Theory of operation. A leaf is left over when its name is one of ours, nobody is in it and nobody answers for it: its
+ * maker holds a shared lock on the directory as long as it (or its undertaker) lives, also for a leaf made ahead of its
+ * room. Between making and locking lie microseconds; a directory younger than AGE_MIN_S is passed over for that reason.
+ * Only one sweeper works on a parent at a time (an exclusive lock on the parent): so nobody but us removes an unlocked
+ * leaf, and the name that we unlink is still the directory that we looked at. A populated directory cannot be removed
+ * (EBUSY), whatever we believe.
+ *
+ * Lives in: the supervisor. Trusts: the cgroup file systems. May: remove empty directories named LEAF_PREFIX + digits
+ * or LEAF_SUP_PREFIX + digits. Must not: wait, follow links, allocate. */
+#include "limits/leaf.h"
+
+#include "limits/leaf_file.h"
+#include "limits/leaf_parse.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define AGE_MIN_S     5
+#define ENTRIES_MAX   65536 /* of one parent that are looked at */
+
+struct entry { /* struct linux_dirent64 of getdents64(2) */
+    uint64_t ino;
+    int64_t off;
+    uint16_t reclen;
+    uint8_t type;
+    char name[];
+};
+
+static bool is_ours(const char *name)
+{
+    static const char sup[] = LEAF_SUP_PREFIX;
+    const char *p = name + sizeof sup - 1;
+    uint64_t pid;
+
+    if (leaf_parse_leaf_name(name))
+        return true;
+    return strncmp(name, sup, sizeof sup - 1) == 0 && leaf_text_digits(&p, &pid) && *p == '\0';
+}
+
+static bool is_old(const struct stat *st)
+{
+    struct timespec now;
+    time_t newest = st->st_ctim.tv_sec > st->st_mtim.tv_sec ? st->st_ctim.tv_sec : st->st_mtim.tv_sec;
+
+    return clock_gettime(CLOCK_REALTIME, &now) == 0 && now.tv_sec - newest > AGE_MIN_S;
+}
+
+/* Removes one candidate if it is old and nobody answers for it. */
+static bool sweep_one(int parent_fd, const char *name)
+{
+    struct stat st;
+    bool removed = false;
+    int fd;
+
+    if (fstatat(parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode) || !is_old(&st))
+        return false;
+    fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        removed = unlinkat(parent_fd, name, AT_REMOVEDIR) == 0;
+    (void)close(fd); /* a directory */
+    return removed;
+}
+
+static int sweep_parent(int fd)
+{
+    _Alignas(struct entry) char buf[4096];
+    int removed = 0, seen = 0;
+    long n;
+
+    while (seen < ENTRIES_MAX && (n = syscall(SYS_getdents64, fd, buf, sizeof buf)) > 0) {
+        for (long at = 0; at < n; seen++) {
+            const struct entry *d = (const struct entry *)(const void *)(buf + at);
+
+            at += d->reclen;
+            if (is_ours(d->name))
+                removed += sweep_one(fd, d->name);
+        }
+    }
+    return removed;
+}
+
+int leaf_sweep(const struct leaf_place *p)
+{
+    int removed = 0;
+
+    for (int h = 0; h < p->count; h++) {
+        int fd = openat(p->parent_fd[h], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0)
+            continue;
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) /* another sweeper is as good */
+            removed += sweep_parent(fd);
+        (void)close(fd); /* a directory */
+    }
+    return removed;
+}
