@@ -26,7 +26,8 @@
 #include <unistd.h>
 
 #define KILL_MS       250 /* leaf_kill gives up after this long */
-#define KILL_BATCH    4   /* pidfds open at once: RLIMIT_NOFILE may be 16 */
+#define KILL_BATCH    8   /* pidfds open at once; with RLIMIT_NOFILE at 16 it becomes fewer */
+#define ROUND_MAX     512 /* members that are killed in one round */
 #define WAIT_FIRST_US 50
 #define WAIT_MAX_US   2000
 
@@ -56,7 +57,7 @@ static int members_open(int dir_fd, struct members *m)
 {
     m->fd = leaf_file_open(dir_fd, "cgroup.procs", O_RDONLY);
     m->at = m->end = 0;
-    return m->fd < 0 ? m->fd : 0;
+    return m->fd;
 }
 
 /* The next pid (0: a member outside of our pid namespace), or -1 at the end. */
@@ -114,59 +115,54 @@ int leaf_members(const struct leaf *l)
     return most;
 }
 
-struct batch {
-    int count;
-    int64_t pid[KILL_BATCH];
-    int pidfd[KILL_BATCH];
-};
-
-/* Signals those of the batch that are still members, and empties it. */
-static void kill_batch(int dir_fd, struct batch *b)
+/* Signals those of pids[0..count) that are still members once a pidfd holds on to them. */
+static void kill_batch(int dir_fd, const int64_t *pids, int count)
 {
+    int pidfd[KILL_BATCH], made = 0;
     struct members m;
     int64_t pid;
 
-    if (b->count > 0 && members_open(dir_fd, &m) == 0) {
+    for (; made < count; made++) {
+        pidfd[made] = (int)syscall(SYS_pidfd_open, (pid_t)pids[made], 0); /* CLOEXEC by birth */
+        if (pidfd[made] < 0 && errno == EMFILE)
+            break; /* few fds: fewer at once */
+    }
+    while (made > 0 && (m.fd = members_open(dir_fd, &m)) == -EMFILE) {
+        if (pidfd[--made] >= 0)
+            (void)close(pidfd[made]); /* a pidfd */
+    }
+    if (made > 0 && m.fd >= 0) {
         while ((pid = members_next(&m)) >= 0) {
-            for (int i = 0; i < b->count; i++) {
-                if (b->pid[i] == pid)
-                    (void)syscall(SYS_pidfd_send_signal, b->pidfd[i], SIGKILL, NULL, 0); /* the next round sees */
+            for (int i = 0; i < made; i++) {
+                if (pids[i] == pid && pidfd[i] >= 0)
+                    (void)syscall(SYS_pidfd_send_signal, pidfd[i], SIGKILL, NULL, 0); /* the next round sees */
             }
         }
         (void)close(m.fd); /* read-only */
     }
-    for (int i = 0; i < b->count; i++)
-        (void)close(b->pidfd[i]); /* a pidfd */
-    b->count = 0;
+    while (made > 0) {
+        if (pidfd[--made] >= 0)
+            (void)close(pidfd[made]); /* a pidfd */
+    }
 }
 
 /* One round over one hierarchy. Returns the number of members seen, or -errno. */
 static int kill_round(int dir_fd)
 {
+    int64_t pids[ROUND_MAX], pid, self = getpid();
     struct members m;
-    struct batch b = {0};
-    int64_t pid;
-    int n = 0, r = members_open(dir_fd, &m);
+    int seen = 0, count = 0, r = members_open(dir_fd, &m);
 
     if (r < 0)
         return r;
-    while ((pid = members_next(&m)) >= 0) {
-        int pidfd;
-
-        n++;
-        if (pid == 0 || pid == getpid())
-            continue;
-        pidfd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0); /* CLOEXEC by birth */
-        if (pidfd < 0)
-            continue; /* gone, or seen again in the next round */
-        b.pid[b.count] = pid;
-        b.pidfd[b.count++] = pidfd;
-        if (b.count == KILL_BATCH)
-            kill_batch(dir_fd, &b);
+    for (; count < ROUND_MAX && (pid = members_next(&m)) >= 0; seen++) {
+        if (pid > 0 && pid != self)
+            pids[count++] = pid;
     }
-    kill_batch(dir_fd, &b);
     (void)close(m.fd); /* read-only */
-    return n;
+    for (int i = 0; i < count; i += KILL_BATCH)
+        kill_batch(dir_fd, pids + i, count - i < KILL_BATCH ? count - i : KILL_BATCH);
+    return seen;
 }
 
 static int kill_all_hierarchies(struct leaf *l)
@@ -191,6 +187,11 @@ int leaf_kill(struct leaf *l)
     bool at_once = l->place->version == LEAF_V2 && l->dir_fd[0] >= 0 &&
                    leaf_file_write(l->dir_fd[0], "cgroup.kill", "1", 1) == 0;
 
+    for (int h = 0; h < l->place->count; h++) { /* nobody joins any more */
+        if (l->join_fd[h] >= 0)
+            (void)close(l->join_fd[h]); /* no write is pending */
+        l->join_fd[h] = -1;
+    }
     if (!at_once) {
         for (int h = 0; h < l->place->count; h++) {
             if (l->place->controllers[h] & LEAF_HAS_PIDS && l->dir_fd[h] >= 0)

@@ -1,0 +1,714 @@
+/* leaf_real: leaves on the real cgroup file systems of this host, whatever they are (v1, hybrid, unified; root or a
+ * user with a delegated subtree). One line per test, then the sum. With --times it measures instead of testing.
+ *
+ * Lives in: the test suite. May: make leaves, bounded hogs inside them. Without a place for leaves it skips, or fails
+ * when STRONGROOM_EXPECT_LEAF=1 says that there must be one. */
+#include "limits/leaf.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MIB      (1ull << 20)
+#define SLOT_MIN 64000u /* apart from the slots of real rooms that may run meanwhile */
+#define SLOT_MAX 64063u
+
+static int passed, failed, skipped;
+static struct leaf_place place;
+
+static double now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static void sleep_ms(unsigned ms)
+{
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+
+    nanosleep(&t, NULL);
+}
+
+__attribute__((format(printf, 2, 3))) static bool expect(bool good, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (good)
+        return true;
+    va_start(ap, fmt);
+    printf("    ");
+    vprintf(fmt, ap);
+    printf("\n");
+    va_end(ap);
+    return false;
+}
+
+static void no_limits(uint64_t limits[LIMIT_ID_COUNT])
+{
+    for (int i = 0; i < LIMIT_ID_COUNT; i++)
+        limits[i] = LIMIT_UNLIMITED;
+}
+
+static bool make(const uint64_t limits[LIMIT_ID_COUNT], struct leaf *l)
+{
+    struct err e = {0};
+    int r = leaf_make(&place, SLOT_MIN, SLOT_MIN, SLOT_MAX, limits, l, &e);
+
+    return expect(r == 0, "leaf_make: %d: %s (%s)", r, e.text, e.hint);
+}
+
+/* A child inside of the leaf, as a room's pid 1 gets there. */
+static pid_t spawn_in(const struct leaf *l, int (*fn)(void))
+{
+    pid_t pid;
+
+    fflush(stdout);
+    if (place.version == LEAF_V2) {
+        struct clone_args a = {
+            .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (uint64_t)l->dir_fd[0]};
+
+        pid = (pid_t)syscall(SYS_clone3, &a, sizeof a);
+    } else {
+        pid = fork();
+    }
+    if (pid != 0)
+        return pid;
+    for (int h = 0; h < place.count; h++) {
+        if (l->join_fd[h] >= 0 && write(l->join_fd[h], "0", 1) != 1)
+            _exit(99);
+    }
+    _exit(fn());
+}
+
+static int wait_for(pid_t pid)
+{
+    int status = -1;
+
+    return pid > 0 && waitpid(pid, &status, 0) == pid ? status : -1;
+}
+
+/* Never kill(-1): a child that could not be made is not there to be killed. */
+static int end(pid_t pid)
+{
+    if (pid > 0)
+        kill(pid, SIGKILL);
+    return wait_for(pid);
+}
+
+static int directories(const char *name)
+{
+    struct stat st;
+    int n = 0;
+
+    for (int h = 0; h < place.count; h++)
+        n += fstatat(place.parent_fd[h], name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    return n;
+}
+
+static int open_fds(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    int n = 0;
+
+    while (d && readdir(d))
+        n++;
+    if (d)
+        closedir(d);
+    return n;
+}
+
+static int fn_pause(void)
+{
+    signal(SIGTERM, SIG_IGN);
+    for (;;)
+        pause();
+    return 0;
+}
+
+static bool t_life(void)
+{
+    uint64_t limits[LIMIT_ID_COUNT];
+    struct leaf l;
+    char name[48];
+    bool good = true;
+    pid_t pid;
+
+    no_limits(limits);
+    if (!make(limits, &l))
+        return false;
+    memcpy(name, l.name, sizeof name);
+    good &= expect(directories(name) == place.count, "%d directories", directories(name));
+    good &= expect(leaf_members(&l) == 0, "members before: %d", leaf_members(&l));
+    pid = spawn_in(&l, fn_pause);
+    for (int i = 0; i < 200 && leaf_members(&l) == 0; i++)
+        sleep_ms(1);
+    good &= expect(leaf_members(&l) == 1, "members: %d", leaf_members(&l));
+    good &= expect(pid > 0 && WIFSIGNALED(end(pid)), "child was not killed");
+    good &= expect(leaf_remove(&l, 1000) == 0, "directories remain");
+    good &= expect(directories(name) == 0, "%d directories after", directories(name));
+    return good;
+}
+
+static int fn_eat(void)
+{
+    char *p = mmap(NULL, 256 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED)
+        return 1;
+    for (size_t i = 0; i < 256 * MIB; i += 4096)
+        ((volatile char *)p)[i] = 1;
+    return 0;
+}
+
+static bool t_memory(void)
+{
+    uint64_t limits[LIMIT_ID_COUNT];
+    struct leaf_usage u;
+    struct leaf l;
+    bool good = true;
+    int status;
+
+    no_limits(limits);
+    limits[LIMIT_ID_MEMORY] = 64 * MIB;
+    if (!make(limits, &l))
+        return false;
+    status = wait_for(spawn_in(&l, fn_eat));
+    leaf_read(&l, &u);
+    good &= expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "status %#x", status);
+    good &= expect(u.oom_kills == 1 && l.killed_oom, "oom kills %" PRIu64, u.oom_kills);
+    good &= expect(u.memory_peak == UINT64_MAX || (u.memory_peak > 60 * MIB && u.memory_peak <= 64 * MIB),
+                   "peak %" PRIu64, u.memory_peak);
+    good &= expect(leaf_remove(&l, 1000) == 0, "directories remain");
+    return good;
+}
+
+static int fn_eat_together(void)
+{
+    if (fork() == 0)
+        return fn_eat();
+    return fn_pause();
+}
+
+/* v2: the whole leaf dies on out-of-memory, also those who ate nothing. */
+static bool t_memory_group(void)
+{
+    uint64_t limits[LIMIT_ID_COUNT];
+    struct leaf l;
+    bool good = true;
+    int status;
+
+    no_limits(limits);
+    limits[LIMIT_ID_MEMORY] = 64 * MIB;
+    if (!make(limits, &l))
+        return false;
+    status = wait_for(spawn_in(&l, fn_eat_together));
+    good &= expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "status %#x", status);
+    good &= expect(leaf_remove(&l, 2000) == 0, "directories remain");
+    return good;
+}
+
+static int fn_fork(void)
+{
+    int made = 0;
+
+    for (int i = 0; i < 30; i++) {
+        pid_t pid = fork();
+
+        if (pid == 0)
+            fn_pause();
+        if (pid < 0)
+            break;
+        made++;
+    }
+    return made;
+}
+
+static bool t_pids(void)
+{
+    uint64_t limits[LIMIT_ID_COUNT];
+    struct leaf_usage u;
+    struct leaf l;
+    bool good = true;
+    int status;
+
+    no_limits(limits);
+    limits[LIMIT_ID_PIDS] = 8;
+    if (!make(limits, &l))
+        return false;
+    status = wait_for(spawn_in(&l, fn_fork));
+    leaf_read(&l, &u);
+    good &= expect(WIFEXITED(status) && WEXITSTATUS(status) == 7, "status %#x", status);
+    good &= expect(u.pids_refused == 1, "refused %" PRIu64, u.pids_refused);
+    good &= expect(u.pids_peak == UINT64_MAX || u.pids_peak == 8, "peak %" PRIu64, u.pids_peak);
+    good &= expect(u.pids_now == 7, "now %" PRIu64, u.pids_now);
+    good &= expect(leaf_kill(&l) == 0, "members survive");
+    good &= expect(leaf_remove(&l, 1000) == 0, "directories remain");
+    return good;
+}
+
+static int fn_burn(void)
+{
+    double end = now_ms() + 400;
+
+    while (now_ms() < end)
+        ;
+    return 0;
+}
+
+static bool t_cpu(void)
+{
+    uint64_t limits[LIMIT_ID_COUNT];
+    struct leaf_usage u;
+    struct leaf l;
+    bool good = true;
+    struct rusage r;
+    pid_t pid;
+    uint64_t us;
+
+    no_limits(limits);
+    limits[LIMIT_ID_CPUS] = 200;
+    if (!make(limits, &l))
+        return false;
+    pid = spawn_in(&l, fn_burn);
+    good &= expect(pid > 0 && wait4(pid, NULL, 0, &r) == pid, "no child");
+    leaf_read(&l, &u);
+    us = (uint64_t)r.ru_utime.tv_sec * 1000000 + (uint64_t)r.ru_utime.tv_usec;
+    good &= expect(us < 250000, "%" PRIu64 " us of processor time in 400 ms at 0.2 processors", us);
+    good &= expect(u.throttled >= 1 && u.throttled < 100, "throttled %" PRIu64, u.throttled);
+    good &= expect(u.throttled_us > 100000, "throttled %" PRIu64 " us", u.throttled_us);
+    good &= expect(u.cpu_us == UINT64_MAX || u.cpu_us > 20000, "used %" PRIu64 " us", u.cpu_us);
+    good &= expect(leaf_remove(&l, 1000) == 0, "directories remain");
+    return good;
+}
+
+static int fn_bomb(void)
+{
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGCHLD, SIG_IGN);
+    setsid();
+    for (;;) {
+        pid_t pid = fork();
+
+        if (pid == 0)
+            setsid();
+        else if (pid < 0)
+            sched_yield();
+    }
+    return 0;
+}
+
+static bool t_kill(void)
+{
+    uint64_t limits[LIMIT_ID_COUNT];
+    struct leaf l;
+    bool good = true;
+    double start;
+    int left;
+    pid_t pid;
+
+    no_limits(limits);
+    limits[LIMIT_ID_PIDS] = 100;
+    limits[LIMIT_ID_CPUS] = 500;
+    if (!make(limits, &l))
+        return false;
+    pid = spawn_in(&l, fn_bomb);
+    for (int i = 0; i < 1000 && leaf_members(&l) < 90; i++)
+        sleep_ms(1);
+    good &= expect(leaf_members(&l) >= 90, "the bomb has only %d members", leaf_members(&l));
+    start = now_ms();
+    left = leaf_kill(&l);
+    good &= expect(left == 0, "%d survive after %.1f ms", left, now_ms() - start);
+    (void)wait_for(pid);
+    good &= expect(leaf_remove(&l, 1500) == 0, "directories remain");
+    good &= expect(now_ms() - start < 2000, "took %.1f ms", now_ms() - start);
+    return good;
+}
+
+static bool t_deadline(void)
+{
+    uint64_t limits[LIMIT_ID_COUNT];
+    struct leaf l;
+    bool good = true;
+    char name[48];
+    double start;
+    int left;
+    pid_t pid;
+
+    no_limits(limits);
+    if (!make(limits, &l))
+        return false;
+    memcpy(name, l.name, sizeof name);
+    pid = spawn_in(&l, fn_pause);
+    for (int i = 0; i < 200 && leaf_members(&l) == 0; i++)
+        sleep_ms(1);
+    sleep_ms(2);
+    start = now_ms();
+    left = leaf_remove(&l, 30);
+    good &= expect(left == place.count, "%d directories remain, not all", left);
+    good &= expect(now_ms() - start < 300, "took %.1f ms", now_ms() - start);
+    (void)end(pid);
+    for (int h = 0; h < place.count; h++) {
+        for (int i = 0; i < 200 && unlinkat(place.parent_fd[h], name, AT_REMOVEDIR) < 0 && errno == EBUSY; i++)
+            sleep_ms(1);
+    }
+    good &= expect(directories(name) == 0, "%d directories after", directories(name));
+    return good;
+}
+
+static bool t_dying(void)
+{
+    uint64_t limits[LIMIT_ID_COUNT];
+    struct leaf l;
+    bool good = true;
+
+    no_limits(limits);
+    for (int i = 0; i < 10 && good; i++) {
+        pid_t pid;
+
+        if (!make(limits, &l))
+            return false;
+        pid = spawn_in(&l, fn_pause);
+        if (pid > 0)
+            kill(pid, SIGKILL); /* perhaps before it has joined: then there is nothing to wait for */
+        good &= expect(leaf_remove(&l, 1000) == 0, "directories remain");
+        (void)wait_for(pid);
+    }
+    return good;
+}
+
+static bool t_slots(void)
+{
+    uint64_t limits[LIMIT_ID_COUNT];
+    struct leaf l[3];
+    struct err e = {0};
+    bool good = true;
+    int r;
+
+    no_limits(limits);
+    for (uint32_t i = 0; i < 2; i++) {
+        r = leaf_make(&place, SLOT_MIN + 1, SLOT_MIN, SLOT_MIN + 1, limits, &l[i], &e);
+        if (!expect(r == 0, "make: %s", e.text))
+            return false;
+    }
+    good &= expect(l[0].slot == SLOT_MIN + 1 && l[1].slot == SLOT_MIN, "slots %u %u", l[0].slot, l[1].slot);
+    r = leaf_make(&place, 7, SLOT_MIN, SLOT_MIN + 1, limits, &l[2], &e);
+    good &= expect(r == -EBUSY, "a third one: %d", r);
+    good &= expect(leaf_remove(&l[0], 100) == 0 && leaf_remove(&l[1], 100) == 0, "directories remain");
+    return good;
+}
+
+static bool t_failure(void)
+{
+    uint64_t limits[LIMIT_ID_COUNT];
+    struct leaf l = {.name = "untouched"};
+    struct err e = {0};
+    char name[48];
+    bool good = true;
+    int r;
+
+    no_limits(limits);
+    limits[LIMIT_ID_PIDS] = 1ull << 40; /* more than any kernel takes */
+    limits[LIMIT_ID_MEMORY] = 64 * MIB;
+    r = leaf_make(&place, SLOT_MIN, SLOT_MIN, SLOT_MAX, limits, &l, &e);
+    good &= expect(r < 0 && e.kind == ERR_LIMIT, "made: %d", r);
+    good &= expect(strstr(e.text, "pids") != NULL, "text: %s", e.text);
+    good &= expect(strcmp(l.name, "untouched") == 0, "the output was touched");
+    snprintf(name, sizeof name, LEAF_PREFIX "%u", SLOT_MIN);
+    good &= expect(directories(name) == 0, "%d directories remain", directories(name));
+    return good;
+}
+
+static int few_fds(void)
+{
+    struct rlimit r = {16, 16};
+    uint64_t limits[LIMIT_ID_COUNT];
+    struct leaf_usage u;
+    struct leaf l;
+
+    no_limits(limits);
+    limits[LIMIT_ID_PIDS] = 20;
+    limits[LIMIT_ID_MEMORY] = 64 * MIB;
+    limits[LIMIT_ID_CPUS] = 1000;
+    for (int fd = 3; fd < 1024; fd++)
+        close(fd);
+    setrlimit(RLIMIT_NOFILE, &r);
+    leaf_find_place(&place);
+    if (place.version == LEAF_NONE || !make(limits, &l))
+        return 1;
+    spawn_in(&l, fn_fork);
+    sleep_ms(20);
+    leaf_read(&l, &u);
+    if (leaf_kill(&l) != 0 || u.pids_now == UINT64_MAX)
+        return 2;
+    return leaf_remove(&l, 1000);
+}
+
+static bool t_few_fds(void)
+{
+    pid_t pid;
+    int status;
+
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0)
+        _exit(few_fds());
+    status = wait_for(pid);
+    return expect(status == 0, "status %#x", status);
+}
+
+static bool t_sweep(void)
+{
+    uint64_t limits[LIMIT_ID_COUNT];
+    struct leaf left, held, lived;
+    char foreign[] = LEAF_PREFIX "x1";
+    bool good = true;
+    pid_t pid;
+    int n;
+
+    no_limits(limits);
+    if (!make(limits, &left) || !make(limits, &held) || !make(limits, &lived))
+        return false;
+    leaf_close_fds(&left); /* before the child, which would answer for it */
+    pid = spawn_in(&lived, fn_pause);
+    leaf_close_fds(&lived);
+    good &= expect(mkdirat(place.parent_fd[0], foreign, 0755) == 0, "mkdir: %s", strerror(errno));
+    (void)leaf_sweep(&place);
+    good &= expect(directories(left.name) == place.count, "a young leaf was swept");
+    sleep_ms(7000);
+    n = leaf_sweep(&place);
+    good &= expect(n >= place.count && directories(left.name) == 0, "swept %d, %d remain", n, directories(left.name));
+    good &= expect(directories(held.name) == place.count, "a leaf that is answered for was swept");
+    good &= expect(directories(lived.name) == place.count, "a populated leaf was swept");
+    good &= expect(directories(foreign) == 1, "a foreign directory was swept");
+    (void)end(pid);
+    (void)unlinkat(place.parent_fd[0], foreign, AT_REMOVEDIR);
+    sleep_ms(20);
+    (void)leaf_sweep(&place);
+    good &= expect(directories(lived.name) == 0, "the emptied leaf remains");
+    good &= expect(leaf_remove(&held, 100) == 0, "directories remain");
+    return good;
+}
+
+static bool t_fds(void)
+{
+    uint64_t limits[LIMIT_ID_COUNT];
+    int before = open_fds(), inside;
+    struct leaf_place again;
+    struct leaf l;
+    bool good = true;
+
+    no_limits(limits);
+    limits[LIMIT_ID_PIDS] = 20;
+    if (!make(limits, &l))
+        return false;
+    inside = open_fds() - before;
+    good &= expect(inside == place.count * (place.version == LEAF_V1 ? 2 : 1), "%d fds of a leaf", inside);
+    good &= expect(leaf_remove(&l, 100) == 0, "directories remain");
+    leaf_find_place(&again);
+    leaf_place_close(&again);
+    good &= expect(open_fds() == before, "%d fds, before %d", open_fds(), before);
+    return good;
+}
+
+static const struct {
+    const char *name;
+    bool (*fn)(void);
+    unsigned needs; /* limits that the place must have */
+    enum leaf_version version; /* LEAF_NONE: any */
+} tests[] = {
+    {"make, join, remove", t_life, 0, LEAF_NONE},
+    {"a memory hog is killed and counted", t_memory, 1u << LIMIT_ID_MEMORY, LEAF_NONE},
+    {"out of memory ends the whole leaf", t_memory_group, 1u << LIMIT_ID_MEMORY, LEAF_V2},
+    {"the ninth process is refused and counted", t_pids, 1u << LIMIT_ID_PIDS, LEAF_NONE},
+    {"processor time is throttled and counted", t_cpu, 1u << LIMIT_ID_CPUS, LEAF_NONE},
+    {"a fork bomb is killed", t_kill, 1u << LIMIT_ID_PIDS, LEAF_NONE},
+    {"a dying member is waited for", t_dying, 0, LEAF_NONE},
+    {"a living member: the deadline holds", t_deadline, 0, LEAF_NONE},
+    {"slots are claimed once", t_slots, 0, LEAF_NONE},
+    {"a failure leaves nothing behind", t_failure, 1u << LIMIT_ID_PIDS, LEAF_NONE},
+    {"sixteen fds are enough", t_few_fds, 1u << LIMIT_ID_PIDS, LEAF_NONE},
+    {"no fd is left", t_fds, 0, LEAF_NONE},
+    {"only old, empty, unclaimed leaves are swept", t_sweep, 0, LEAF_NONE},
+};
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void show(const char *what, double *ms, int n)
+{
+    qsort(ms, (size_t)n, sizeof *ms, by_size);
+    printf("%-36s median %8.1f us   p90 %8.1f us\n", what, ms[n / 2] * 1e3, ms[n * 9 / 10] * 1e3);
+}
+
+enum { ROUNDS = 200, IDLE_ROUNDS = 20 };
+
+static void time_cycle(const struct leaf_place *p, const char *what)
+{
+    static double make_ms[ROUNDS], read_ms[ROUNDS], remove_ms[ROUNDS];
+    uint64_t limits[LIMIT_ID_COUNT];
+    struct leaf_usage u;
+    struct leaf l;
+    char line[80];
+
+    no_limits(limits);
+    limits[LIMIT_ID_MEMORY] = 64 * MIB;
+    limits[LIMIT_ID_PIDS] = 64;
+    limits[LIMIT_ID_CPUS] = 1000;
+    for (int i = 0; i < ROUNDS; i++) {
+        double t0 = now_ms(), t1, t2;
+
+        if (leaf_make(p, SLOT_MIN, SLOT_MIN, SLOT_MAX, limits, &l, NULL) < 0)
+            return;
+        t1 = now_ms();
+        leaf_read(&l, &u);
+        t2 = now_ms();
+        leaf_remove(&l, 100);
+        make_ms[i] = t1 - t0, read_ms[i] = t2 - t1, remove_ms[i] = now_ms() - t2;
+    }
+    snprintf(line, sizeof line, "%s: make", what);
+    show(line, make_ms, ROUNDS);
+    snprintf(line, sizeof line, "%s: read", what);
+    show(line, read_ms, ROUNDS);
+    snprintf(line, sizeof line, "%s: remove", what);
+    show(line, remove_ms, ROUNDS);
+}
+
+/* One child per try, which waits a while and then joins; it tells the time through a pipe. */
+static void time_join(const struct leaf *l, const char *file, int first, int last, const char *what)
+{
+    double ms[IDLE_ROUNDS];
+
+    for (int i = 0; i < IDLE_ROUNDS; i++) {
+        int p[2];
+
+        if (pipe(p) < 0)
+            return;
+        fflush(stdout);
+        pid_t pid = fork();
+        if (pid == 0) {
+            int fd[LEAF_HIERARCHIES];
+            double t;
+
+            for (int h = first; h <= last; h++)
+                fd[h] = openat(l->dir_fd[h], file, O_WRONLY);
+            sleep_ms(100);
+            t = now_ms();
+            for (int h = first; h <= last; h++) {
+                if (write(fd[h], "0", 1) != 1)
+                    _exit(1);
+            }
+            t = now_ms() - t;
+            _exit(write(p[1], &t, sizeof t) != sizeof t);
+        }
+        ms[i] = 0;
+        if (read(p[0], &ms[i], sizeof ms[i]) != sizeof ms[i] || wait_for(pid) != 0)
+            printf("join failed\n");
+        close(p[0]);
+        close(p[1]);
+    }
+    show(what, ms, IDLE_ROUNDS);
+}
+
+static void times(void)
+{
+    static double ms[ROUNDS];
+    static const char *const names[] = {"?", "memory", "pids", "", "cpu"};
+    uint64_t limits[LIMIT_ID_COUNT];
+    struct leaf l;
+
+    for (int i = 0; i < ROUNDS; i++) {
+        double t = now_ms();
+
+        leaf_find_place(&place);
+        ms[i] = now_ms() - t;
+        leaf_place_close(&place);
+    }
+    show("find_place", ms, ROUNDS);
+    leaf_find_place(&place);
+    time_cycle(&place, "all");
+    for (int h = 0; h < place.count && place.count > 1; h++) {
+        struct leaf_place one = place;
+
+        one.count = 1;
+        one.parent_fd[0] = place.parent_fd[h];
+        one.controllers[0] = place.controllers[h];
+        time_cycle(&one, names[place.controllers[h] & 7]);
+    }
+    for (int i = 0; i < ROUNDS; i++) {
+        double t = now_ms();
+
+        (void)leaf_sweep(&place);
+        ms[i] = now_ms() - t;
+    }
+    show("sweep (nothing there)", ms, ROUNDS);
+    no_limits(limits);
+    if (place.version != LEAF_V1 || !make(limits, &l))
+        return;
+    for (int h = 0; h < place.count; h++) {
+        char line[80];
+
+        snprintf(line, sizeof line, "join after 100 ms idle: %s tasks", names[place.controllers[h] & 7]);
+        time_join(&l, "tasks", h, h, line);
+    }
+    time_join(&l, "tasks", 0, place.count - 1, "join after 100 ms idle: all tasks");
+    time_join(&l, "cgroup.procs", 0, place.count - 1, "join after 100 ms idle: cgroup.procs");
+    leaf_remove(&l, 1000);
+}
+
+int main(int argc, char **argv)
+{
+    const char *must = getenv("STRONGROOM_EXPECT_LEAF");
+
+    if (argc > 1 && strcmp(argv[1], "--times") == 0) {
+        times();
+        return 0;
+    }
+    leaf_find_place(&place);
+    printf("place: version %d, limits %#x%s%s\n", (int)place.version, place.limits, *place.why ? ", " : "", place.why);
+    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
+        const char *lacks = place.version == LEAF_NONE ? place.why
+                            : (place.limits & tests[i].needs) != tests[i].needs ? place.why
+                            : tests[i].version != LEAF_NONE && tests[i].version != place.version
+                                ? "not with this cgroup version"
+                                : NULL;
+
+        fflush(stdout);
+        if (lacks && must && *must == '1' && lacks == place.why) {
+            printf("FAIL %s: %s\n", tests[i].name, lacks);
+            failed++;
+        } else if (lacks) {
+            printf("SKIP %s: %s\n", tests[i].name, lacks);
+            skipped++;
+        } else if (tests[i].fn()) {
+            printf("PASS %s\n", tests[i].name);
+            passed++;
+        } else {
+            printf("FAIL %s\n", tests[i].name);
+            failed++;
+        }
+    }
+    leaf_place_close(&place);
+    printf("%d passed, %d failed, %d skipped\n", passed, failed, skipped);
+    return failed > 0;
+}
