@@ -14,7 +14,7 @@ SETUP_clang = CC=clang meson setup build-clang -Dpart=tests -Db_sanitize=address
     -Dc_args=-fsanitize=fuzzer-no-link
 QUIET = >/dev/null
 
-.PHONY: all deps product host tests tests-clang demo check check-vm bench fuzz lint install clean help
+.PHONY: all deps product host tests tests-clang demo check check-vm bench fuzz lint format install clean help
 
 all: deps product host
 
@@ -26,6 +26,7 @@ help:
 	@echo 'make bench           speed against the peers that Debian offers'
 	@echo 'make fuzz            each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS)'
 	@echo 'make lint            compiler-independent checks of the sources'
+	@echo 'make format          lay out the C sources (clang-format)'
 	@echo 'make install         PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make clean           remove what was built'
 
@@ -77,6 +78,9 @@ lint:
 	@scripts/deps build test
 	@$(MAKE) --no-print-directory tests-clang build/build.ninja
 	@scripts/lint
+
+format:
+	@find src tests bench -name '*.[ch]' -exec clang-format -i {} +
 
 install: product host
 	@meson configure build -Dprefix=$(PREFIX) && $(NINJA) -C build

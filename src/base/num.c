@@ -27,11 +27,11 @@ struct number {
 
 static size_t digits(const char *s)
 {
-    size_t n = 0;
+    const char *end = s;
 
-    while (s[n] >= '0' && s[n] <= '9')
-        n++;
-    return n;
+    while (*end >= '0' && *end <= '9')
+        end++;
+    return (size_t)(end - s);
 }
 
 /* "12", "1.5" and ".5" are numbers; ".", "5." and "" are not. */
@@ -39,17 +39,14 @@ static int split(const char *s, struct number *ret)
 {
     struct number n = {.whole = s, .whole_len = digits(s)};
 
-    s += n.whole_len;
-    if (*s == '.') {
-        n.fraction = s + 1;
-        n.fraction_len = digits(s + 1);
-        if (n.fraction_len == 0)
-            return -EINVAL;
-        s += 1 + n.fraction_len;
-    } else if (n.whole_len == 0) {
-        return -EINVAL;
+    n.unit = s + n.whole_len;
+    if (*n.unit == '.') {
+        n.fraction = n.unit + 1;
+        n.fraction_len = digits(n.fraction);
+        n.unit = n.fraction + n.fraction_len;
     }
-    n.unit = s;
+    if (n.fraction ? n.fraction_len == 0 : n.whole_len == 0)
+        return -EINVAL;
     *ret = n;
     return 0;
 }
@@ -92,11 +89,10 @@ static int times_unit(const struct number *n, uint64_t unit, bool up, uint64_t *
 
 int num_u64(const char *s, uint64_t *ret)
 {
-    struct number n = {.whole = s, .whole_len = digits(s)};
+    size_t len = digits(s);
+    struct number n = {.whole = s, .whole_len = len, .unit = s + len};
 
-    if (n.whole_len == 0 || s[n.whole_len] != '\0')
-        return -EINVAL;
-    return whole_value(&n, ret);
+    return len == 0 || *n.unit ? -EINVAL : whole_value(&n, ret);
 }
 
 /* "", "b", and each letter alone, with "b" or with "ib" behind; either case. 0 when it is none of these. */
