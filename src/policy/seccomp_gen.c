@@ -251,11 +251,12 @@ static int emit_range(struct code *c, const struct tree *t, int i, int j, int ho
 
 static uint32_t arg_offset(unsigned arg)
 {
-    uint32_t at = (uint32_t)(offsetof(struct seccomp_data, args) + arg * sizeof(uint64_t));
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    at += 4;
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the halves of a 64-bit word lie the other way round"
 #endif
-    return at;
+    if (arg == WORD_CALLER)
+        return offsetof(struct seccomp_data, instruction_pointer) + 4;
+    return (uint32_t)(offsetof(struct seccomp_data, args) + arg * sizeof(uint64_t));
 }
 
 /* The outcome of a rule for one value, by rows: the definition that the tree must meet. */
