@@ -1,9 +1,10 @@
 /* leaf: makes, reads, empties and removes the cgroup that holds one room (theory of operation: leaf.h).
  *
- * Lives in: the supervisor and its undertaker. Trusts: the place that leaf_find.c found, the cgroup file systems.
- * May: make and remove its own directories, write their control files, kill their members. Must not: allocate, use
- * stdio, touch a directory that is not its own. The directory fds carry a shared lock: it tells a sweep (leaf_sweep.c)
- * that somebody still answers for an empty leaf, and goes when the last process that holds the fd is gone. */
+ * Lives in: the supervisor and its undertaker. Trusts: the place that leaf_find.c found, the cgroup file
+ * systems. May: make and remove its own directories, write their control files, kill their members. Must not:
+ * allocate, use stdio, touch a directory that is not its own. The directory fds carry a shared lock: it tells
+ * a sweep (leaf_sweep.c) that somebody still answers for an empty leaf, and goes when the last process that
+ * holds the fd is gone. */
 #include "limits/leaf.h"
 
 #include "limits/leaf_file.h"
@@ -16,7 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CPU_PERIOD_US 100000 /* the kernel's own default (both versions), so that v1 needs no write for it */
+#define CPU_PERIOD_US 100000 /* the kernel's own default (both versions), so that v1 needs no write for it   \
+                              */
 
 enum form { FORM_NUMBER, FORM_QUOTA, FORM_QUOTA_PERIOD, FORM_ZERO, FORM_ONE };
 
@@ -71,8 +73,8 @@ static size_t setting_text(enum form form, uint64_t limit, char buf[static 2 * L
     return leaf_text_u64(limit, buf);
 }
 
-/* v1 refuses a quota above that of an ancestor. Then the ancestor bounds us already: true when one has a quota that is
- * not above ours. Walks up until the files end, that is at the mount point. */
+/* v1 refuses a quota above that of an ancestor. Then the ancestor bounds us already: true when one has a
+ * quota that is not above ours. Walks up until the files end, that is at the mount point. */
 static bool ancestor_has_quota(int parent_fd, uint64_t milli)
 {
     char path[16 * 3 + 32] = "";
@@ -174,7 +176,8 @@ static void set_name(struct leaf *l, uint32_t slot)
 }
 
 /* One attempt with one slot. -EEXIST: taken, try the next one. */
-static int make_slot(const struct leaf_place *p, struct leaf *l, const uint64_t limits[LIMIT_ID_COUNT], struct err *e)
+static int make_slot(const struct leaf_place *p, struct leaf *l, const uint64_t limits[LIMIT_ID_COUNT],
+                     struct err *e)
 {
     for (int h = 0; h < p->count; h++) {
         int r = mkdirat(p->parent_fd[h], l->name, 0755) < 0 ? -errno : 0;
@@ -223,7 +226,8 @@ int leaf_make(const struct leaf_place *p, uint32_t slot_hint, uint32_t slot_min,
             return r;
         slot = slot == slot_max ? slot_min : slot + 1;
     }
-    err_set(e, ERR_ROOM, EBUSY, "make cgroup: %s%u to %u: every slot is taken", LEAF_PREFIX, slot_min, slot_max);
+    err_set(e, ERR_ROOM, EBUSY, "make cgroup: %s%u to %u: every slot is taken", LEAF_PREFIX, slot_min,
+            slot_max);
     return err_hint(e, "wait for other rooms to end");
 }
 

@@ -1,17 +1,17 @@
 /* leaf_end: the end of a leaf: its members are counted and killed, its directories removed.
  *
- * Theory of operation. A room normally ends with its pid 1, whose death takes every process of its pid namespace along;
- * killing here is for what has not got that far. cgroup.kill (v2) reaches everybody at once. Without it members are
- * killed one by one: first pids.max becomes 0, so that none is added, then rounds of reading cgroup.procs until it is
- * empty. A pid is only signalled through a pidfd that was opened before a second reading still showed the pid here, so
- * a pid that was recycled meanwhile never hits a stranger. A member frozen by a v1 freezer does not die before it is
- * thawed: whoever froze it thaws it first.
+ * Theory of operation. A room normally ends with its pid 1, whose death takes every process of its pid
+ * namespace along; killing here is for what has not got that far. cgroup.kill (v2) reaches everybody at once.
+ * Without it members are killed one by one: first pids.max becomes 0, so that none is added, then rounds of
+ * reading cgroup.procs until it is empty. A pid is only signalled through a pidfd that was opened before a
+ * second reading still showed the pid here, so a pid that was recycled meanwhile never hits a stranger. A
+ * member frozen by a v1 freezer does not die before it is thawed: whoever froze it thaws it first.
  *
- * A directory whose last member is still on its way out cannot be removed (EBUSY): we wait for cgroup.events (v2) or a
- * moment (v1) within the deadline and count what remains.
+ * A directory whose last member is still on its way out cannot be removed (EBUSY): we wait for cgroup.events
+ * (v2) or a moment (v1) within the deadline and count what remains.
  *
- * Lives in: the supervisor and its undertaker. Trusts: the cgroup file systems. May: kill members of its own leaf,
- * remove its own directories. Must not: allocate, wait beyond its bound, signal itself. */
+ * Lives in: the supervisor and its undertaker. Trusts: the cgroup file systems. May: kill members of its own
+ * leaf, remove its own directories. Must not: allocate, wait beyond its bound, signal itself. */
 #include "limits/leaf.h"
 
 #include "limits/leaf_file.h"
@@ -135,7 +135,8 @@ static void kill_batch(int dir_fd, const int64_t *pids, int count)
         while ((pid = members_next(&m)) >= 0) {
             for (int i = 0; i < made; i++) {
                 if (pids[i] == pid && pidfd[i] >= 0)
-                    (void)syscall(SYS_pidfd_send_signal, pidfd[i], SIGKILL, NULL, 0); /* the next round sees */
+                    (void)syscall(SYS_pidfd_send_signal, pidfd[i], SIGKILL, NULL,
+                                  0); /* the next round sees */
             }
         }
         (void)close(m.fd); /* read-only */

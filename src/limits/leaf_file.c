@@ -1,7 +1,7 @@
 /* leaf_file: reading and writing the control files of a cgroup.
  *
- * Lives in: the supervisor and its undertaker. Trusts: the cgroup file systems. May: open, read, write, close beneath
- * a directory fd. Must not: allocate, follow a link, keep an fd. */
+ * Lives in: the supervisor and its undertaker. Trusts: the cgroup file systems. May: open, read, write, close
+ * beneath a directory fd. Must not: allocate, follow a link, keep an fd. */
 #include "limits/leaf_file.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* leaf_file: the small files of a cgroup directory, by directory fd: open, one read or write, close.
  *
- * Nothing here allocates, formats through stdio or keeps an fd open longer than the call. Names are ours, never from
- * outside; links are not followed. */
+ * Nothing here allocates, formats through stdio or keeps an fd open longer than the call. Names are ours,
+ * never from outside; links are not followed. */
 #ifndef LIMITS_LEAF_FILE_H
 #define LIMITS_LEAF_FILE_H
 
@@ -10,7 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define LEAF_FILE_MAX 2048 /* bytes of a control file that we look at; the longest, cpu.stat, has some 300 */
+#define LEAF_FILE_MAX 2048 /* bytes of a control file that we look at; the longest, cpu.stat, has some 300   \
+                            */
 
 int leaf_file_open(int dir_fd, const char *name, int flags); /* the fd (CLOEXEC, NOFOLLOW), or -errno */
 int leaf_file_write(int dir_fd, const char *name, const char *text, size_t len);

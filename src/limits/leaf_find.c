@@ -1,17 +1,18 @@
 /* leaf_find: looks for the cgroup below which rooms may get their leaves.
  *
- * Theory of operation. /proc/self/cgroup names our cgroup in each hierarchy, /proc/self/mountinfo tells where that
- * hierarchy can be seen and which of its cgroups the mount point shows; the difference of the two paths leads from
- * the mount point to us. Both files are read as a stream of lines with one buffer; reading stops as soon as every
- * hierarchy that we use is known. When memory, pids or cpu is carried by a v1 hierarchy, v1 is used (also on a hybrid
- * host, whose v2 tree carries none of them); else the unified hierarchy (leaf_unified.c).
+ * Theory of operation. /proc/self/cgroup names our cgroup in each hierarchy, /proc/self/mountinfo tells where
+ * that hierarchy can be seen and which of its cgroups the mount point shows; the difference of the two paths
+ * leads from the mount point to us. Both files are read as a stream of lines with one buffer; reading stops
+ * as soon as every hierarchy that we use is known. When memory, pids or cpu is carried by a v1 hierarchy, v1
+ * is used (also on a hybrid host, whose v2 tree carries none of them); else the unified hierarchy
+ * (leaf_unified.c).
  *
- * On v1 a leaf is made below our own cgroup, so that bounds on us bound the room too. One exception: the hierarchy
- * that claims the slot (the first: pids) is used from its mount point on when we are root, because a slot is a host uid
- * range then and two callers in different cgroups must not get the same one.
+ * On v1 a leaf is made below our own cgroup, so that bounds on us bound the room too. One exception: the
+ * hierarchy that claims the slot (the first: pids) is used from its mount point on when we are root, because
+ * a slot is a host uid range then and two callers in different cgroups must not get the same one.
  *
- * Lives in: the supervisor, before the room. Trusts: /proc, the cgroup file systems. May: open directories O_PATH.
- * Must not: write anything (leaf_unified.c may), allocate, fail: what is missing is said in `why`. */
+ * Lives in: the supervisor, before the room. Trusts: /proc, the cgroup file systems. May: open directories
+ * O_PATH. Must not: write anything (leaf_unified.c may), allocate, fail: what is missing is said in `why`. */
 #include "limits/leaf_find.h"
 
 #include <errno.h>
@@ -23,7 +24,8 @@
 
 #include "base/sbuf.h"
 
-/* Enough for two paths of LEAF_PATH_MAX; a longer line (an overlay with many layers) is not ours and passed over. */
+/* Enough for two paths of LEAF_PATH_MAX; a longer line (an overlay with many layers) is not ours and passed
+ * over. */
 #define LINE_BUFFER 8192
 
 struct lines {
@@ -182,10 +184,11 @@ int leaf_find_open(const char *point, enum leaf_version version)
 
 void leaf_find_why(struct leaf_place *p, const char *text, const char *object, int code)
 {
-    struct sbuf b = SBUF(p->why);
+    struct sbuf b;
 
     if (*p->why)
         return;
+    b = SBUF(p->why);
     sbuf_text(&b, text);
     if (*object) {
         sbuf_text(&b, ": ");

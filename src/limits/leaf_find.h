@@ -1,4 +1,5 @@
-/* leaf_find: where leaves can be made. leaf_find_place is leaf_find_in with this host's own files; tests bring theirs. */
+/* leaf_find: where leaves can be made. leaf_find_place is leaf_find_in with this host's own files; tests
+ * bring theirs. */
 #ifndef LIMITS_LEAF_FIND_H
 #define LIMITS_LEAF_FIND_H
 
@@ -22,7 +23,8 @@ struct leaf_home {
     const char *below; /* in path: our cgroup relative to the mount point, "" for itself */
 };
 
-/* Opens a mount point and checks that it really is a cgroup file system of this version. O_PATH fd or -errno. */
+/* Opens a mount point and checks that it really is a cgroup file system of this version. O_PATH fd or -errno.
+ */
 int leaf_find_open(const char *point, enum leaf_version version);
 
 /* Says why there is no place, or what a place lacks. The first reason stays. */

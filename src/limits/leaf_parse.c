@@ -1,7 +1,7 @@
 /* leaf_parse: lines of /proc/self/cgroup and /proc/self/mountinfo.
  *
- * Lives in: the supervisor. Trusts: nothing about the line. May: read the bytes it is given. Must not: do I/O,
- * allocate, write outside the struct it fills. */
+ * Lives in: the supervisor. Trusts: nothing about the line. May: read the bytes it is given. Must not: do
+ * I/O, allocate, write outside the struct it fills. */
 #include "limits/leaf_parse.h"
 
 #include "limits/leaf_file.h"
@@ -103,7 +103,8 @@ static int copy_path(const char *s, size_t len, char *ret, size_t size)
 
 int leaf_parse_mount(const char *line, size_t len, struct leaf_mount *ret)
 {
-    static const char mark[] = " - cgroup"; /* blanks inside a path are escaped, so this is the real separator */
+    static const char mark[] =
+        " - cgroup"; /* blanks inside a path are escaped, so this is the real separator */
     const char *end = line + len, *p = line;
     const char *behind = memmem(line, len, mark, sizeof mark - 1);
     const char *root = NULL, *point = NULL, *word;
@@ -156,5 +157,6 @@ bool leaf_parse_leaf_name(const char *name)
     const char *p = name + len;
     uint64_t slot;
 
-    return strncmp(name, LEAF_PREFIX, len) == 0 && leaf_text_digits(&p, &slot) && *p == '\0' && slot <= UINT32_MAX;
+    return strncmp(name, LEAF_PREFIX, len) == 0 && leaf_text_digits(&p, &slot) && *p == '\0' &&
+           slot <= UINT32_MAX;
 }

@@ -1,5 +1,5 @@
-/* leaf_parse: the lines of /proc/self/cgroup and /proc/self/mountinfo that tell where our cgroups are. Pure: a line
- * in (its bytes, without the newline), a struct out. */
+/* leaf_parse: the lines of /proc/self/cgroup and /proc/self/mountinfo that tell where our cgroups are. Pure:
+ * a line in (its bytes, without the newline), a struct out. */
 #ifndef LIMITS_LEAF_PARSE_H
 #define LIMITS_LEAF_PARSE_H
 
@@ -22,14 +22,16 @@ struct leaf_mount {
     char point[LEAF_PATH_MAX];
 };
 
-/* Each returns 0, -ENOENT for a line of another kind, -EINVAL for one that is not of the form, -ENAMETOOLONG. */
+/* Each returns 0, -ENOENT for a line of another kind, -EINVAL for one that is not of the form, -ENAMETOOLONG.
+ */
 int leaf_parse_member(const char *line, size_t len, struct leaf_member *ret);
 int leaf_parse_mount(const char *line, size_t len, struct leaf_mount *ret);
 
 /* The LEAF_HAS_* bits in a list of words separated by blanks or commas. */
 unsigned leaf_parse_controllers(const char *text, size_t len);
 
-/* `path` relative to `root`: "" when they are the same, else without a leading slash; NULL when it is not below. */
+/* `path` relative to `root`: "" when they are the same, else without a leading slash; NULL when it is not
+ * below. */
 const char *leaf_parse_below(const char *path, const char *root);
 
 /* Whether `name` is LEAF_PREFIX + digits (a room's leaf). */

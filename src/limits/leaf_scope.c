@@ -1,12 +1,13 @@
 /* leaf_scope: runs this program again inside a delegated systemd scope.
  *
- * Theory of operation. A user's shell usually sits in a cgroup that belongs to systemd. The user's own manager hands out
- * a scope with Delegate=yes on request; systemd-run asks for one and then becomes the program, so pid, terminal,
- * standard streams and exit status stay what they are. In the scope leaf_find_place finds our own cgroup writable with
- * us as the only member. A variable in the environment guards against doing it twice.
+ * Theory of operation. A user's shell usually sits in a cgroup that belongs to systemd. The user's own
+ * manager hands out a scope with Delegate=yes on request; systemd-run asks for one and then becomes the
+ * program, so pid, terminal, standard streams and exit status stay what they are. In the scope
+ * leaf_find_place finds our own cgroup writable with us as the only member. A variable in the environment
+ * guards against doing it twice.
  *
- * Lives in: the supervisor, before anything else was made. Trusts: PATH, XDG_RUNTIME_DIR, as the user's own words.
- * May: execve. Must not: be called as root or with state that a second start would lose. */
+ * Lives in: the supervisor, before anything else was made. Trusts: PATH, XDG_RUNTIME_DIR, as the user's own
+ * words. May: execve. Must not: be called as root or with state that a second start would lose. */
 #include "limits/leaf_scope.h"
 
 #include <errno.h>
@@ -44,7 +45,8 @@ static bool has_manager(void)
 
 int leaf_reexec_in_scope(int argc, char **argv, struct err *e)
 {
-    static const char *const head[] = {"systemd-run", "--user", "--scope", "--quiet", "-p", "Delegate=yes", "--"};
+    static const char *const head[] = {"systemd-run", "--user",       "--scope", "--quiet",
+                                       "-p",          "Delegate=yes", "--"};
     enum { HEAD = sizeof head / sizeof *head };
     static char *words[HEAD + ARGS_MAX + 1];
     static char self[PATH_MAX];

@@ -1,14 +1,14 @@
 /* leaf_sweep: removes what a killed predecessor left behind.
  *
- * Theory of operation. A leaf is left over when its name is one of ours, nobody is in it and nobody answers for it: its
- * maker holds a shared lock on the directory as long as it (or its undertaker) lives, also for a leaf made ahead of its
- * room. Between making and locking lie microseconds; a directory younger than AGE_MIN_S is passed over for that reason.
- * Only one sweeper works on a parent at a time (an exclusive lock on the parent): so nobody but us removes an unlocked
- * leaf, and the name that we unlink is still the directory that we looked at. A populated directory cannot be removed
- * (EBUSY), whatever we believe.
+ * Theory of operation. A leaf is left over when its name is one of ours, nobody is in it and nobody answers
+ * for it: its maker holds a shared lock on the directory as long as it (or its undertaker) lives, also for a
+ * leaf made ahead of its room. Between making and locking lie microseconds; a directory younger than
+ * AGE_MIN_S is passed over for that reason. Only one sweeper works on a parent at a time (an exclusive lock
+ * on the parent): so nobody but us removes an unlocked leaf, and the name that we unlink is still the
+ * directory that we looked at. A populated directory cannot be removed (EBUSY), whatever we believe.
  *
- * Lives in: the supervisor. Trusts: the cgroup file systems. May: remove empty directories named LEAF_PREFIX + digits
- * or LEAF_SUP_PREFIX + digits. Must not: wait, follow links, allocate. */
+ * Lives in: the supervisor. Trusts: the cgroup file systems. May: remove empty directories named LEAF_PREFIX
+ * + digits or LEAF_SUP_PREFIX + digits. Must not: wait, follow links, allocate. */
 #include "limits/leaf.h"
 
 #include "limits/leaf_file.h"
@@ -23,8 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define AGE_MIN_S     5
-#define ENTRIES_MAX   65536 /* of one parent that are looked at */
+#define AGE_MIN_S   5
+#define ENTRIES_MAX 65536 /* of one parent that are looked at */
 
 struct entry { /* struct linux_dirent64 of getdents64(2) */
     uint64_t ino;

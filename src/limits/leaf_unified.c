@@ -1,21 +1,23 @@
 /* leaf_unified: finds the place for leaves in the unified hierarchy (cgroup v2).
  *
- * Theory of operation. A leaf below cgroup A is usable when A's directory and its cgroup.procs are writable to us (so
- * that we may move into the leaf from anywhere below A) and A's cgroup.subtree_control carries memory, pids and cpu.
- * Candidates are our own cgroup and its ancestors up to the mount point: nearest first, but root begins at the top, so
- * that all of root's rooms of a host share one directory and a slot is claimed once. Four attempts, each weaker:
+ * Theory of operation. A leaf below cgroup A is usable when A's directory and its cgroup.procs are writable
+ * to us (so that we may move into the leaf from anywhere below A) and A's cgroup.subtree_control carries
+ * memory, pids and cpu. Candidates are our own cgroup and its ancestors up to the mount point: nearest first,
+ * but root begins at the top, so that all of root's rooms of a host share one directory and a slot is claimed
+ * once. Four attempts, each weaker:
  *   1. a candidate that carries everything already: nothing is changed;
- *   2. one where the missing controllers can be enabled. Not in a unit of systemd that was not delegated: its manager
- *      owns that file and may take the controller away again under a running room;
- *   3. our own delegated cgroup, when only the no-internal-process rule stands in the way and we are its sole member:
- *      we move into a new child strongroom-sup-PID and enable there. Safe, because nobody else is moved or bounded,
- *      and undone on failure. leaf_place_close undoes it too, when nobody else came to use the place;
+ *   2. one where the missing controllers can be enabled. Not in a unit of systemd that was not delegated: its
+ * manager owns that file and may take the controller away again under a running room;
+ *   3. our own delegated cgroup, when only the no-internal-process rule stands in the way and we are its sole
+ * member: we move into a new child strongroom-sup-PID and enable there. Safe, because nobody else is moved or
+ * bounded, and undone on failure. leaf_place_close undoes it too, when nobody else came to use the place;
  *   4. the candidate that carries most of the controllers; `why` tells what is missing.
  *
- * Lives in: the supervisor, before the room. Trusts: the cgroup file system. May: write cgroup.subtree_control of a
- * candidate, move its own process. Must not: move anybody else, disable a controller that somebody else may use. */
-#include "limits/leaf_find.h"
+ * Lives in: the supervisor, before the room. Trusts: the cgroup file system. May: write
+ * cgroup.subtree_control of a candidate, move its own process. Must not: move anybody else, disable a
+ * controller that somebody else may use. */
 #include "limits/leaf_file.h"
+#include "limits/leaf_find.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -118,19 +120,31 @@ static bool ends_with(const char *s, size_t len, const char *tail)
     return len >= n && memcmp(s + len - n, tail, n) == 0;
 }
 
-/* Whether enabling controllers here is ours to do: not in a unit of systemd's, unless that was delegated. */
+/* Whether somebody else gave us this directory: we own it, and not the one above. */
+static bool is_handed_over(int fd)
+{
+    struct stat own, above;
+
+    return fstatat(fd, ".", &own, 0) == 0 && fstatat(fd, "..", &above, 0) == 0 && own.st_uid == geteuid() &&
+           above.st_uid != own.st_uid;
+}
+
+/* Whether enabling controllers here is ours to do: not in a unit of systemd's, unless that was delegated. A
+ * user's manager marks that with an attribute; what the system's manager delegates changes its owner. */
 static bool may_enable(const struct search *s, int fd, int up)
 {
     char value[2] = "", path[LEAF_DIGITS_MAX + 16] = "/proc/self/fd/";
     size_t len;
     const char *name = level_name(s, up, &len);
 
-    if (!ends_with(name, len, ".slice") && !ends_with(name, len, ".scope") && !ends_with(name, len, ".service"))
+    if (!ends_with(name, len, ".slice") && !ends_with(name, len, ".scope") &&
+        !ends_with(name, len, ".service"))
         return true;
-    if (len > 5 && memcmp(name, "user@", 5) == 0)
-        return true; /* the user's manager is always delegated to; older ones leave no mark */
+    if (is_handed_over(fd))
+        return true;
     (void)leaf_text_u64((uint64_t)fd, path + strlen(path));
-    return (getxattr(path, "user.delegate", value, 1) == 1 || getxattr(path, "trusted.delegate", value, 1) == 1) &&
+    return (getxattr(path, "user.delegate", value, 1) == 1 ||
+            getxattr(path, "trusted.delegate", value, 1) == 1) &&
            *value == '1';
 }
 
@@ -259,10 +273,11 @@ static bool try_moving_ourselves(struct search *s)
 static void explain(struct search *s, const struct leaf_home *home)
 {
     if (s->writable == 0)
-        leaf_find_why(s->place, "write to our cgroup or one above it (nothing is delegated to us)", home->path,
-                      s->last_errno);
+        leaf_find_why(s->place, "write to our cgroup or one above it (nothing is delegated to us)",
+                      home->path, s->last_errno);
     else if (s->last_errno == EBUSY)
-        leaf_find_why(s->place, "enable controllers: our delegated cgroup has processes of its own", home->path, 0);
+        leaf_find_why(s->place, "enable controllers: our delegated cgroup has processes of its own",
+                      home->path, 0);
     else
         leaf_find_why(s->place, "enable controllers memory, pids and cpu below", home->path, s->last_errno);
 }
@@ -282,7 +297,7 @@ void leaf_find_unified(const struct leaf_host *host, struct leaf_home *home, str
     }
     if (!try_levels(&s, host->root, false) && s.writable > 0 && !try_levels(&s, host->root, true))
         (void)try_moving_ourselves(&s); /* the answer is in s.best */
-    (void)close(s.top_fd); /* O_PATH */
+    (void)close(s.top_fd);              /* O_PATH */
     if (s.best != LEAF_CONTROLLERS)
         explain(&s, home);
     if (s.best == 0) {
@@ -317,8 +332,8 @@ void leaf_unified_leave(struct leaf_place *p)
         return;
     alone = is_alone(fd);
     (void)close(fd); /* O_PATH */
-    /* Whoever else uses this place sits in `sup` with us or in a child of its own: then it stays as it is, and the
-     * last one to leave, systemd or the next sweep tidies up. */
+    /* Whoever else uses this place sits in `sup` with us or in a child of its own: then it stays as it is,
+     * and the last one to leave, systemd or the next sweep tidies up. */
     if (!alone || !is_only_child(parent) || switch_controllers(parent, p->controllers[0], '-') < 0)
         return;
     if (leaf_file_write(parent, "cgroup.procs", "0", 1) < 0)

@@ -1,8 +1,9 @@
-/* leaf_real: leaves on the real cgroup file systems of this host, whatever they are (v1, hybrid, unified; root or a
- * user with a delegated subtree). One line per test, then the sum. With --times it measures instead of testing.
+/* leaf_real: leaves on the real cgroup file systems of this host, whatever they are (v1, hybrid, unified;
+ * root or a user with a delegated subtree). One line per test, then the sum. With --times it measures instead
+ * of testing.
  *
- * Lives in: the test suite. May: make leaves, bounded hogs inside them. Without a place for leaves it skips, or fails
- * when STRONGROOM_EXPECT_LEAF=1 says that there must be one. */
+ * Lives in: the test suite. May: make leaves, bounded hogs inside them. Without a place for leaves it skips,
+ * or fails when STRONGROOM_EXPECT_LEAF=1 says that there must be one. */
 #include "limits/leaf.h"
 
 #include <dirent.h>
@@ -24,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MIB      (1ull << 20)
+#define MIB (1ull << 20)
 
 /* Apart from the slots of real rooms and of other runs of this program that may live meanwhile. */
 #define SLOT_MIN (10000000u + (uint32_t)(getpid() % 100000) * 64)
@@ -196,9 +197,9 @@ static bool t_memory(void)
     if (!make(limits, &l))
         return false;
     status = wait_for(spawn_in(&l, fn_eat));
-    leaf_read(&l, &u);
+    leaf_read(&l, &u); /* with memory.oom.group 6.1 counts the victim twice */
     good &= expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "status %#x", status);
-    good &= expect(u.oom_kills == 1 && l.killed_oom, "oom kills %" PRIu64, u.oom_kills);
+    good &= expect(u.oom_kills >= 1 && u.oom_kills <= 2 && l.killed_oom, "oom kills %" PRIu64, u.oom_kills);
     good &= expect(u.memory_peak == UINT64_MAX || (u.memory_peak > 60 * MIB && u.memory_peak <= 64 * MIB),
                    "peak %" PRIu64, u.memory_peak);
     good &= expect(leaf_remove(&l, 1000) == 0, "directories remain");
@@ -371,7 +372,8 @@ static bool t_deadline(void)
     good &= expect(now_ms() - start < 300, "took %.1f ms", now_ms() - start);
     (void)end(pid);
     for (int h = 0; h < place.count; h++) {
-        for (int i = 0; i < 200 && unlinkat(place.parent_fd[h], name, AT_REMOVEDIR) < 0 && errno == EBUSY; i++)
+        for (int i = 0; i < 200 && unlinkat(place.parent_fd[h], name, AT_REMOVEDIR) < 0 && errno == EBUSY;
+             i++)
             sleep_ms(1);
     }
     good &= expect(directories(name) == 0, "%d directories after", directories(name));
@@ -502,7 +504,8 @@ static bool t_sweep(void)
     good &= expect(directories(left.name) == place.count, "a young leaf was swept");
     sleep_ms(7000);
     n = leaf_sweep(&place);
-    good &= expect(n >= place.count && directories(left.name) == 0, "swept %d, %d remain", n, directories(left.name));
+    good &= expect(n >= place.count && directories(left.name) == 0, "swept %d, %d remain", n,
+                   directories(left.name));
     good &= expect(directories(held.name) == place.count, "a leaf that is answered for was swept");
     good &= expect(directories(lived.name) == place.count, "a populated leaf was swept");
     good &= expect(directories(foreign) == 1, "a foreign directory was swept");
@@ -539,7 +542,7 @@ static bool t_fds(void)
 static const struct {
     const char *name;
     bool (*fn)(void);
-    unsigned needs; /* limits that the place must have */
+    unsigned needs;            /* limits that the place must have */
     enum leaf_version version; /* LEAF_NONE: any */
 } tests[] = {
     {"make, join, remove", t_life, 0, LEAF_NONE},
@@ -694,9 +697,10 @@ int main(int argc, char **argv)
         return 0;
     }
     leaf_find_place(&place);
-    printf("place: version %d, limits %#x%s%s\n", (int)place.version, place.limits, *place.why ? ", " : "", place.why);
+    printf("place: version %d, limits %#x%s%s\n", (int)place.version, place.limits, *place.why ? ", " : "",
+           place.why);
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-        const char *lacks = place.version == LEAF_NONE ? place.why
+        const char *lacks = place.version == LEAF_NONE                          ? place.why
                             : (place.limits & tests[i].needs) != tests[i].needs ? place.why
                             : tests[i].version != LEAF_NONE && tests[i].version != place.version
                                 ? "not with this cgroup version"
