@@ -3,13 +3,18 @@
  * What it does, each time, and `--show` proves from inside: user, mount, pid, network, ipc, uts and cgroup
  * namespaces; an id map that the child writes itself; a private tmpfs root with /usr bound, all read-only,
  * nosuid, nodev; a fresh /proc; a size-capped tmpfs /work; the host's tree pivoted away and detached;
- * no_new_privs; every capability gone from all five sets; Landlock; a seccomp allow-list; every descriptor
- * above stderr closed; the program's exit status. What it does not: no limit of any kind (cgroup, rlimit,
- * clock), no pid 1 of its own (the program is pid 1), no /dev, /etc or /tmp, no loopback, no relayed stdio,
- * no new session, no environment scrubbing, no host uid of its own (as root the inner user is the host's uid
- * 0 without capabilities), no check from inside, no result; when it is killed, its program is not. A product
- * has to do these too: its distance from the floor is what they cost. Lives in: one process, and a child that
- * shares its memory until exec. Trusts: its caller. Must not: be used to hold anything. */
+ * no_new_privs; every capability gone from all five sets; Landlock; the product's seccomp allow-list; every
+ * descriptor above stderr closed; the program's exit status.
+ *
+ * What it does not: no limit of any kind (cgroup, rlimit, clock), no pid 1 of its own (the program is pid 1),
+ * no /dev, /etc or /tmp, no loopback, no relayed stdio, no new session, no environment scrubbing, no host uid
+ * of its own (as root the inner user is the host's uid 0 without capabilities), no check from inside, no
+ * result; when it is killed, its program is not. A product has to do these too: its distance from the floor
+ * is what they cost.
+ *
+ * Lives in: one process, and a child that shares its memory until exec. Trusts: its caller. Must not: be used
+ * to hold anything. */
+#include "policy/seccomp.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -26,8 +31,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "room_filter.h"
 
 #define NAMESPACES                                                                                           \
     (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |               \
@@ -183,10 +186,8 @@ static void wall_files(void)
 
 static void wall_calls(void)
 {
-    const struct sock_fprog program = {
-        .len = sizeof room_filter / sizeof room_filter[0],
-        .filter = (struct sock_filter *)(uintptr_t)room_filter, /* the kernel only reads it */
-    };
+    const struct seccomp_program *p = seccomp_program(SECCOMP_ROOM);
+    const struct sock_fprog program = {.len = p->len, .filter = (struct sock_filter *)(uintptr_t)p->insns};
     must("install filter", syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program));
 }
 

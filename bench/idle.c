@@ -1,14 +1,18 @@
 /* idle: what one waiting room costs in memory.
  *
- * Theory of operation. Starts N rooms whose program says one line and then waits on its stdin; reads
- * /proc/meminfo before and after; divides. Two figures, both in KiB a room: `available` (the fall of
- * MemAvailable, which also sees what the kernel will give back only later) and `parts` (the rise of AnonPages
- * + PageTables + KernelStack + Slab + Shmem + Percpu, which names its sources and is steadier). All are let
- * go by closing their stdin, awaited by pid, and those that stay are killed by pid. A third reading at the
- * end tells how much the rest of the machine moved: `noise`. Usage: idle N PROGRAM [ARGUMENT…]; "{n}" in an
- * argument is the room's number. Output: "alive N", "available KiB", "parts KiB", "noise KiB", one "NAME KiB"
- * for each part; status 1 and why when fewer came up. Lives in: one process. May: start N programs, kill
- * those by pid. Must not: leave one behind. */
+ * Theory of operation. Starts N rooms, STEP at a time, whose program says one line and then waits on its
+ * stdin; reads /proc/meminfo after each step. The figure `parts` is the rise of AnonPages + PageTables +
+ * KernelStack + Slab + Shmem + Percpu from step to step, averaged over the middle half of the steps, so that
+ * whatever else the machine does in between falls out; `spread` is half the distance between the quarters:
+ * how far to believe it. `whole` is the same rise from first to last, `available` the fall of MemAvailable.
+ * All in KiB a room.
+ *
+ * Then all are let go by closing their stdin, awaited by pid, and those that stay are killed by pid.
+ *
+ * Usage: idle N PROGRAM [ARGUMENT…]; "{n}" in an argument is the room's number. Output: lines "NAME number"
+ * (alive, the four above, one for each part); status 1 and why when fewer came up.
+ *
+ * Lives in: one process. May: start N programs, kill those by pid. Must not: leave one behind. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -23,7 +27,9 @@
 
 #define ROOMS_MAX 6000
 #define UP_MS     15000 /* one room must be up by then */
-#define SETTLE_MS 400
+#define STEP      5     /* rooms between two readings */
+#define SETTLE_MS 40
+#define STEPS_MAX (ROOMS_MAX / STEP + 1)
 #define END_MS    10000
 #define WORDS_MAX 64
 
@@ -43,9 +49,22 @@ static void sleep_ms(long ms)
     (void)nanosleep(&t, NULL);
 }
 
+/* The kernel counts on each processor and adds up once a second; root may ask for it now. */
+static void refresh(void)
+{
+    char nothing;
+    int fd = open("/proc/sys/vm/stat_refresh", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    (void)!read(fd, &nothing, 1);
+    (void)close(fd);
+}
+
 static int read_memory(long long ret[FIELDS])
 {
     static char text[8192];
+    sleep_ms(SETTLE_MS);
+    refresh();
     int fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
     if (fd >= 0)
@@ -137,41 +156,86 @@ static void end_all(unsigned count)
         }
 }
 
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static long long readings[STEPS_MAX][FIELDS];
+
+/* The rise of one field in step `i`; field 0 stands for the sum of all parts. */
+static long long rise(unsigned i, size_t field)
+{
+    long long sum = 0;
+    if (field)
+        return readings[i + 1][field] - readings[i][field];
+    for (size_t f = 1; f < FIELDS; f++)
+        sum += readings[i + 1][f] - readings[i][f];
+    return sum;
+}
+
+/* The mean of the middle half of the steps, a room. */
+static double steady(unsigned steps, size_t field, double *ret_spread)
+{
+    static double v[STEPS_MAX];
+    double sum = 0;
+    for (unsigned i = 0; i < steps; i++)
+        v[i] = (double)rise(i, field) / STEP;
+    qsort(v, steps, sizeof v[0], by_value);
+    for (unsigned i = steps / 4; i < steps - steps / 4; i++)
+        sum += v[i];
+    *ret_spread = (v[steps - 1 - steps / 4] - v[steps / 4]) / 2;
+    return sum / (steps - 2 * (steps / 4));
+}
+
+static void report(unsigned up)
+{
+    unsigned steps = up / STEP;
+    double spread, parts = steady(steps, 0, &spread), whole = 0, ignored;
+    for (unsigned i = 0; i < steps; i++)
+        whole += (double)rise(i, 0);
+    printf("alive %u\nparts %.1f\nspread %.1f\nwhole %.1f\navailable %.1f\n", up, parts, spread, whole / up,
+           (double)(readings[0][0] - readings[steps][0]) / up);
+    for (size_t f = 1; f < FIELDS; f++)
+        printf("%s %.1f\n", names[f], steady(steps, f, &ignored));
+}
+
+/* Starts the rooms and takes the readings. Returns how many came up; *ret_made are to be ended. */
+static unsigned fill_house(unsigned wanted, char **words, unsigned *ret_made)
+{
+    unsigned made = 0;
+    if (read_memory(readings[0]))
+        return 0;
+    while (made < wanted && !start(&rooms[made], words, made)) {
+        *ret_made = ++made;
+        if (!is_up(&rooms[made - 1]))
+            return made - 1;
+        if (made % STEP == 0 && read_memory(readings[made / STEP]))
+            break;
+    }
+    return made;
+}
+
 int main(int argc, char **argv)
 {
-    long long before[FIELDS], after[FIELDS], rest[FIELDS], parts = 0, noise = 0;
     char *end = NULL;
     unsigned long wanted = argc > 2 ? strtoul(argv[1], &end, 10) : 0; // NOLINT: a figure of our own runner
     struct rlimit files;
-    unsigned up = 0, made = 0;
+    unsigned made = 0;
 
-    if (!wanted || *end || wanted > ROOMS_MAX || argc - 2 >= WORDS_MAX)
-        return fputs("usage: idle N PROGRAM [ARGUMENT...]\n", stderr), 2;
+    if (wanted < STEP || *end || wanted > ROOMS_MAX || argc - 2 >= WORDS_MAX)
+        return fprintf(stderr, "usage: idle N PROGRAM [ARGUMENT...], N from %d to %d\n", STEP, ROOMS_MAX), 2;
+    wanted -= wanted % STEP;
     if (!getrlimit(RLIMIT_NOFILE, &files) && files.rlim_cur < files.rlim_max) {
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files);
     }
     (void)signal(SIGPIPE, SIG_IGN);
-    if (read_memory(before))
-        return perror("/proc/meminfo"), 1;
-    while (made < wanted && !start(&rooms[made], argv + 2, made)) {
-        made++;
-        if (!is_up(&rooms[made - 1]))
-            break;
-        up++;
-    }
-    sleep_ms(SETTLE_MS);
-    int failed = read_memory(after);
+    unsigned up = fill_house((unsigned)wanted, argv + 2, &made);
     end_all(made);
-    sleep_ms(SETTLE_MS);
-    failed |= read_memory(rest);
-    if (failed || up < wanted)
+    if (up < wanted)
         return fprintf(stderr, "idle: %u of %lu came up\n", up, wanted), 1;
-    for (size_t i = 1; i < FIELDS; i++)
-        parts += after[i] - before[i], noise += rest[i] - before[i];
-    printf("alive %u\navailable %.1f\nparts %.1f\nnoise %.1f\n", up, (double)(before[0] - after[0]) / up,
-           (double)parts / up, (double)(noise < 0 ? -noise : noise) / up);
-    for (size_t i = 1; i < FIELDS; i++)
-        printf("%s %.1f\n", names[i], (double)(after[i] - before[i]) / up);
+    report(up);
     return fflush(stdout) ? 1 : 0;
 }

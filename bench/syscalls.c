@@ -1,10 +1,12 @@
-/* syscalls: what a system call costs here. Run bare and in a room, the difference is the room's filter (and
- * Landlock).
+/* syscalls: what a system call costs here. Bare against in a room, the difference is the filter and Landlock.
  *
  * What: the median of many short batches of getppid, open+close, a one-byte read, and fork+exec+wait of
  * itself; one line each, "name nanoseconds". Static, needs nothing but /usr/bin/true to open and
- * /proc/self/exe to exec. Lives in: one process, and the children it reaps. Trusts, may, must not: nothing of
- * note. */
+ * /proc/self/exe to exec.
+ *
+ * With `--wait` it is the smallest program that waits: says one line, then reads stdin to its end.
+ *
+ * Lives in: one process, and the children it reaps. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -74,12 +76,24 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static int wait_for_end(void)
+{
+    char byte;
+    if (write(1, "\n", 1) != 1)
+        return 1;
+    while (read(0, &byte, 1) > 0)
+        continue;
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     double batch[BATCHES];
 
     if (argc == 2 && !strcmp(argv[1], "--exit"))
         return 0;
+    if (argc == 2 && !strcmp(argv[1], "--wait"))
+        return wait_for_end();
     subject = open(SUBJECT, O_RDONLY | O_CLOEXEC);
     if (subject < 0)
         return perror(SUBJECT), 1;

@@ -1,16 +1,20 @@
 /* timer: starts whole programs again and again and says how long each took, from before vfork to reaped.
  *
- * Theory of operation. A plan file names the contenders. `rounds` runs them in turn (A B C A B C …), so that
- * whatever else the machine does meets all alike, until the time is over; the first rounds are thrown away.
- * `rate` lets each contender run in N workers at once for a slice of time and counts. stdin and stdout are
- * /dev/null; stderr goes to memory, so that a contender that fails is reported with its own first line. A
- * contender that fails once is FAILED and not run again: it never has a figure.
+ * Theory of operation. A plan file names the contenders. `rounds` runs each once a round until the time is
+ * over, in a new order each round: what one leaves for the kernel to clear up, and whatever else the machine
+ * does, meets all alike. The first rounds are thrown away; those that they show to be slow then run in every
+ * SLOW_EVERY-th round only, so that they do not eat the others' time. `rate` lets each contender run in N
+ * workers at once for a slice of time, and counts.
  *
- * A plan line: NAME <tab> file for descriptor 9, or "-" <tab> mount namespace to enter, or "-" <tab> ARGV0
- * <tab> ARGV1 …;
+ * stdin and stdout are /dev/null; stderr goes to memory, so that a contender that fails is reported with its
+ * own first line. A contender that fails once is FAILED and not run again: it never has a figure.
+ *
+ * A plan line, tab-separated: NAME, file for descriptor 9 or "-", mount namespace to enter or "-", ARGV0,
+ * ARGV1, …
  * "{w}" in a word is the worker's number, "{n}" a number that no two runs of this timer share.
- * Output, tab-separated: rounds: name state runs p10 q1 median q3 p90 cpu(median) faults(median) message,
- * times in µs; rate: name state runs seconds workers message.
+ *
+ * Output, tab-separated: `rounds`: name state runs p10 q1 median q3 p90 cpu(median) faults(median) message,
+ * times in µs; `rate`: name state runs seconds workers message.
  *
  * Lives in: one static process (small memory: vfork and exec stay cheap) and, for `rate`, its workers.
  * Trusts: its plan. May: start what the plan says, and kill by pid a run that takes longer than RUN_MAX_S.
@@ -42,6 +46,8 @@
 #define RUN_MAX_S      20
 #define ROUNDS_MIN     5
 #define EXTRA_FD       9
+#define SLOW_US        8000
+#define SLOW_EVERY     4
 
 struct sample {
     float wall_us, cpu_us, faults;
@@ -53,7 +59,7 @@ struct contender {
     const char *extra; /* opened anew by each worker, since it is read from its start */
     int extra_fd;      /* becomes EXTRA_FD of the program; -1 none */
     int mounts_fd;     /* mount namespace that the program is started in; -1 ours */
-    bool failed;
+    bool failed, slow;
     char message[MESSAGE_MAX];
     struct sample *samples;
     size_t runs;
@@ -241,20 +247,39 @@ static void print_rounds(const struct contender *c)
            (double)cpu[n / 2], (double)faults[n / 2]);
 }
 
+/* A new order for each round, the same in every run of the timer. */
+static void shuffle(size_t order[CONTENDERS_MAX])
+{
+    static uint32_t state = 2463534242u;
+    for (size_t i = contender_count - 1; i > 0; i--) {
+        state ^= state << 13, state ^= state >> 17, state ^= state << 5;
+        size_t other = state % (i + 1), kept = order[i];
+        order[i] = order[other];
+        order[other] = kept;
+    }
+}
+
 static void rounds(double seconds, unsigned warm_up)
 {
+    size_t order[CONTENDERS_MAX];
     struct sample s;
     double end = 0;
 
+    for (size_t i = 0; i < contender_count; i++)
+        order[i] = i;
     for (unsigned round = 0;; round++) {
         if (round == warm_up)
             end = now_us() + seconds * 1e6;
-        if (round >= warm_up + ROUNDS_MIN && (now_us() >= end || round - warm_up >= SAMPLES_MAX))
+        if (round >= warm_up + ROUNDS_MIN * SLOW_EVERY && (now_us() >= end || round - warm_up >= SAMPLES_MAX))
             break;
+        shuffle(order);
         for (size_t i = 0; i < contender_count; i++) {
-            struct contender *c = &contenders[i];
-            if (!c->failed && run(c, &s) && round >= warm_up)
+            struct contender *c = &contenders[order[i]];
+            if (c->failed || (round >= warm_up && c->slow && round % SLOW_EVERY))
+                continue;
+            if (run(c, &s) && round >= warm_up)
                 c->samples[c->runs++] = s;
+            c->slow = round < warm_up ? s.wall_us > SLOW_US : c->slow;
         }
     }
     for (size_t i = 0; i < contender_count; i++)
@@ -336,6 +361,8 @@ int main(int argc, char **argv)
     if (null_fd < 0 || error_fd < 0 || sigaction(SIGALRM, &alarm_action, NULL))
         die("prepare");
     load_plan(argv[2]);
+    if (!contender_count)
+        return 0;
     if (!strcmp(argv[1], "rounds"))
         rounds(seconds, (unsigned)count);
     else
