@@ -9,8 +9,8 @@ FUZZ_SECONDS ?= 20
 NINJA = ninja -j$(JOBS)
 SETUP_product = CC=musl-gcc meson setup build -Dpart=product -Dbuildtype=release -Doptimization=2 -Dprefix=$(PREFIX)
 SETUP_host = CC=$(CC_HOST) meson setup build-host -Dpart=helpers -Dbuildtype=release -Doptimization=2 -Dprefix=$(PREFIX)
-SETUP_test = CC=gcc meson setup build-test -Dpart=tests -Db_sanitize=address,undefined -Db_lundef=false
-SETUP_clang = CC=clang meson setup build-clang -Dpart=tests -Db_sanitize=address,undefined -Db_lundef=false \
+SETUP_test = CC=gcc meson setup build-test -Dpart=tests -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false
+SETUP_clang = CC=clang meson setup build-clang -Dpart=tests -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false \
     -Dc_args=-fsanitize=fuzzer-no-link
 QUIET = >/dev/null
 
@@ -83,10 +83,10 @@ format:
 	@find src tests bench -name '*.[ch]' -exec clang-format -i {} +
 
 install: product host
-	@meson configure build -Dprefix=$(PREFIX) && $(NINJA) -C build
-	@meson configure build-host -Dprefix=$(PREFIX) && $(NINJA) -C build-host
-	@DESTDIR=$(DESTDIR) meson install -C build --no-rebuild
-	@DESTDIR=$(DESTDIR) meson install -C build-host --no-rebuild
+	@for dir in build build-host; do \
+	    meson configure $$dir -Dprefix=$(PREFIX) && $(NINJA) -C $$dir $(QUIET) && \
+	    DESTDIR=$(DESTDIR) meson install -C $$dir --no-rebuild || exit 1; \
+	done
 
 clean:
 	rm -rf build build-host build-test build-clang
