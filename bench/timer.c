@@ -161,6 +161,7 @@ static void first_error_line(char out[MESSAGE_MAX])
 {
     ssize_t n = pread(error_fd, out, MESSAGE_MAX - 1, 0);
     out[n > 0 ? n : 0] = 0;
+    memmove(out, out + strspn(out, " \r\n\t"), MESSAGE_MAX - strspn(out, " \r\n\t"));
     out[strcspn(out, "\n")] = 0;
     for (char *p = out; *p; p++)
         if ((unsigned char)*p < ' ')
