@@ -13,10 +13,12 @@
  * (alive, the four above, one for each part); status 1 and why when fewer came up.
  *
  * Lives in: one process. May: start N programs, kill those by pid. Must not: leave one behind. */
+#include "base/num.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,12 +221,11 @@ static unsigned fill_house(unsigned wanted, char **words, unsigned *ret_made)
 
 int main(int argc, char **argv)
 {
-    char *end = NULL;
-    unsigned long wanted = argc > 2 ? strtoul(argv[1], &end, 10) : 0; // NOLINT: a figure of our own runner
+    uint64_t wanted = 0;
     struct rlimit files;
     unsigned made = 0;
 
-    if (wanted < STEP || *end || wanted > ROOMS_MAX || argc - 2 >= WORDS_MAX)
+    if (argc < 3 || num_u64(argv[1], &wanted) || wanted < STEP || wanted > ROOMS_MAX || argc - 2 >= WORDS_MAX)
         return fprintf(stderr, "usage: idle N PROGRAM [ARGUMENT...], N from %d to %d\n", STEP, ROOMS_MAX), 2;
     wanted -= wanted % STEP;
     if (!getrlimit(RLIMIT_NOFILE, &files) && files.rlim_cur < files.rlim_max) {
@@ -235,7 +236,7 @@ int main(int argc, char **argv)
     unsigned up = fill_house((unsigned)wanted, argv + 2, &made);
     end_all(made);
     if (up < wanted)
-        return fprintf(stderr, "idle: %u of %lu came up\n", up, wanted), 1;
+        return fprintf(stderr, "idle: %u of %u came up\n", up, (unsigned)wanted), 1;
     report(up);
     return fflush(stdout) ? 1 : 0;
 }

@@ -19,6 +19,7 @@
  * Lives in: one static process (small memory: vfork and exec stay cheap) and, for `rate`, its workers.
  * Trusts: its plan. May: start what the plan says, and kill by pid a run that takes longer than RUN_MAX_S.
  * Must not: pin, raise priorities, allocate in vfork's child. */
+#include "base/num.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -346,17 +347,16 @@ static void rate_of(struct contender *c, double seconds, unsigned workers)
 int main(int argc, char **argv)
 {
     const struct sigaction alarm_action = {.sa_handler = on_alarm};
-    char *end = NULL;
+    uint64_t milli = 0, count = 0;
 
     if (argc != 5 || (strcmp(argv[1], "rounds") && strcmp(argv[1], "rate"))) {
         fputs("usage: timer rounds PLAN SECONDS WARM-UP-ROUNDS | timer rate PLAN SECONDS-EACH WORKERS\n",
               stderr);
         return 2;
     }
-    double seconds = strtod(argv[3], &end);
-    unsigned long count = *end ? 0 : strtoul(argv[4], &end, 10); // NOLINT: a figure of our own runner
-    if (*end || seconds <= 0 || seconds > 3600 || count > 1000)
-        return fputs("timer: numbers, please\n", stderr), 2;
+    if (num_milli(argv[3], &milli) || num_u64(argv[4], &count) || !milli || milli > 3600000 || count > 1000)
+        return fputs("timer: SECONDS to 3600, a number to 1000\n", stderr), 2;
+    double seconds = (double)milli / 1000;
     null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     error_fd = memfd_create("stderr", MFD_CLOEXEC);
     if (null_fd < 0 || error_fd < 0 || sigaction(SIGALRM, &alarm_action, NULL))
