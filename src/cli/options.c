@@ -261,13 +261,15 @@ static void keep_note(void *ctx, const char *text)
 static int build(struct walk *w, struct run_options *o, const struct policy_files *files, struct err *e)
 {
     struct sbuf notes = SBUF(o->notes);
+    const struct policy_notes told = {.note = keep_note, .ctx = &notes};
     char cwd[POLICY_PATH_MAX];
 
     o->policy = policy_new();
     if (!o->policy)
         return err_set(e, ERR_INTERNAL, ENOMEM, "policy: no memory");
-    policy_set_base(o->policy, getcwd(cwd, sizeof cwd), getenv("HOME"));
-    int r = policy_files_apply(files, o->policy, e);
+    const char *here = getcwd(cwd, sizeof cwd), *home = getenv("HOME");
+    policy_set_base(o->policy, here, home);
+    int r = policy_files_apply(files, o->policy, here, home, &told, e);
     if (r == 0)
         r = apply(w, o->policy, e);
     if (r == 0)

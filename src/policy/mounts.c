@@ -4,8 +4,8 @@
  * host paths keep their ".." (only the kernel knows where it leads) and paths of the room may have none.
  *
  * Who wins. Mounts are kept sorted by destination, so a parent always comes before what lies in it and the order in
- * which they were given does not matter. Two mounts on one destination: the later source wins, within one source it is
- * a contradiction. `hide` wins over every mount below it; on exactly one path the later source wins. */
+ * which they were given does not matter. Two mounts on one destination: the later source (or the later file) wins,
+ * within one file it is a contradiction. `hide` wins over every mount below it; on exactly one path the later wins. */
 #include "base/num.h"
 #include "policy/inner.h"
 #include <errno.h>
@@ -308,10 +308,9 @@ static int mounts_settle(struct policy *p, struct err *e)
     for (size_t i = 0; i < p->mount_count; i++) {
         const struct policy_mount *m = &p->mounts[i], *next = i + 1 < p->mount_count ? m + 1 : NULL;
         bool covered = next && strcmp(m->dst, next->dst) == 0;
-        if (covered && m->source == next->source && !same_mount(m, next)) {
-            struct origin a = mount_origin(m), b = mount_origin(next);
+        struct origin a = mount_origin(m), b = next ? mount_origin(next) : a;
+        if (covered && origin_same(&a, &b) && !same_mount(m, next))
             return contradiction(&a, &b, "two mounts on one path", m->dst, "keep one of the two", e);
-        }
         if (!covered)
             p->mounts[kept++] = *m;
     }
@@ -343,12 +342,12 @@ static int shown_or_hidden(struct policy *p, const struct note_sink *n, struct e
         int r = !m ? 1 : j == p->hide_count ? -1 : strcmp(m->dst, h[j].path);
         if (r == 0) {
             struct origin o = mount_origin(m);
-            if (m->source == h[j].origin.source)
+            bool shown = m->source != h[j].origin.source ? m->source > h[j].origin.source : m->order > h[j].order;
+            if (origin_same(&o, &h[j].origin))
                 return contradiction(&o, &h[j].origin, "one path is both shown and hidden", m->dst,
                                      "leave out one of the two", e);
-            note_fmt(n, "%s: %s, as the later source says", m->dst,
-                     m->source > h[j].origin.source ? "shown, not hidden" : "hidden, not shown");
-            if (m->source > h[j].origin.source)
+            note_fmt(n, "%s: %s, as the later source says", m->dst, shown ? "shown, not hidden" : "hidden, not shown");
+            if (shown)
                 p->mounts[mounts++] = *m;
             else
                 h[hides++] = h[j];

@@ -109,7 +109,8 @@ static int may_set(const struct policy *p, const struct field *f, struct err *e)
         field_bad(p, f, e, "a policy found in a project may only tighten, and this could widen the room");
         return err_hint(e, "give it on the command line, or in a file named with --policy");
     }
-    if (!(f->flags & FIELD_REPEAT) && now->source != SOURCE_FLAG && origin_same(now, old)) {
+    if (!(f->flags & FIELD_REPEAT) && now->source != SOURCE_FLAG && origin_same(now, old) &&
+        now->line != old->line) { /* the same line: the same file once more, as a base of two others */
         field_bad(p, f, e, "given twice; first on line %u", old->line);
         return err_hint(e, "keep one of the two");
     }

@@ -1,0 +1,16 @@
+/* yaml_fuzz: a policy file. */
+#include "reader.h"
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static char answer[RECORDS_ANSWER_MAX];
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct out o = {.bytes = answer, .size = sizeof answer};
+
+    yaml_read((const char *)data, size, &o);
+    answer_is_sound(&o);
+    return 0;
+}
