@@ -17,7 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CPU_PERIOD_US 100000 /* the kernel's own default (both versions), so that v1 needs no write for it   \
+#define CPU_PERIOD_US                                                                                        \
+    100000 /* the kernel's own default (both versions), so that v1 needs no write for it   \
                               */
 
 enum form { FORM_NUMBER, FORM_QUOTA, FORM_QUOTA_PERIOD, FORM_ZERO, FORM_ONE };
@@ -44,12 +45,6 @@ static const struct setting settings[] = {
     {LEAF_V2, LEAF_HAS_MEMORY, LIMIT_ID_MEMORY, "memory.swap.max", FORM_ZERO, true, false},
     {LEAF_V2, LEAF_HAS_MEMORY, LIMIT_ID_MEMORY, "memory.oom.group", FORM_ONE, true, false},
     {LEAF_V2, LEAF_HAS_CPU, LIMIT_ID_CPUS, "cpu.max", FORM_QUOTA_PERIOD, false, false},
-};
-
-static const char *const limit_names[LIMIT_ID_COUNT] = {
-#define X(id, name, ...) name,
-    LIMIT_TABLE(X)
-#undef X
 };
 
 static size_t setting_text(enum form form, uint64_t limit, char buf[static 2 * LEAF_DIGITS_MAX])
@@ -99,7 +94,7 @@ static bool ancestor_has_quota(int parent_fd, uint64_t milli)
 
 static int setting_failed(const struct setting *row, const char *name, int r, struct err *e)
 {
-    err_set(e, ERR_LIMIT, -r, "set limit %s: cgroup %s: %s", limit_names[row->limit], name, row->file);
+    err_set(e, ERR_LIMIT, -r, "set limit %s: cgroup %s: %s", limit_rows[row->limit].name, name, row->file);
     if (r == -EINVAL || r == -ERANGE)
         err_hint(e, "choose a value that this kernel accepts, or a larger one");
     else if (r == -EACCES || r == -EPERM || r == -EROFS || r == -ENOENT)

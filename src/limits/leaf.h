@@ -19,10 +19,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define LEAF_PREFIX     "strongroom-"
-#define LEAF_SUP_PREFIX LEAF_PREFIX "sup-" /* v2: where a supervisor that sat in the place itself moved to   \
+#define LEAF_PREFIX "strongroom-"
+#define LEAF_SUP_PREFIX                                                                                      \
+    LEAF_PREFIX "sup-"     /* v2: where a supervisor that sat in the place itself moved to   \
                                             */
-#define LEAF_HIERARCHIES 4                 /* v1: memory, pids, cpu[,cpuacct], freezer is not used; v2: one */
+#define LEAF_HIERARCHIES 4 /* v1: memory, pids, cpu[,cpuacct], freezer is not used; v2: one */
 #define LEAF_PATH_MAX    1024
 
 enum leaf_version { LEAF_NONE, LEAF_V1, LEAF_V2 };

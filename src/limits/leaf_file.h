@@ -10,7 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define LEAF_FILE_MAX 2048 /* bytes of a control file that we look at; the longest, cpu.stat, has some 300   \
+#define LEAF_FILE_MAX                                                                                        \
+    2048 /* bytes of a control file that we look at; the longest, cpu.stat, has some 300   \
                             */
 
 int leaf_file_open(int dir_fd, const char *name, int flags); /* the fd (CLOEXEC, NOFOLLOW), or -errno */

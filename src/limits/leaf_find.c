@@ -167,7 +167,7 @@ static int read_mounts(const struct leaf_host *host, struct homes *h, struct lin
     return 0;
 }
 
-int leaf_find_open(const char *point, enum leaf_version version)
+int leaf_find_open(const struct leaf_host *host, const char *point, enum leaf_version version)
 {
     struct statfs fs;
     int fd = open(point, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -175,7 +175,7 @@ int leaf_find_open(const char *point, enum leaf_version version)
 
     if (fd < 0)
         return -errno;
-    if (fstatfs(fd, &fs) < 0 || (long)fs.f_type != magic) {
+    if (!host->any_fs && (fstatfs(fd, &fs) < 0 || (long)fs.f_type != magic)) {
         (void)close(fd); /* something else was mounted on top */
         return -ENOENT;
     }
@@ -201,9 +201,9 @@ void leaf_find_why(struct leaf_place *p, const char *text, const char *object, i
 }
 
 /* The directory of one v1 hierarchy in which leaves are made. O_PATH fd or -errno. */
-static int open_parent(const struct leaf_home *home, bool at_top)
+static int open_parent(const struct leaf_host *host, const struct leaf_home *home, bool at_top)
 {
-    int fd = leaf_find_open(home->point, LEAF_V1);
+    int fd = leaf_find_open(host, home->point, LEAF_V1);
     int below;
 
     if (fd < 0 || at_top || !*home->below)
@@ -215,9 +215,9 @@ static int open_parent(const struct leaf_home *home, bool at_top)
     return below;
 }
 
-static int open_writable(const struct leaf_home *home, bool at_top)
+static int open_writable(const struct leaf_host *host, const struct leaf_home *home, bool at_top)
 {
-    int fd = open_parent(home, at_top);
+    int fd = open_parent(host, home, at_top);
 
     if (fd >= 0 && faccessat(fd, ".", W_OK, 0) < 0) {
         int r = -errno;
@@ -239,9 +239,9 @@ static void find_v1(const struct leaf_host *host, const struct homes *h, struct 
             continue;
         }
         if (host->root && p->count == 0)
-            fd = open_writable(home, true);
+            fd = open_writable(host, home, true);
         if (fd < 0)
-            fd = open_writable(home, false);
+            fd = open_writable(host, home, false);
         if (fd < 0) {
             leaf_find_why(p, "make a cgroup below ours", home->point, -fd);
             continue;

@@ -10,6 +10,7 @@ struct leaf_host {
     const char *member_file; /* /proc/self/cgroup */
     const char *mount_file;  /* /proc/self/mountinfo */
     bool root;               /* effective uid 0 */
+    bool any_fs;             /* tests only: the trees are simulated, do not ask for the file system's type */
 };
 
 void leaf_find_in(const struct leaf_host *host, struct leaf_place *ret);
@@ -25,7 +26,7 @@ struct leaf_home {
 
 /* Opens a mount point and checks that it really is a cgroup file system of this version. O_PATH fd or -errno.
  */
-int leaf_find_open(const char *point, enum leaf_version version);
+int leaf_find_open(const struct leaf_host *host, const char *point, enum leaf_version version);
 
 /* Says why there is no place, or what a place lacks. The first reason stays. */
 void leaf_find_why(struct leaf_place *p, const char *text, const char *object, int code);

@@ -127,8 +127,10 @@ int leaf_parse_mount(const char *line, size_t len, struct leaf_mount *ret)
         ret->version = LEAF_V2;
     else
         return -ENOENT;
-    if (!next_word(&p, end, &word, &word_len) || !next_word(&p, end, &word, &word_len)) /* source, options */
-        return -EINVAL;
+    for (int i = 0; i < 2; i++) { /* source, options */
+        if (!next_word(&p, end, &word, &word_len))
+            return -EINVAL;
+    }
     ret->controllers = ret->version == LEAF_V1 ? leaf_parse_controllers(word, word_len) : 0;
     r = copy_path(root, root_len, ret->root, sizeof ret->root);
     return r < 0 ? r : copy_path(point, point_len, ret->point, sizeof ret->point);
