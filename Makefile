@@ -13,6 +13,8 @@ SETUP_test = CC=gcc meson setup build-test -Dpart=tests -Dwerror=true -Db_saniti
 SETUP_clang = CC=clang meson setup build-clang -Dpart=tests -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false \
     -Dc_args=-fsanitize=fuzzer-no-link
 QUIET = >/dev/null
+# meson tells its errors on stdout: show its log's end only when it fails.
+WHY = || { tail -n 20 $(@D)/meson-logs/meson-log.txt >&2; exit 1; }
 
 .PHONY: all deps product host tests tests-clang demo check check-vm bench fuzz lint format install clean help
 
@@ -43,13 +45,13 @@ tests-clang: build-clang/build.ninja
 	@$(NINJA) -C build-clang
 
 build/build.ninja:
-	@$(SETUP_product) $(QUIET)
+	@$(SETUP_product) $(QUIET) $(WHY)
 build-host/build.ninja:
-	@$(SETUP_host) $(QUIET)
+	@$(SETUP_host) $(QUIET) $(WHY)
 build-test/build.ninja:
-	@$(SETUP_test) $(QUIET)
+	@$(SETUP_test) $(QUIET) $(WHY)
 build-clang/build.ninja:
-	@$(SETUP_clang) $(QUIET)
+	@$(SETUP_clang) $(QUIET) $(WHY)
 
 demo: all
 	@examples/demo
