@@ -84,7 +84,8 @@ int leaf_make(const struct leaf_place *p, uint32_t slot_hint, uint32_t slot_min,
 /* Reads what is there; unknown values stay UINT64_MAX. Cheap enough to be called at the end of every room. */
 void leaf_read(struct leaf *l, struct leaf_usage *ret);
 
-/* SIGKILLs every member (cgroup.kill on v2; else by reading cgroup.procs until empty, bounded). Returns the
+/* SIGKILLs every member (cgroup.kill on v2; else by reading cgroup.procs until empty), lifts the cpu quota so that the
+ * dying are not throttled, waits for at most a second. Returns the
  * number of members left (0: none), -errno when it cannot tell. */
 int leaf_kill(struct leaf *l);
 

@@ -25,9 +25,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define KILL_MS       250 /* leaf_kill gives up after this long */
-#define KILL_BATCH    8   /* pidfds open at once; with RLIMIT_NOFILE at 16 it becomes fewer */
-#define ROUND_MAX     512 /* members that are killed in one round */
+#define KILL_MS       1000 /* leaf_kill gives up after this long */
+#define KILL_BATCH    8    /* pidfds open at once; with RLIMIT_NOFILE at 16 it becomes fewer */
+#define ROUND_MAX     512  /* members that are killed in one round */
 #define WAIT_FIRST_US 50
 #define WAIT_MAX_US   2000
 
@@ -181,6 +181,23 @@ static int kill_all_hierarchies(struct leaf *l)
     return most;
 }
 
+/* Readies one hierarchy for killing: no new member, and no quota that would make the dying wait for their turn. */
+static void loosen(const struct leaf *l, int h, bool at_once)
+{
+    unsigned controllers = l->place->controllers[h];
+    int dir = l->dir_fd[h];
+
+    if (dir < 0)
+        return;
+    /* Without either the rounds converge, too, only later. */
+    if (controllers & LEAF_HAS_PIDS && !at_once)
+        (void)leaf_file_write(dir, "pids.max", "0", 1);
+    if (controllers & LEAF_HAS_CPU && l->place->version == LEAF_V2)
+        (void)leaf_file_write(dir, "cpu.max", "max", 3);
+    else if (controllers & LEAF_HAS_CPU)
+        (void)leaf_file_write(dir, "cpu.cfs_quota_us", "-1", 2);
+}
+
 int leaf_kill(struct leaf *l)
 {
     uint64_t end = now_us() + KILL_MS * 1000;
@@ -193,12 +210,8 @@ int leaf_kill(struct leaf *l)
             (void)close(l->join_fd[h]); /* no write is pending */
         l->join_fd[h] = -1;
     }
-    if (!at_once) {
-        for (int h = 0; h < l->place->count; h++) {
-            if (l->place->controllers[h] & LEAF_HAS_PIDS && l->dir_fd[h] >= 0)
-                (void)leaf_file_write(l->dir_fd[h], "pids.max", "0", 1); /* rounds converge without it, too */
-        }
-    }
+    for (int h = 0; h < l->place->count; h++)
+        loosen(l, h, at_once);
     for (;;) {
         int left = at_once ? leaf_members(l) : kill_all_hierarchies(l);
 
