@@ -1,0 +1,167 @@
+/* fd: descriptors and frames.
+ * Lives in: every program of the project, also in a cloned child before exec (no malloc, no stdio).
+ * Trusts: nothing that comes through a socket; a record of the wrong shape is dropped with everything it carried.
+ * Must not: log, retry for ever, leave a received descriptor open on failure. */
+#include "sys/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+void fd_close(int *fd)
+{
+    if (*fd < 0)
+        return;
+    int saved = errno;
+    (void)close(*fd); /* nothing can be done about a failing close of these */
+    *fd = -1;
+    errno = saved;
+}
+
+int fd_fill_stdio(void)
+{
+    for (;;) {
+        int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (fd < 0)
+            return -errno;
+        if (fd > 2) {
+            fd_close(&fd);
+            return 0;
+        }
+        if (fcntl(fd, F_SETFD, 0) < 0)
+            return -errno;
+    }
+}
+
+int fd_frame_pair(int ret[2])
+{
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret) < 0)
+        return -errno;
+    return 0;
+}
+
+int fd_frame_send(int sock, const void *data, size_t size, const int *fds, size_t n_fds, int flags)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int) * FD_FRAME_FDS_MAX)];
+    } control;
+    struct iovec iov = {.iov_base = (void *) data, .iov_len = size};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+    if (n_fds > FD_FRAME_FDS_MAX)
+        return -EINVAL;
+    if (n_fds > 0) {
+        memset(&control, 0, sizeof control);
+        msg.msg_control = control.bytes;
+        msg.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
+        struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int) * n_fds);
+        memcpy(CMSG_DATA(c), fds, sizeof(int) * n_fds);
+    }
+    for (;;) {
+        ssize_t n = sendmsg(sock, &msg, flags | MSG_NOSIGNAL);
+        if (n >= 0)
+            return (size_t) n == size ? 0 : -EMSGSIZE;
+        if (errno != EINTR)
+            return -errno;
+    }
+}
+
+int fd_frame_recv(int sock, void *data, size_t size, int *ret_fds, size_t max_fds, int flags)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int) * FD_FRAME_FDS_MAX)];
+    } control;
+    struct iovec iov = {.iov_base = data, .iov_len = size};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = control.bytes,
+                         .msg_controllen = sizeof control.bytes};
+    int got[FD_FRAME_FDS_MAX];
+    size_t n_got = 0;
+    ssize_t n;
+
+    do
+        n = recvmsg(sock, &msg, flags | MSG_CMSG_CLOEXEC);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return errno == ECONNRESET ? -EPIPE : -errno;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count && n_got < FD_FRAME_FDS_MAX; i++)
+            memcpy(&got[n_got++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+    }
+    if (n == 0 && n_got == 0)
+        return -EPIPE;
+    if ((size_t) n != size || n_got > max_fds || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+        for (size_t i = 0; i < n_got; i++)
+            fd_close(&got[i]);
+        return -EBADMSG;
+    }
+    if (n_got > 0)
+        memcpy(ret_fds, got, n_got * sizeof(int));
+    return (int) n_got;
+}
+
+int fd_write_all(int fd, const void *data, size_t size)
+{
+    const char *p = data;
+    while (size > 0) {
+        ssize_t n = write(fd, p, size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -EIO;
+        p += n;
+        size -= (size_t) n;
+    }
+    return 0;
+}
+
+int fd_write_file(int dir, const char *path, const char *text)
+{
+    int fd = openat(dir, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return -errno;
+    size_t size = strlen(text);
+    ssize_t n = write(fd, text, size); /* one write: these files take a value whole or not at all */
+    int r = n == (ssize_t) size ? 0 : n < 0 ? -errno : -EIO;
+    fd_close(&fd);
+    return r;
+}
+
+ssize_t fd_read_file(int dir, const char *path, char *buf, size_t size)
+{
+    int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return -errno;
+    size_t len = 0;
+    ssize_t n;
+    while ((n = read(fd, buf + len, size - len)) != 0) {
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            n = -errno;
+            break;
+        }
+        len += (size_t) n;
+        if (len == size) {
+            n = -EFBIG;
+            break;
+        }
+    }
+    fd_close(&fd);
+    if (n < 0)
+        return n;
+    buf[len] = '\0';
+    return (ssize_t) len;
+}
