@@ -1,0 +1,273 @@
+/* init: pid 1 of a room.
+ *
+ * Theory of operation. The cloned child recites the plan's steps; the last one starts the program in a child of its own
+ * (vfork: shared memory until execve, so the self-check that the child makes from the program's own seat lands in our
+ * report without a message). Then pid 1 only waits: for children to reap, for signals to pass on, for the supervisor
+ * to go away. When the program ends it reports the exit and ends itself; the kernel then ends everything that is left.
+ *
+ * Lives in: the room, as pid 1, under the same walls as the program, and unreadable by it.
+ * Trusts: the control socket. Must not: malloc, stdio, keep anything open that a later program could inherit. */
+#include "room/init.h"
+#include "room/steps.h"
+#include "sys/fd.h"
+#include "sys/kernel.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+
+/* The clock of the host: our own one was moved by step_time. */
+static uint64_t now_ns(const struct room_state *s)
+{
+    struct timespec t;
+    (void) clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail */
+    return (uint64_t) ((int64_t) t.tv_sec * 1000000000 + t.tv_nsec + s->boot_offset_ns);
+}
+
+__attribute__((noreturn)) static void fail(const struct room_plan *plan, struct room_state *s, enum step_id step,
+                                           int code)
+{
+    s->report.type = REPORT_FAILED;
+    s->report.step = (int32_t) step;
+    s->report.code = code;
+    s->report.item = s->item;
+    (void) fd_frame_send(plan->ctl, &s->report, sizeof s->report, NULL, 0, 0); /* nobody left to tell otherwise */
+    _exit(125);
+}
+
+/* --- the program's seat ------------------------------------------------------------------------------------------- */
+
+/* Filled by the vfork child through the shared memory. */
+struct seat {
+    volatile int code;  /* errno of a failing execve or step, 0 while all is well */
+    volatile int probe; /* layer_id that did not hold, -1 */
+};
+
+static bool seat_refused(long r)
+{
+    return r < 0 && (errno == EPERM || errno == ENOSYS || errno == EACCES || errno == EAFNOSUPPORT);
+}
+
+/* Tried from where the program will sit, under every wall: must all fail or read back as closed. */
+static int seat_probe(const struct room_plan *plan)
+{
+    if (plan_wants(plan, LAYER_ID_SECCOMP)) {
+        if (!seat_refused(syscall(435 /* clone3 */, NULL, 0)) || !seat_refused(socket(40 /* AF_VSOCK */, SOCK_STREAM, 0)))
+            return LAYER_ID_SECCOMP;
+    }
+    if (plan_wants(plan, LAYER_ID_NNP) && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+        return LAYER_ID_NNP;
+    if (getuid() != plan->uid || geteuid() != plan->uid || getgid() != plan->gid)
+        return LAYER_ID_USER;
+    for (int fd = 3; fd < 16; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0)
+            return LAYER_ID_FDS;
+    }
+    int fd = open("/proc/1/environ", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) /* no /proc at all is a failure of another layer */
+        return LAYER_ID_INIT;
+    return -1;
+}
+
+__attribute__((noreturn)) static void seat(const struct room_plan *plan, const struct room_state *s, struct seat *seat)
+{
+    const int *from = plan->stdio;
+    const int terminal[3] = {s->tty_slave, s->tty_slave, s->tty_slave};
+    sigset_t none;
+
+    if (setsid() < 0)
+        goto out;
+    if (plan->tty) {
+        from = terminal;
+        if (ioctl(s->tty_slave, TIOCSCTTY, 0) < 0)
+            goto out;
+    }
+    for (int i = 0; i < 3; i++) {
+        if (dup2(from[i] >= 0 ? from[i] : s->null, i) < 0)
+            goto out;
+    }
+    if (kernel_close_range(3, ~0u, 0) < 0)
+        goto out;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+        goto out;
+    sigemptyset(&none);
+    if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+        goto out;
+    seat->probe = seat_probe(plan);
+    if (seat->probe >= 0)
+        _exit(125);
+    int code = ENOENT;
+    for (size_t i = 0; plan->exec_paths[i]; i++) {
+        execve(plan->exec_paths[i], plan->argv, plan->envp);
+        if (errno != ENOENT && errno != ENOTDIR)
+            code = errno;
+    }
+    seat->code = code;
+    _exit(127);
+out:
+    seat->code = errno;
+    seat->probe = LAYER_ID_SESSION;
+    _exit(125);
+}
+
+int step_program(const struct room_plan *plan, struct room_state *s)
+{
+    struct seat shared = {.code = 0, .probe = -1};
+    s->item = -1;
+    pid_t pid = vfork();
+    if (pid == 0)
+        seat(plan, s, &shared);
+    if (pid < 0)
+        return -errno;
+    if (shared.probe < 0 && shared.code == 0) {
+        s->report.payload_pid = pid;
+        return 0;
+    }
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+    if (shared.probe >= 0) {
+        s->item = shared.probe;
+        return shared.code ? -shared.code : -EPROTO;
+    }
+    return -shared.code;
+}
+
+/* --- the life of pid 1 -------------------------------------------------------------------------------------------- */
+
+static void report_exit(const struct room_plan *plan, struct room_state *s, int status, const struct rusage *u)
+{
+    struct report *r = &s->report;
+    r->type = REPORT_EXITED;
+    r->status = status;
+    r->utime_us = (uint64_t) u->ru_utime.tv_sec * 1000000 + (uint64_t) u->ru_utime.tv_usec;
+    r->stime_us = (uint64_t) u->ru_stime.tv_sec * 1000000 + (uint64_t) u->ru_stime.tv_usec;
+    r->maxrss_kib = (uint64_t) u->ru_maxrss;
+    r->minflt = (uint64_t) u->ru_minflt;
+    r->majflt = (uint64_t) u->ru_majflt;
+    r->nvcsw = (uint64_t) u->ru_nvcsw;
+    r->nivcsw = (uint64_t) u->ru_nivcsw;
+    r->end_ns = now_ns(s);
+    (void) fd_frame_send(plan->ctl, r, sizeof *r, NULL, 0, 0); /* the supervisor may be gone: then nobody asks */
+}
+
+/* Reaps what there is. Ends the room when the program itself is among it. */
+static void reap(const struct room_plan *plan, struct room_state *s)
+{
+    for (;;) {
+        int status;
+        struct rusage usage;
+        pid_t pid = wait4(-1, &status, WNOHANG, &usage);
+        if (pid <= 0)
+            return;
+        if (pid == s->report.payload_pid) {
+            report_exit(plan, s, status, &usage);
+            _exit(0);
+        }
+    }
+}
+
+static void obey(const struct room_plan *plan, const struct room_state *s)
+{
+    struct command c;
+    int r = fd_frame_recv(plan->ctl, &c, sizeof c, NULL, 0, MSG_DONTWAIT);
+    if (r == -EAGAIN)
+        return;
+    if (r < 0 || c.type != COMMAND_SIGNAL || c.signal <= 0 || c.signal >= NSIG)
+        _exit(125); /* the supervisor is gone, or it is not the supervisor */
+    pid_t to = c.group == 2 ? -1 : c.group == 1 ? -s->report.payload_pid : s->report.payload_pid;
+    (void) kill(to, c.signal); /* the program may have ended this instant */
+}
+
+__attribute__((noreturn)) static void live(const struct room_plan *plan, struct room_state *s)
+{
+    struct pollfd polls[] = {{.fd = s->signals, .events = POLLIN}, {.fd = plan->ctl, .events = POLLIN}};
+    for (;;) {
+        struct signalfd_siginfo info;
+        reap(plan, s);
+        if (poll(polls, 2, -1) < 0 && errno != EINTR)
+            _exit(125);
+        if (polls[0].revents)
+            (void) !read(s->signals, &info, sizeof info); /* only to empty it; reap() asks the kernel itself */
+        if (polls[1].revents)
+            obey(plan, s);
+    }
+}
+
+static void report_started(const struct room_plan *plan, struct room_state *s)
+{
+    int fds[3];
+    size_t n = 0;
+    const struct {
+        int *fd;
+        unsigned bit;
+    } carried[] = {{&s->proc, REPORT_FD_PROC}, {&s->tty, REPORT_FD_TTY}, {&s->notify, REPORT_FD_NOTIFY}};
+    for (size_t i = 0; i < 3; i++) {
+        if (*carried[i].fd < 0)
+            continue;
+        fds[n++] = *carried[i].fd;
+        s->report.fds |= carried[i].bit;
+    }
+    s->report.type = REPORT_STARTED;
+    if (fd_frame_send(plan->ctl, &s->report, sizeof s->report, fds, n, 0) < 0)
+        _exit(125);
+    for (size_t i = 0; i < 3; i++)
+        fd_close(carried[i].fd);
+    fd_close(&s->tty_slave);
+    for (int i = 0; i < 3; i++) {
+        int fd = plan->stdio[i];
+        fd_close(&fd);
+    }
+}
+
+/* Layers whose absence the policy accepts. */
+static bool may_miss(const struct room_plan *plan, enum step_id step)
+{
+    enum layer_id layer = step_rows[step].layer;
+    switch (step) {
+    case STEP_KEYRING:
+    case STEP_CGROUP:
+    case STEP_TIME:
+    case STEP_PROC:
+    case STEP_LANDLOCK:
+        return !plan_requires(plan, layer);
+    default:
+        return false;
+    }
+}
+
+void init_main(const struct room_plan *plan)
+{
+    static struct room_state state;
+    struct room_state *s = &state;
+    s->root = s->scratch = s->proc = s->tty = s->tty_slave = s->notify = s->null = s->signals = -1;
+    for (size_t i = 0; i < sizeof s->join / sizeof *s->join; i++)
+        s->join[i] = -1;
+    for (int i = 0; i < LAYER_ID_COUNT; i++)
+        s->report.layers[i].state = plan_wants(plan, (enum layer_id) i) ? LAYER_STATE_ON : LAYER_STATE_OFF;
+
+    uint64_t before = now_ns(s);
+    for (int i = 0; i < STEP_COUNT; i++) {
+        enum layer_id layer = step_rows[i].layer;
+        s->item = -1;
+        if (i == STEP_PROGRAM)
+            s->report.start_ns = before;
+        if (!plan_wants(plan, layer))
+            continue;
+        int r = step_functions[i](plan, s);
+        if (r < 0) {
+            if (!may_miss(plan, (enum step_id) i))
+                fail(plan, s, (enum step_id) i, -r);
+            steps_degrade(s, layer, LAYER_STATE_OFF, -r);
+        }
+        uint64_t after = now_ns(s);
+        s->report.step_ns[i] = (uint32_t) (after - before);
+        before = after;
+    }
+    report_started(plan, s);
+    live(plan, s);
+}

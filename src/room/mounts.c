@@ -1,0 +1,416 @@
+/* mounts: the steps that build the room's files.
+ *
+ * Theory of operation. The new root is a tmpfs stacked on top of "/" in a private mount namespace. The process keeps
+ * its old root and makes the new one its working directory, so that absolute paths still mean the host and relative
+ * paths mean the room, at once and without a place to park the old root. Every folder and file that something will be
+ * mounted on is made first, while the room is nothing but that tmpfs: later, nothing is ever created below a bind,
+ * where it would land in the host's own folders. All binds of the read-only kind are then closed by one recursive
+ * mount_setattr; what must stay writable comes after it. pivot_root puts the room below us and the host away.
+ *
+ * Lives in: the cloned child that becomes pid 1; has capabilities in the room's user namespace only.
+ * Trusts: the plan. Must not: malloc, log, follow a link that the room's files contain. */
+#include "room/steps.h"
+#include "sys/fd.h"
+#include "sys/kernel.h"
+
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <termios.h>
+
+#define EMPTY_FILE "run/strongroom/empty"
+#define EMPTY_DIR  "run/strongroom/nothing"
+#define BOOT_ID    "run/strongroom/boot_id" /* its text is one of the plan's files */
+
+#define ATTR_CLOSED (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+
+static int set_attr(int dir, const char *path, unsigned flags, uint64_t set)
+{
+    struct mount_attr attr = {.attr_set = set};
+    return kernel_mount_setattr(dir, path, flags, &attr) < 0 ? -errno : 0;
+}
+
+/* The n-th decimal digits of v, for fsconfig values. Returns the start of the text inside buf. */
+static const char *decimal(uint64_t v, char buf[24])
+{
+    char *p = buf + 23;
+    *p = '\0';
+    do {
+        *--p = (char) ('0' + v % 10);
+        v /= 10;
+    } while (v > 0);
+    return p;
+}
+
+/* A new file system that is attached nowhere yet. `options` is key, value, key, value, NULL. Returns its mount. */
+static int new_mount(const char *type, const char *const *options, unsigned attrs)
+{
+    FD_AUTO fs = kernel_fsopen(type, 1 /* FSOPEN_CLOEXEC */);
+    if (fs < 0)
+        return -errno;
+    for (; options && options[0]; options += 2) {
+        if (kernel_fsconfig(fs, FSCONFIG_SET_STRING, options[0], options[1], 0) < 0)
+            return -errno;
+    }
+    if (kernel_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+        return -errno;
+    int mnt = kernel_fsmount(fs, FSMOUNT_CLOEXEC, attrs);
+    return mnt < 0 ? -errno : mnt;
+}
+
+static int attach(int mnt, const char *where)
+{
+    return kernel_move_mount(mnt, "", AT_FDCWD, where, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+/* Makes the folders of a relative path, and its last component as a folder or an empty file. The room is still nothing
+ * but our own tmpfs, so every component is ours. */
+static int make_target(int dir, const char *path, bool is_dir)
+{
+    char part[POLICY_PATH_MAX];
+    size_t len = strlen(path);
+    if (len >= sizeof part)
+        return -ENAMETOOLONG;
+    memcpy(part, path, len + 1);
+    for (char *slash = strchr(part, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdirat(dir, part, 0755) < 0 && errno != EEXIST)
+            return -errno;
+        *slash = '/';
+    }
+    if (is_dir)
+        return mkdirat(dir, part, 0755) < 0 && errno != EEXIST ? -errno : 0;
+    int fd = openat(dir, part, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0444);
+    if (fd < 0)
+        return errno == EEXIST || errno == ELOOP ? 0 : -errno;
+    fd_close(&fd);
+    return 0;
+}
+
+static int make_file(const struct plan_file *f)
+{
+    if (f->is_link)
+        return symlinkat(f->text, AT_FDCWD, f->path) < 0 && errno != EEXIST ? -errno : 0;
+    int fd = open(f->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444);
+    if (fd < 0)
+        return errno == EEXIST ? 0 : -errno; /* the policy binds something here */
+    int r = fd_write_all(fd, f->text, strlen(f->text));
+    fd_close(&fd);
+    return r;
+}
+
+int step_private(const struct room_plan *plan, struct room_state *s)
+{
+    (void) plan;
+    (void) s;
+    return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ? -errno : 0;
+}
+
+static const char *const room_dirs[] = {"dev", "dev/pts", "dev/shm", "etc",  "proc", "run", "run/strongroom",
+                                        "tmp", "usr",     "var",     "work", EMPTY_DIR};
+static const char *const dev_nodes[] = {"null", "zero", "full", "random", "urandom", "tty"};
+
+int step_root(const struct room_plan *plan, struct room_state *s)
+{
+    static const char *const options[] = {"source", "room", "size", "1m", "nr_inodes", "8k", "mode", "0755", NULL};
+    s->root = new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+    if (s->root < 0)
+        return s->root;
+    int r = attach(s->root, "/");
+    if (r < 0)
+        return r;
+    if (fchdir(s->root) < 0)
+        return -errno;
+    for (size_t i = 0; i < sizeof room_dirs / sizeof *room_dirs; i++) {
+        if (mkdir(room_dirs[i], 0755) < 0)
+            return -errno;
+    }
+    for (size_t i = 0; i < sizeof dev_nodes / sizeof *dev_nodes; i++) {
+        char path[16] = "dev/";
+        memcpy(path + 4, dev_nodes[i], strlen(dev_nodes[i]) + 1);
+        if ((r = make_target(s->root, path, false)) < 0)
+            return r;
+    }
+    if ((r = make_target(s->root, EMPTY_FILE, false)) < 0)
+        return r;
+    for (size_t i = 0; r >= 0 && i < plan->system_count; i++)
+        r = make_target(s->root, plan->system[i].dst, plan->system[i].is_dir);
+    for (size_t i = 0; r >= 0 && i < plan->mount_count; i++) {
+        s->item = (int) i;
+        if (!plan->mounts[i].nested && !plan->mounts[i].late)
+            r = make_target(s->root, plan->mounts[i].dst, plan->mounts[i].is_dir);
+    }
+    for (size_t i = 0; r >= 0 && i < plan->file_count; i++)
+        r = make_file(&plan->files[i]);
+    return r;
+}
+
+/* Is what is mounted here now what the plan looked at? */
+static int verify(int dir, const char *path, int flags, const struct plan_mount *m)
+{
+    struct stat st;
+    if (fstatat(dir, path, &st, flags) < 0)
+        return -errno;
+    return st.st_dev == m->dev && st.st_ino == m->ino ? 0 : -ESTALE;
+}
+
+/* The target lies below another mount: resolve it inside the room's root and mount onto the descriptor. */
+static int bind_nested(const struct room_state *s, const struct plan_mount *m)
+{
+    struct open_how_compat {
+        uint64_t flags, mode, resolve;
+    } how = {.flags = O_PATH | O_CLOEXEC, .resolve = 0x10 | 0x02 /* RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS */};
+    FD_AUTO target = (int) syscall(437 /* openat2 */, s->root, m->dst, &how, sizeof how);
+    if (target < 0)
+        return -errno;
+    FD_AUTO tree = m->tree >= 0 ? fcntl(m->tree, F_DUPFD_CLOEXEC, 3)
+                                : kernel_open_tree(AT_FDCWD, m->src, OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
+    if (tree < 0)
+        return -errno;
+    int r = verify(tree, "", AT_EMPTY_PATH, m);
+    if (r < 0)
+        return r;
+    if (m->late) {
+        uint64_t attrs = m->kind == MOUNT_RO ? ATTR_CLOSED : MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+        if ((r = set_attr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, attrs)) < 0)
+            return r;
+    }
+    if (kernel_move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+        return -errno;
+    return 0;
+}
+
+/* The usual case, in one system call: the target is a folder or file of our own tmpfs. */
+static int bind_plain(const struct plan_mount *m)
+{
+    if (m->tree >= 0)
+        return attach(m->tree, m->dst);
+    if (mount(m->src, m->dst, NULL, MS_BIND | MS_REC, NULL) < 0)
+        return -errno;
+    return verify(AT_FDCWD, m->dst, AT_SYMLINK_NOFOLLOW, m);
+}
+
+int step_system(const struct room_plan *plan, struct room_state *s)
+{
+    (void) s;
+    for (size_t i = 0; i < plan->system_count; i++) {
+        const struct plan_mount *m = &plan->system[i];
+        if (mount(m->src, m->dst, NULL, MS_BIND | MS_REC, NULL) < 0 && !(m->optional && errno == ENOENT))
+            return -errno;
+    }
+    return 0;
+}
+
+int step_binds(const struct room_plan *plan, struct room_state *s)
+{
+    for (size_t i = 0; i < plan->mount_count; i++) {
+        const struct plan_mount *m = &plan->mounts[i];
+        if (m->late)
+            continue;
+        s->item = (int) i;
+        int r = m->nested ? bind_nested(s, m) : bind_plain(m);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int step_readonly(const struct room_plan *plan, struct room_state *s)
+{
+    (void) plan;
+    return set_attr(s->root, "", AT_EMPTY_PATH | AT_RECURSIVE, ATTR_CLOSED);
+}
+
+/* What is not there needs no mask; a mask that cannot be laid is a failure. */
+static int mask(const char *with, const char *path)
+{
+    if (mount(with, path, NULL, MS_BIND, NULL) < 0 && errno != ENOENT)
+        return -errno;
+    return 0;
+}
+
+/* Facts of the host that /proc shows to everybody. */
+static const struct {
+    const char *with, *path;
+} proc_masks[] = {
+    {BOOT_ID, "proc/sys/kernel/random/boot_id"},
+    {EMPTY_FILE, "proc/cmdline"},
+    {EMPTY_FILE, "proc/config.gz"},
+    {EMPTY_FILE, "proc/keys"},
+    {EMPTY_FILE, "proc/key-users"},
+    {EMPTY_FILE, "proc/timer_list"},
+    {EMPTY_FILE, "proc/sched_debug"},
+    {EMPTY_FILE, "proc/latency_stats"},
+    {EMPTY_DIR, "proc/acpi"},
+    {EMPTY_DIR, "proc/scsi"},
+    {EMPTY_DIR, "proc/asound"},
+};
+
+int step_proc(const struct room_plan *plan, struct room_state *s)
+{
+    (void) plan;
+    static const char *const options[] = {"source", "proc", NULL};
+    FD_AUTO mnt = new_mount("proc", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    if (mnt < 0)
+        return mnt;
+    int r = attach(mnt, "proc");
+    if (r < 0)
+        return r;
+    s->proc = open("proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s->proc < 0)
+        return -errno;
+    /* ENOENT: the kernel was built without. The layer's probe tells whether nesting is really impossible. */
+    r = fd_write_file(s->proc, "sys/user/max_user_namespaces", "0");
+    if (r < 0 && r != -ENOENT)
+        steps_degrade(s, LAYER_ID_NESTING, LAYER_STATE_DEGRADED, -r);
+    if (plan->oom_first)
+        (void) fd_write_file(AT_FDCWD, "proc/self/oom_score_adj", "500"); /* a preference, not a wall */
+    for (size_t i = 0; i < sizeof proc_masks / sizeof *proc_masks; i++) {
+        if ((r = mask(proc_masks[i].with, proc_masks[i].path)) < 0)
+            return r;
+    }
+    return set_attr(mnt, "", AT_EMPTY_PATH, MOUNT_ATTR_RDONLY);
+}
+
+/* A terminal of the room's own device file system: the program's ttyname() works and the host's terminal stays out. */
+static int open_terminal(const struct room_plan *plan, struct room_state *s)
+{
+    int unlock = 0;
+    struct winsize size = {.ws_row = plan->rows, .ws_col = plan->cols};
+    s->tty = open("dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (s->tty < 0)
+        return -errno;
+    if (ioctl(s->tty, TIOCSPTLCK, &unlock) < 0)
+        return -errno;
+    s->tty_slave = ioctl(s->tty, 0x5441 /* TIOCGPTPEER */, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (s->tty_slave < 0)
+        return -errno;
+    if (plan->rows && ioctl(s->tty, TIOCSWINSZ, &size) < 0)
+        return -errno;
+    return 0;
+}
+
+int step_dev(const struct room_plan *plan, struct room_state *s)
+{
+    static const char *const options[] = {"source", "devpts", "ptmxmode", "0666", "mode", "0620", NULL};
+    for (size_t i = 0; i < sizeof dev_nodes / sizeof *dev_nodes; i++) {
+        char src[16] = "/dev/";
+        memcpy(src + 5, dev_nodes[i], strlen(dev_nodes[i]) + 1);
+        if (mount(src, src + 1, NULL, MS_BIND, NULL) < 0)
+            return -errno;
+    }
+    FD_AUTO mnt = new_mount("devpts", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+    if (mnt < 0)
+        return mnt;
+    int r = attach(mnt, "dev/pts");
+    if (r < 0)
+        return r;
+    s->null = open("dev/null", O_RDWR | O_CLOEXEC);
+    if (s->null < 0)
+        return -errno;
+    return plan->tty ? open_terminal(plan, s) : 0;
+}
+
+int step_scratch(const struct room_plan *plan, struct room_state *s)
+{
+    char bytes[24], inodes[24];
+    const char *const options[] = {"source",    "scratch",
+                                   "size",      decimal(plan->scratch_bytes, bytes),
+                                   "nr_inodes", decimal(plan->scratch_inodes, inodes),
+                                   "mode",      "0755",
+                                   NULL};
+    s->scratch = new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+    if (s->scratch < 0)
+        return s->scratch;
+    mode_t old = umask(0);
+    bool made = mkdirat(s->scratch, "work", 0755) == 0 && mkdirat(s->scratch, "tmp", 01777) == 0 &&
+                mkdirat(s->scratch, "shm", 01777) == 0;
+    int code = -errno;
+    (void) umask(old);
+    if (!made)
+        return code;
+    /* The file system's own root is stacked under its `work` folder and so out of sight. */
+    int r = attach(s->scratch, "work");
+    if (r < 0)
+        return r;
+    if (mount("work/tmp", "tmp", NULL, MS_BIND, NULL) < 0 ||
+        mount("work/shm", "dev/shm", NULL, MS_BIND, NULL) < 0 || mount("work/work", "work", NULL, MS_BIND, NULL) < 0)
+        return -errno;
+    return set_attr(AT_FDCWD, "dev/shm", 0, MOUNT_ATTR_NOEXEC);
+}
+
+static int new_tmpfs(const struct room_plan *plan, const struct plan_mount *m)
+{
+    char bytes[24], inodes[24];
+    const char *const options[] = {"source",    "tmpfs",
+                                   "size",      decimal(m->size, bytes),
+                                   "nr_inodes", decimal(plan->scratch_inodes, inodes),
+                                   "mode",      "0755",
+                                   NULL};
+    FD_AUTO mnt = new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+    return mnt < 0 ? mnt : attach(mnt, m->dst);
+}
+
+/* Only the scratch folders are ours to create in; anything else must have its mount points already. */
+static bool below_scratch(const char *dst)
+{
+    return strncmp(dst, "work/", 5) == 0 || strncmp(dst, "tmp/", 4) == 0 || strncmp(dst, "dev/shm/", 8) == 0;
+}
+
+int step_writable(const struct room_plan *plan, struct room_state *s)
+{
+    for (size_t i = 0; i < plan->mount_count; i++) {
+        const struct plan_mount *m = &plan->mounts[i];
+        int r = 0;
+        if (!m->late)
+            continue;
+        s->item = (int) i;
+        if (below_scratch(m->dst) && !m->nested)
+            r = make_target(AT_FDCWD, m->dst, m->is_dir);
+        if (r == 0)
+            r = m->kind == MOUNT_TMPFS ? new_tmpfs(plan, m) : bind_nested(s, m);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int step_hide(const struct room_plan *plan, struct room_state *s)
+{
+    (void) s;
+    for (size_t i = 0; i < plan->mask_count; i++) {
+        int r = mask(plan->masks[i].is_dir ? EMPTY_DIR : EMPTY_FILE, plan->masks[i].path);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int step_pivot(const struct room_plan *plan, struct room_state *s)
+{
+    (void) plan;
+    (void) s;
+    if (kernel_pivot_root(".", ".") < 0)
+        return -errno;
+    return umount2(".", MNT_DETACH) < 0 ? -errno : 0;
+}
+
+int step_conceal(const struct room_plan *plan, struct room_state *s)
+{
+    (void) plan;
+    int copy = kernel_open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
+    if (copy < 0)
+        return -errno;
+    fd_close(&s->root);
+    s->root = copy; /* stays open: the copy lives as long as this descriptor */
+    if (fchdir(copy) < 0 || chroot(".") < 0)
+        return -errno;
+    return 0;
+}
+
+int step_workdir(const struct room_plan *plan, struct room_state *s)
+{
+    (void) s;
+    return chdir(plan->workdir) < 0 ? -errno : 0;
+}

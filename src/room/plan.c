@@ -1,0 +1,492 @@
+/* plan: turns a policy and the facts of the host into what will be done.
+ *
+ * Lives in: the supervisor, before the clone. Trusts: the policy's form (checked), nothing of the host's paths.
+ * May: look at paths (openat2, fstat). Must not: change anything on the host. */
+#include "room/plan.h"
+#include "base/sbuf.h"
+#include "sys/fd.h"
+#include "sys/kernel.h"
+
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+/* A bump allocator over the caller's text memory. */
+struct text {
+    char *next, *end;
+};
+
+static char *text_join(struct text *t, const char *a, const char *b)
+{
+    size_t la = strlen(a), lb = strlen(b);
+    if ((size_t) (t->end - t->next) < la + lb + 1)
+        return NULL;
+    char *s = t->next;
+    memcpy(s, a, la);
+    memcpy(s + la, b, lb + 1);
+    t->next += la + lb + 1;
+    return s;
+}
+
+static void *text_array(struct text *t, size_t size, size_t n)
+{
+    uintptr_t at = ((uintptr_t) t->next + 15) & ~(uintptr_t) 15;
+    if (at > (uintptr_t) t->end || (uintptr_t) t->end - at < size * n)
+        return NULL;
+    t->next = (char *) (at + size * n);
+    memset((void *) at, 0, size * n);
+    return (void *) at;
+}
+
+static int out_of_text(struct err *e)
+{
+    return err_set(e, ERR_POLICY, E2BIG, "plan the room: too many or too long paths");
+}
+
+/* --- paths of the host ---------------------------------------------------------------------------------------------- */
+
+/* Resolves `path` once: opens it, asks the kernel for its real name, remembers what it is. */
+static int resolve(struct text *t, const char *path, struct plan_mount *m, struct err *e)
+{
+    char link[32] = "/proc/self/fd/", real[POLICY_PATH_MAX];
+    struct stat st;
+    FD_AUTO fd = open(path, O_PATH | O_CLOEXEC);
+    if (fd < 0) {
+        int r = err_set(e, ERR_IO, errno, "open for the room: %s", path);
+        return e && e->code == ENOENT ? err_hint(e, "only paths that exist can be shown to a room; check the spelling") : r;
+    }
+    struct sbuf b = {.text = link, .size = sizeof link, .len = 14};
+    sbuf_fmt(&b, "%d", fd);
+    ssize_t n = readlink(link, real, sizeof real - 1);
+    if (n < 0 || fstat(fd, &st) < 0)
+        return err_hint(e, "the host's /proc must be mounted; this needs it: %s",
+                        err_set(e, ERR_IO, errno, "find the real name of %s", path) < 0 ? link : link);
+    if (n == sizeof real - 1 || real[0] != '/')
+        return err_set(e, ERR_IO, ENAMETOOLONG, "find the real name of %s", path);
+    real[n] = '\0';
+    m->src = text_join(t, real, "");
+    m->dev = st.st_dev;
+    m->ino = st.st_ino;
+    m->is_dir = S_ISDIR(st.st_mode);
+    return m->src ? 0 : out_of_text(e);
+}
+
+static bool is_below(const char *path, const char *dir)
+{
+    size_t n = strlen(dir);
+    return strncmp(path, dir, n) == 0 && path[n] == '/';
+}
+
+static bool is_scratch(const char *dst)
+{
+    static const char *const roots[] = {"work", "tmp", "dev/shm"};
+    for (size_t i = 0; i < sizeof roots / sizeof *roots; i++) {
+        if (strcmp(dst, roots[i]) == 0 || is_below(dst, roots[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Shallow before deep, so that a parent is mounted before what lies below it; the policy's order otherwise. */
+static void sort_mounts(struct plan_mount *m, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        struct plan_mount x = m[i];
+        size_t j = i;
+        for (; j > 0 && is_below(m[j - 1].dst, x.dst); j--)
+            m[j] = m[j - 1];
+        m[j] = x;
+    }
+}
+
+static void place_mounts(struct room_plan *plan)
+{
+    for (size_t i = 0; i < plan->mount_count; i++) {
+        struct plan_mount *m = &plan->mounts[i];
+        m->late = m->kind != MOUNT_RO || is_scratch(m->dst);
+        for (size_t k = 0; k < plan->system_count; k++)
+            m->nested = m->nested || is_below(m->dst, plan->system[k].dst) ||
+                        strcmp(m->dst, plan->system[k].dst) == 0;
+        for (size_t k = 0; k < i; k++) {
+            if (!is_below(m->dst, plan->mounts[k].dst))
+                continue;
+            m->nested = plan->mounts[k].kind != MOUNT_TMPFS || plan->mounts[k].nested;
+            m->late = m->late || plan->mounts[k].late;
+        }
+    }
+}
+
+static int plan_mounts(struct room_plan *plan, struct text *t, struct err *e)
+{
+    const struct policy *p = plan->policy;
+    plan->mounts = text_array(t, sizeof *plan->mounts, p->mount_count);
+    if (!plan->mounts)
+        return out_of_text(e);
+    for (size_t i = 0; i < p->mount_count; i++) {
+        const struct policy_mount *from = &p->mounts[i];
+        struct plan_mount *m = &plan->mounts[plan->mount_count];
+        m->kind = from->kind;
+        m->dst = from->dst + 1;
+        m->tree = -1;
+        m->is_dir = true;
+        m->size = from->size ? from->size : plan->scratch_bytes;
+        int r = from->kind == MOUNT_TMPFS ? 0 : resolve(t, from->src, m, e);
+        if (r < 0)
+            return r;
+        /* What the read-only system shows anyway needs no mount of its own. */
+        if (m->kind == MOUNT_RO && !p->rootfs && strcmp(from->src, from->dst) == 0 && strcmp(m->src, from->dst) == 0 &&
+            is_below(m->src, "/usr"))
+            continue;
+        plan->mount_count++;
+    }
+    sort_mounts(plan->mounts, plan->mount_count);
+    place_mounts(plan);
+    return 0;
+}
+
+/* --- the system ----------------------------------------------------------------------------------------------------- */
+
+/* Pieces of the host's system that programs need; absent ones are skipped. */
+static const struct {
+    const char *path;
+    bool is_dir;
+} system_pieces[] = {
+    {"/etc/ld.so.cache", false},       {"/etc/alternatives", true}, {"/etc/ssl/certs", true},
+    {"/etc/ssl/openssl.cnf", false},   {"/etc/services", false},    {"/etc/protocols", false},
+    {"/etc/ca-certificates.conf", false}, {"/etc/mime.types", false}, {"/etc/java-17-openjdk", true},
+    {"/etc/fonts", true},              {"/etc/perl", true},         {"/etc/python3", true},
+    {"/etc/python3.11", true},
+};
+
+static const char *const top_names[] = {"bin", "sbin", "lib", "lib32", "lib64", "libx32"};
+
+static int add_system(struct room_plan *plan, const char *src, const char *dst, bool is_dir, struct err *e)
+{
+    if (plan->system_count == PLAN_SYSTEM_MAX)
+        return err_set(e, ERR_INTERNAL, E2BIG, "plan the room's system");
+    plan->system[plan->system_count++] =
+        (struct plan_mount){.kind = MOUNT_RO, .src = src, .dst = dst, .is_dir = is_dir, .optional = true, .tree = -1};
+    return 0;
+}
+
+static int add_file(struct room_plan *plan, const char *path, const char *text, bool is_link, struct err *e)
+{
+    if (plan->file_count == PLAN_SYSTEM_MAX)
+        return err_set(e, ERR_INTERNAL, E2BIG, "plan the room's files");
+    plan->files[plan->file_count++] = (struct plan_file){.path = path, .text = text, .is_link = is_link};
+    return 0;
+}
+
+/* /bin and its like: a link where the host has a link (merged /usr), else a bind. */
+static int plan_top_names(struct room_plan *plan, struct text *t, const char *root, struct err *e)
+{
+    char path[POLICY_PATH_MAX], target[256];
+    for (size_t i = 0; i < sizeof top_names / sizeof *top_names; i++) {
+        struct sbuf b = SBUF(path);
+        sbuf_fmt(&b, "%s/%s", root, top_names[i]);
+        ssize_t n = readlink(path, target, sizeof target - 1);
+        int r = 0;
+        if (n > 0) {
+            target[n] = '\0';
+            char *copy = text_join(t, target, "");
+            r = copy ? add_file(plan, top_names[i], copy, true, e) : out_of_text(e);
+        } else if (access(path, F_OK) == 0) {
+            char *copy = text_join(t, path, "");
+            r = copy ? add_system(plan, copy, top_names[i], true, e) : out_of_text(e);
+        }
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int plan_system(struct room_plan *plan, struct text *t, struct err *e)
+{
+    const char *root = plan->policy->rootfs ? plan->policy->rootfs : "";
+    char *usr = text_join(t, root, "/usr");
+    if (!usr)
+        return out_of_text(e);
+    int r = add_system(plan, usr, "usr", true, e);
+    if (r == 0)
+        r = plan_top_names(plan, t, root, e);
+    for (size_t i = 0; r == 0 && i < sizeof system_pieces / sizeof *system_pieces; i++) {
+        char *src = text_join(t, root, system_pieces[i].path);
+        if (!src)
+            return out_of_text(e);
+        if (access(src, F_OK) == 0)
+            r = add_system(plan, src, system_pieces[i].path + 1, system_pieces[i].is_dir, e);
+    }
+    return r;
+}
+
+/* Files that every room has. %-less: what varies is made below. */
+static const struct plan_file fixed_files[] = {
+    {"etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n", false},
+    {"etc/host.conf", "multi on\n", false},
+    {"etc/resolv.conf", "# this room has no network\n", false},
+    {"etc/machine-id", "", false},
+    {"etc/shells", "/bin/sh\n/bin/bash\n", false},
+    {"etc/os-release", "../usr/lib/os-release", true},
+    {"etc/mtab", "/proc/self/mounts", true},
+    {"var/tmp", "../tmp", true},
+    {"var/run", "../run", true},
+    {"dev/fd", "/proc/self/fd", true},
+    {"dev/stdin", "/proc/self/fd/0", true},
+    {"dev/stdout", "/proc/self/fd/1", true},
+    {"dev/stderr", "/proc/self/fd/2", true},
+    {"dev/ptmx", "pts/ptmx", true},
+};
+
+static char *text_fmt(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static char *text_fmt(struct text *t, const char *fmt, ...)
+{
+    if (t->end - t->next < 16)
+        return NULL;
+    struct sbuf b = {.text = t->next, .size = (size_t) (t->end - t->next)};
+    va_list ap;
+    va_start(ap, fmt);
+    sbuf_vfmt(&b, fmt, ap);
+    va_end(ap);
+    if (b.full)
+        return NULL;
+    t->next += b.len + 1;
+    return b.text;
+}
+
+/* A random version-4 UUID (RFC 4122) in the place of the host's boot id. */
+static char *random_uuid(struct text *t)
+{
+    unsigned char r[16];
+    if (getrandom(r, sizeof r, GRND_NONBLOCK) != sizeof r)
+        memset(r, 0, sizeof r); /* early boot: any value that is not the host's will do */
+    r[6] = (unsigned char) ((r[6] & 0x0f) | 0x40);
+    r[8] = (unsigned char) ((r[8] & 0x3f) | 0x80);
+    return text_fmt(t, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x\n", r[0], r[1], r[2], r[3],
+                    r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
+}
+
+static int plan_files(struct room_plan *plan, struct text *t, struct err *e)
+{
+    char zone[256];
+    char *passwd = text_fmt(t,
+                            "root:x:0:0:root:/:/usr/sbin/nologin\nroom:x:%u:%u:room:/work:/bin/sh\n"
+                            "nobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n",
+                            plan->uid, plan->gid);
+    char *group = text_fmt(t, "root:x:0:\nroom:x:%u:\nnogroup:x:65534:\n", plan->gid);
+    char *hosts = text_fmt(t, "127.0.0.1 localhost %s\n::1 localhost ip6-localhost\n", plan->hostname);
+    char *hostname = text_fmt(t, "%s\n", plan->hostname);
+    char *boot_id = random_uuid(t);
+    if (!passwd || !group || !hosts || !hostname || !boot_id)
+        return out_of_text(e);
+    int r = add_file(plan, "etc/passwd", passwd, false, e);
+    if (r == 0)
+        r = add_file(plan, "etc/group", group, false, e);
+    if (r == 0)
+        r = add_file(plan, "etc/hosts", hosts, false, e);
+    if (r == 0)
+        r = add_file(plan, "etc/hostname", hostname, false, e);
+    if (r == 0)
+        r = add_file(plan, "run/strongroom/boot_id", boot_id, false, e);
+    for (size_t i = 0; r == 0 && i < sizeof fixed_files / sizeof *fixed_files; i++)
+        r = add_file(plan, fixed_files[i].path, fixed_files[i].text, fixed_files[i].is_link, e);
+    /* The zone is a link into /usr, which the room has; a copied file would be a fact of the host not worth a mount. */
+    ssize_t n = readlink("/etc/localtime", zone, sizeof zone - 1);
+    if (r == 0 && n > 0) {
+        zone[n] = '\0';
+        char *copy = text_join(t, zone, "");
+        r = copy ? add_file(plan, "etc/localtime", copy, true, e) : out_of_text(e);
+    }
+    return r;
+}
+
+/* Set-user-ID and set-group-ID programs of Debian, Fedora and Alpine systems: harmless here (nosuid, no_new_privs), but
+ * nothing that a room needs. Those that exist and carry the bit are masked. */
+static const char *const setid_programs[] = {
+    "usr/bin/su", "usr/bin/sudo", "usr/bin/passwd", "usr/bin/chsh", "usr/bin/chfn", "usr/bin/chage", "usr/bin/expiry",
+    "usr/bin/gpasswd", "usr/bin/newgrp", "usr/bin/mount", "usr/bin/umount", "usr/bin/pkexec", "usr/bin/fusermount",
+    "usr/bin/fusermount3", "usr/bin/ntfs-3g", "usr/bin/crontab", "usr/bin/at", "usr/bin/ssh-agent", "usr/bin/wall",
+    "usr/bin/write", "usr/bin/write.ul", "usr/bin/bsd-write", "usr/bin/dotlockfile", "usr/bin/firejail",
+    "usr/bin/newuidmap", "usr/bin/newgidmap", "usr/bin/sg", "usr/bin/screen", "usr/bin/ping", "usr/bin/doas",
+    "usr/bin/run0", "usr/bin/vmware-user-suid-wrapper", "usr/bin/staprun", "usr/bin/mlocate", "usr/bin/plocate",
+    "usr/sbin/unix_chkpwd", "usr/sbin/pam_timestamp_check", "usr/sbin/mount.nfs", "usr/sbin/mount.cifs",
+    "usr/sbin/pppd", "usr/sbin/exim4", "usr/sbin/postdrop", "usr/sbin/postqueue", "usr/sbin/traceroute6",
+    "usr/lib/openssh/ssh-keysign", "usr/lib/dbus-1.0/dbus-daemon-launch-helper",
+    "usr/lib/polkit-1/polkit-agent-helper-1", "usr/lib/x86_64-linux-gnu/utempter/utempter",
+    "usr/lib/xorg/Xorg.wrap", "usr/libexec/polkit-agent-helper-1", "usr/libexec/openssh/ssh-keysign",
+    "usr/libexec/dbus-1/dbus-daemon-launch-helper", "usr/libexec/utempter/utempter",
+};
+
+static int plan_masks(struct room_plan *plan, struct text *t, struct err *e)
+{
+    const struct policy *p = plan->policy;
+    const size_t n_known = sizeof setid_programs / sizeof *setid_programs;
+    struct stat st;
+    plan->masks = text_array(t, sizeof *plan->masks, n_known + p->hide_count);
+    if (!plan->masks)
+        return out_of_text(e);
+    FD_AUTO root = open(p->rootfs ? p->rootfs : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    for (size_t i = 0; i < n_known; i++) {
+        if (fstatat(root, setid_programs[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+            (st.st_mode & (S_ISUID | S_ISGID)))
+            plan->masks[plan->mask_count++] = (struct plan_mask){.path = setid_programs[i]};
+    }
+    for (size_t i = 0; i < p->hide_count; i++) {
+        /* Which kind it is, only the room's own view can tell; the host's is a guess that the mount itself verifies. */
+        bool is_dir = stat(p->hide[i], &st) == 0 && S_ISDIR(st.st_mode);
+        plan->masks[plan->mask_count++] = (struct plan_mask){.path = p->hide[i] + 1, .is_dir = is_dir};
+    }
+    return 0;
+}
+
+/* --- the program ------------------------------------------------------------------------------------------------------ */
+
+static const char *const search_path[] = {"/usr/local/sbin/", "/usr/local/bin/", "/usr/sbin/", "/usr/bin/",
+                                          "/sbin/",           "/bin/"};
+
+static int plan_program(struct room_plan *plan, struct text *t, struct err *e)
+{
+    const char *name = plan->argv[0];
+    size_t n = 0;
+    if (name[0] == '\0')
+        return err_set(e, ERR_NOT_FOUND, ENOENT, "run the command: its name is empty");
+    if (strchr(name, '/')) {
+        plan->exec_paths[n++] = name;
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof search_path / sizeof *search_path; i++) {
+        char *path = text_join(t, search_path[i], name);
+        if (!path)
+            return out_of_text(e);
+        plan->exec_paths[n++] = path;
+    }
+    return 0;
+}
+
+#define ROOM_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+/* The environment is made anew; what the policy names comes behind and wins. */
+static int plan_env(struct room_plan *plan, struct text *t, struct err *e)
+{
+    static const char *const fixed[] = {"PATH=" ROOM_PATH, "HOME=/work",   "TMPDIR=/tmp", "USER=room",
+                                        "LOGNAME=room",    "LANG=C.UTF-8", "SHELL=/bin/sh"};
+    const struct policy *p = plan->policy;
+    const size_t n_fixed = sizeof fixed / sizeof *fixed;
+    char **env = text_array(t, sizeof *env, n_fixed + p->env_count + 2);
+    if (!env)
+        return out_of_text(e);
+    size_t n = 0;
+    for (size_t i = 0; i < n_fixed; i++)
+        env[n++] = (char *) fixed[i];
+    if (plan->tty)
+        env[n++] = (char *) "TERM=xterm-256color";
+    for (size_t i = 0; i < p->env_count; i++) {
+        size_t len = strlen(p->env[i].name), at = 0;
+        if (!p->env[i].value)
+            continue; /* the command line fills values of the caller's before the plan is made */
+        char *line = text_fmt(t, "%s=%s", p->env[i].name, p->env[i].value);
+        if (!line)
+            return out_of_text(e);
+        while (at < n && !(strncmp(env[at], line, len) == 0 && env[at][len] == '='))
+            at++;
+        if (at == n)
+            n++;
+        env[at] = line;
+    }
+    plan->envp = env;
+    return 0;
+}
+
+static void add_rlimit(struct room_plan *plan, int resource, uint64_t value)
+{
+    if (value == LIMIT_UNLIMITED || plan->rlimit_count == PLAN_RLIMITS_MAX)
+        return;
+    plan->rlimits[plan->rlimit_count++] = (struct plan_rlimit){.resource = resource, .value = (rlim_t) value};
+}
+
+static void plan_rlimits(struct room_plan *plan)
+{
+    const uint64_t *l = plan->policy->limits;
+    uint64_t cpu = l[LIMIT_ID_CPU_TIME];
+    add_rlimit(plan, RLIMIT_CORE, 0);
+    add_rlimit(plan, RLIMIT_NOFILE, l[LIMIT_ID_FILES]);
+    add_rlimit(plan, RLIMIT_FSIZE, l[LIMIT_ID_FILE_SIZE]);
+    /* pid 1 counts too. Inside a user namespace of its own this counts only the room's processes. */
+    add_rlimit(plan, RLIMIT_NPROC, l[LIMIT_ID_PIDS] == LIMIT_UNLIMITED ? LIMIT_UNLIMITED : l[LIMIT_ID_PIDS] + 1);
+    add_rlimit(plan, RLIMIT_CPU, cpu == LIMIT_UNLIMITED ? cpu : (cpu + 999) / 1000);
+    add_rlimit(plan, RLIMIT_MEMLOCK, 8 << 20);
+    add_rlimit(plan, RLIMIT_MSGQUEUE, 0);
+    add_rlimit(plan, RLIMIT_RTPRIO, 0);
+    add_rlimit(plan, RLIMIT_NICE, 0);
+    add_rlimit(plan, RLIMIT_SIGPENDING, 1024);
+}
+
+int plan_make(struct room_plan *plan, const struct policy *policy, char **argv, char *text, size_t text_size,
+              struct err *e)
+{
+    struct text t = {.next = text, .end = text + text_size};
+    plan->policy = policy;
+    plan->argv = argv;
+    plan->uid = plan->gid = policy->uid;
+    plan->hostname = policy->hostname ? policy->hostname : "room";
+    plan->workdir = policy->workdir ? policy->workdir : "/work";
+    plan->tty = policy->tty == TTY_YES;
+    plan->scratch_bytes = policy->limits[LIMIT_ID_DISK] == LIMIT_UNLIMITED ? 0 : policy->limits[LIMIT_ID_DISK];
+    plan->scratch_inodes = policy->limits[LIMIT_ID_INODES] == LIMIT_UNLIMITED ? 0 : policy->limits[LIMIT_ID_INODES];
+    plan->oom_first = true;
+    for (int i = 0; i < LAYER_ID_COUNT; i++) {
+        if (policy->layers[i] == LAYER_OFF)
+            plan->layers_off |= 1ull << i;
+    }
+    int r = plan_system(plan, &t, e);
+    if (r == 0)
+        r = plan_mounts(plan, &t, e);
+    if (r == 0)
+        r = plan_files(plan, &t, e);
+    if (r == 0)
+        r = plan_masks(plan, &t, e);
+    if (r == 0)
+        r = plan_program(plan, &t, e);
+    if (r == 0)
+        r = plan_env(plan, &t, e);
+    plan_rlimits(plan);
+    return r;
+}
+
+void plan_text(const struct room_plan *plan, struct sbuf *out)
+{
+    static const char *const kinds[] = {[MOUNT_RO] = "ro", [MOUNT_RW] = "rw", [MOUNT_TMPFS] = "tmpfs"};
+    unsigned n = 0;
+    for (int i = 0; i < STEP_COUNT; i++) {
+        if (!plan_wants(plan, step_rows[i].layer))
+            continue;
+        sbuf_fmt(out, "%2u  %-13s %s\n", ++n, step_rows[i].name, step_rows[i].what);
+        if (i == STEP_SYSTEM) {
+            for (size_t k = 0; k < plan->system_count; k++)
+                sbuf_fmt(out, "      ro    %s -> /%s\n", plan->system[k].src, plan->system[k].dst);
+        }
+        if (i == STEP_BINDS || i == STEP_WRITABLE) {
+            for (size_t k = 0; k < plan->mount_count; k++) {
+                const struct plan_mount *m = &plan->mounts[k];
+                if (m->late != (i == STEP_WRITABLE))
+                    continue;
+                sbuf_fmt(out, "      %-5s ", kinds[m->kind]);
+                sbuf_escaped(out, m->src ? m->src : "(empty)");
+                sbuf_text(out, " -> /");
+                sbuf_escaped(out, m->dst);
+                sbuf_char(out, '\n');
+            }
+        }
+        if (i == STEP_HIDE) {
+            for (size_t k = 0; k < plan->mask_count; k++)
+                sbuf_fmt(out, "      hide  /%s\n", plan->masks[k].path);
+        }
+        if (i == STEP_PROGRAM) {
+            sbuf_text(out, "      exec ");
+            for (size_t k = 0; plan->argv[k]; k++) {
+                sbuf_char(out, ' ');
+                sbuf_escaped(out, plan->argv[k]);
+            }
+            sbuf_char(out, '\n');
+        }
+    }
+}

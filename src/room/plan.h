@@ -1,0 +1,161 @@
+/* plan: everything that will be done to build one room, decided beforehand.
+ *
+ * The supervisor fills a plan from the const policy and the facts of the host; the cloned child only recites its steps.
+ * The plan is plain memory that the child inherits: no pointer in it is changed after the clone, no path of the
+ * caller's is parsed again. */
+#ifndef ROOM_PLAN_H
+#define ROOM_PLAN_H
+
+#include "policy/layer.h"
+#include "policy/policy.h"
+#include "policy/seccomp.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+/* The litany, in the order in which it is recited. X(id, name, layer, what is done)
+ * A step that fails ends the room, unless its layer is only preferred: then the receipt says what is missing. */
+#define STEP_TABLE(X)                                                                                                  \
+    X(SIGNALS, "signals", FDS, "reset signal handlers and mask")                                                       \
+    X(SESSION, "session", SESSION, "new session, away from the caller's terminal")                                     \
+    X(KEYRING, "keyring", KEYRING, "new session keyring")                                                              \
+    X(GO, "identity", USER, "wait for id maps and cgroup; become the room's user")                                     \
+    X(NETWORK, "network", NET, "loopback up in the own network namespace")                                             \
+    X(CGROUP, "cgroup", CGROUP_NS, "join the cgroup leaf; own view of the cgroup tree")                                \
+    X(TIME, "time", TIME, "own boot clock")                                                                            \
+    X(HOSTNAME, "hostname", UTS, "set the room's host name")                                                           \
+    X(PRIVATE, "private", MOUNT, "stop mount propagation to and from the host")                                        \
+    X(ROOT, "root", ROOT, "new root: tmpfs with folders, links and a minimal /etc")                                    \
+    X(SYSTEM, "system", ROOT, "bind the system's programs")                                                            \
+    X(BINDS, "binds", ROOT, "bind what the policy names")                                                              \
+    X(READONLY, "readonly", ROOT, "make all of it read-only, nosuid, nodev in one call")                               \
+    X(PROC, "proc", PROC, "fresh /proc; host facts masked; then read-only")                                            \
+    X(DEV, "dev", DEV, "null zero full random urandom tty; own terminals")                                             \
+    X(SCRATCH, "scratch", SCRATCH, "one capped tmpfs behind /work, /tmp and /dev/shm")                                 \
+    X(WRITABLE, "writable", ROOT, "bind what the policy names as writable; tmpfs folders")                             \
+    X(HIDE, "hide", ROOT, "mask set-user-ID programs and what the policy hides")                                       \
+    X(PIVOT, "pivot", MOUNT, "pivot into the new root and let go of the host's")                                       \
+    X(CONCEAL, "conceal", MOUNT, "step into a detached copy, so that the mount table reads empty")                     \
+    X(WORKDIR, "workdir", ROOT, "enter the working directory")                                                         \
+    X(NESTING, "nesting", NESTING, "no further namespaces of users below this one")                                    \
+    X(RLIMITS, "rlimits", CGROUP, "per-process bounds, out-of-memory preference")                                      \
+    X(CAPS, "caps", CAPS, "securebits locked, bounding set emptied, all sets emptied")                                 \
+    X(NNP, "no-new-privs", NNP, "execve grants nothing from here on")                                                  \
+    X(INIT, "init", INIT, "pid 1 unreadable, ends with the supervisor")                                                \
+    X(LANDLOCK, "landlock", LANDLOCK, "second wall around files, signals, abstract sockets")                           \
+    X(FDS, "fds", FDS, "close everything but what pid 1 and the program need")                                         \
+    X(PROBES, "probes", INIT, "try what must fail before the system-call filter hides it")                             \
+    X(SECCOMP, "seccomp", SECCOMP, "system-call filter")                                                               \
+    X(PROGRAM, "program", INIT, "self-check from the program's own seat, then execve")
+
+enum step_id {
+#define X(id, ...) STEP_##id,
+    STEP_TABLE(X)
+#undef X
+        STEP_COUNT
+};
+
+struct step_row {
+    const char *name;
+    enum layer_id layer;
+    const char *what;
+};
+extern const struct step_row step_rows[STEP_COUNT];
+
+enum { PLAN_RLIMITS_MAX = 12, PLAN_SYSTEM_MAX = 48, PLAN_EXEC_MAX = 16 };
+
+/* A path of the host that appears in the room. */
+struct plan_mount {
+    enum mount_kind kind;
+    const char *src;   /* resolved host path, no symlinks left; NULL for tmpfs */
+    const char *dst;   /* in the room, without the leading slash */
+    dev_t dev;         /* what src was when the plan was made: the child verifies that it still is */
+    ino_t ino;
+    bool is_dir;
+    bool optional;     /* absent at mount time: skip silently (system pieces) */
+    bool late;         /* below the scratch folders or a writable mount: after both exist */
+    bool nested;       /* below another mount: the target is resolved inside the room's root, never made */
+    int tree;          /* a detached, id-mapped copy of src made outside (root only), or -1 */
+    uint64_t size;     /* tmpfs: bytes */
+};
+
+/* A symbolic link or small file of the room's own. */
+struct plan_file {
+    const char *path;   /* without the leading slash */
+    const char *text;   /* contents, or link target */
+    bool is_link;
+};
+
+struct plan_mask {
+    const char *path; /* without the leading slash */
+    bool is_dir;
+};
+
+struct plan_rlimit {
+    int resource;
+    rlim_t value;
+};
+
+struct room_plan {
+    const struct policy *policy;
+
+    /* identity */
+    bool privileged;           /* the supervisor is root in its user namespace */
+    uint32_t uid, gid;         /* inside */
+    uint32_t uid_outside, gid_outside; /* filled before the id maps are written */
+    const char *hostname;
+
+    /* files; all arrays in the supervisor's memory */
+    struct plan_mount system[PLAN_SYSTEM_MAX]; /* read-only pieces of the host's system or of rootfs */
+    size_t system_count;
+    struct plan_mount *mounts; /* what the policy names, parents before children */
+    size_t mount_count;
+    struct plan_file files[PLAN_SYSTEM_MAX];
+    size_t file_count;
+    struct plan_mask *masks; /* existing files and folders of the room that must read as empty */
+    size_t mask_count;
+    const char *workdir;
+    uint64_t scratch_bytes, scratch_inodes;
+
+    /* program */
+    char *const *argv;
+    char *const *envp;
+    const char *exec_paths[PLAN_EXEC_MAX]; /* tried in order; NULL-terminated */
+    int stdio[3];                          /* the program's ends; -1 for all when it gets a terminal */
+    bool tty;
+    unsigned short rows, cols;
+
+    /* bounds */
+    struct plan_rlimit rlimits[PLAN_RLIMITS_MAX];
+    size_t rlimit_count;
+    bool oom_first; /* oom_score_adj raised: the room dies before anything of the host's */
+
+    const struct seccomp_program *filter;
+    bool filter_notify; /* the filter wants a listener: denials are recorded */
+
+    int ctl;                   /* the child's end of the control socket */
+    unsigned long long layers_off; /* bit per layer_id that policy turned off */
+};
+
+static inline bool plan_wants(const struct room_plan *p, enum layer_id layer)
+{
+    return !(p->layers_off >> layer & 1);
+}
+static inline bool plan_requires(const struct room_plan *p, enum layer_id layer)
+{
+    return p->policy->layers[layer] == LAYER_REQUIRE;
+}
+
+/* Fills a zeroed plan from a checked policy; every string lives in the policy's arena or in `text` (a scratch memory of
+ * at least PLAN_TEXT_MAX bytes that must live as long as the plan). Resolves host paths once (openat2, no magic links).
+ * argv and envp are kept, not copied. -errno with e filled. */
+#define PLAN_TEXT_MAX (256 << 10)
+int plan_make(struct room_plan *plan, const struct policy *policy, char **argv, char *text, size_t text_size,
+              struct err *e);
+
+/* Numbered, for people (--dry-run). */
+struct sbuf;
+void plan_text(const struct room_plan *plan, struct sbuf *out);
+
+#endif

@@ -1,0 +1,50 @@
+/* report: the frames between the supervisor and a room's pid 1. Fixed sizes, one direction each, a frame that does not
+ * fit its row ends the room.
+ *
+ *   GO       supervisor -> pid 1   once: id maps are written; carries the cgroup join descriptors (0..4)
+ *   STARTED  pid 1 -> supervisor   once: the program runs; carries REPORT_FD_* as flagged; holds the receipt
+ *   FAILED   pid 1 -> supervisor   once instead of STARTED: which step, which errno
+ *   SIGNAL   supervisor -> pid 1   any time after STARTED
+ *   EXITED   pid 1 -> supervisor   once: the program ended; pid 1 ends right after, and everything with it */
+#ifndef ROOM_REPORT_H
+#define ROOM_REPORT_H
+
+#include "policy/layer.h"
+#include "room/plan.h"
+#include <stdint.h>
+
+enum report_type { REPORT_STARTED = 1, REPORT_FAILED, REPORT_EXITED };
+enum { COMMAND_GO = 1, COMMAND_SIGNAL };
+
+enum { REPORT_FD_PROC = 1, REPORT_FD_TTY = 2, REPORT_FD_NOTIFY = 4 }; /* in this order when present */
+
+struct report_layer {
+    uint8_t state;   /* enum layer_state */
+    uint8_t probed;  /* 1: the state was tried from inside, not only set */
+    int16_t code;    /* errno of what went wrong, 0 */
+};
+
+struct report {
+    uint32_t type;
+    uint32_t fds;                       /* STARTED: REPORT_FD_* bits */
+    int32_t step;                       /* FAILED: enum step_id */
+    int32_t code;                       /* FAILED: errno, positive */
+    int32_t item;                       /* FAILED: index of the mount or file concerned, -1 */
+    int32_t status;                     /* EXITED: wait status */
+    uint64_t utime_us, stime_us;        /* EXITED: program and its waited-for children */
+    uint64_t maxrss_kib;
+    uint64_t minflt, majflt, nvcsw, nivcsw;
+    uint64_t start_ns, end_ns;          /* CLOCK_MONOTONIC of the host around the program (pid 1's own clock offset removed) */
+    uint32_t landlock_abi;
+    int32_t payload_pid;                /* inside */
+    struct report_layer layers[LAYER_ID_COUNT];
+    uint32_t step_ns[STEP_COUNT];       /* time spent in each step */
+};
+
+struct command {
+    uint32_t type;
+    int32_t signal;
+    int32_t group; /* 1: the whole process group of the program; 0: the program; 2: every process of the room */
+};
+
+#endif

@@ -1,0 +1,37 @@
+/* steps: the litany that the room's pid 1 recites. One function per row of STEP_TABLE. */
+#ifndef ROOM_STEPS_H
+#define ROOM_STEPS_H
+
+#include "room/plan.h"
+#include "room/report.h"
+
+/* What pid 1 carries from step to step. Everything here is in the cloned child's own memory. */
+struct room_state {
+    struct report report;
+    int root;    /* the new root; later its detached copy, which must stay open */
+    int scratch; /* root of the scratch file system, for the Landlock probe */
+    int join[4]; /* cgroup v1 `tasks` files to join, -1 none */
+    int proc;    /* the room's /proc, for the supervisor to count survivors */
+    int tty;     /* terminal master for the supervisor, -1 */
+    int tty_slave;
+    int notify;  /* seccomp listener, -1 */
+    int null;    /* /dev/null */
+    int signals; /* signalfd for SIGCHLD */
+    int item;    /* which mount a step was at, for the error text */
+    int64_t boot_offset_ns; /* what was subtracted from the monotonic clock */
+    uint32_t landlock_abi;
+};
+
+/* 0, or -errno. */
+typedef int step_fn(const struct room_plan *plan, struct room_state *s);
+extern step_fn *const step_functions[STEP_COUNT];
+
+/* Records that a layer holds less than asked. */
+void steps_degrade(struct room_state *s, enum layer_id layer, enum layer_state state, int code);
+
+step_fn step_signals, step_session, step_keyring, step_network, step_go, step_cgroup, step_time,
+    step_hostname, step_private, step_root, step_system, step_binds, step_readonly, step_proc, step_dev, step_scratch,
+    step_writable, step_hide, step_pivot, step_conceal, step_workdir, step_nesting, step_rlimits, step_caps, step_nnp,
+    step_init, step_landlock, step_fds, step_probes, step_seccomp, step_program;
+
+#endif

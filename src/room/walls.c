@@ -1,0 +1,271 @@
+/* walls: the steps that take rights away, and the probes that try whether they are gone.
+ *
+ * Lives in: the room's pid 1. Trusts: nothing that it did not read back.
+ * A probe tries what must fail; a probe that succeeds ends the room (EPROTO with the layer's index as item). */
+#include "room/steps.h"
+#include "sys/fd.h"
+#include "sys/kernel.h"
+
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/securebits.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+int step_nesting(const struct room_plan *plan, struct room_state *s)
+{
+    (void) plan;
+    (void) s; /* the sysctl was written when /proc was still writable: see step_proc; the probe decides */
+    return 0;
+}
+
+static int set_caps_empty(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[2];
+    memset(none, 0, sizeof none);
+    return syscall(SYS_capset, &head, none) < 0 ? -errno : 0;
+}
+
+static bool caps_are_empty(void)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct have[2];
+    if (syscall(SYS_capget, &head, have) < 0)
+        return false;
+    uint32_t any = 0;
+    for (int i = 0; i < 2; i++)
+        any |= have[i].effective | have[i].permitted | have[i].inheritable;
+    return any == 0;
+}
+
+#define SECUREBITS_ALL                                                                                                 \
+    (SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |                    \
+     SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
+
+int step_caps(const struct room_plan *plan, struct room_state *s)
+{
+    (void) plan;
+    (void) s;
+    if (prctl(PR_SET_SECUREBITS, SECUREBITS_ALL, 0, 0, 0) < 0)
+        return -errno;
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+        return -errno;
+    for (int cap = 0; prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0; cap++) {
+    }
+    if (errno != EINVAL) /* EINVAL: past the last capability that this kernel knows */
+        return -errno;
+    int r = set_caps_empty();
+    if (r < 0)
+        return r;
+    return caps_are_empty() ? 0 : -EPROTO;
+}
+
+int step_nnp(const struct room_plan *plan, struct room_state *s)
+{
+    (void) plan;
+    (void) s;
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+/* --- Landlock --------------------------------------------------------------------------------------------------- */
+
+#define FS_READ (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define FS_ABI1 ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1) /* all rights of ABI 1 are the low bits */
+
+/* Rights by the ABI that brought them (linux/landlock.h). */
+static const struct {
+    uint32_t abi;
+    uint64_t right;
+} landlock_rights[] = {
+    {1, FS_ABI1},
+    {2, LANDLOCK_ACCESS_FS_REFER},
+    {3, KERNEL_LANDLOCK_TRUNCATE},
+    {5, KERNEL_LANDLOCK_IOCTL_DEV},
+};
+
+static int allow(int ruleset, const char *path, uint64_t access, bool is_dir)
+{
+    const uint64_t of_files = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE |
+                              LANDLOCK_ACCESS_FS_WRITE_FILE | KERNEL_LANDLOCK_TRUNCATE | KERNEL_LANDLOCK_IOCTL_DEV;
+    FD_AUTO fd = open(path, O_PATH | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    struct landlock_path_beneath_attr rule = {.allowed_access = is_dir ? access : access & of_files, .parent_fd = fd};
+    return kernel_landlock_add(ruleset, &rule) < 0 ? -errno : 0;
+}
+
+static int allow_all(const struct room_plan *plan, struct room_state *s, int ruleset, uint64_t handled)
+{
+    const uint64_t dev = handled & (FS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | KERNEL_LANDLOCK_TRUNCATE |
+                                    KERNEL_LANDLOCK_IOCTL_DEV);
+    const uint64_t all = handled & ~(LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK);
+    int r = allow(ruleset, "/", handled & FS_READ, true);
+    if (r == 0)
+        r = allow(ruleset, "/dev", dev, true);
+    if (r == 0)
+        r = allow(ruleset, "/work", all & ~KERNEL_LANDLOCK_IOCTL_DEV, true);
+    if (r == 0)
+        r = allow(ruleset, "/tmp", all & ~KERNEL_LANDLOCK_IOCTL_DEV, true);
+    if (r == 0)
+        r = allow(ruleset, "/dev/shm", all & ~(KERNEL_LANDLOCK_IOCTL_DEV | LANDLOCK_ACCESS_FS_EXECUTE), true);
+    for (size_t i = 0; r == 0 && i < plan->mount_count; i++) {
+        const struct plan_mount *m = &plan->mounts[i];
+        if (m->kind == MOUNT_RO)
+            continue;
+        s->item = (int) i;
+        char path[POLICY_PATH_MAX + 1] = "/";
+        size_t len = strlen(m->dst);
+        if (len >= POLICY_PATH_MAX)
+            return -ENAMETOOLONG;
+        memcpy(path + 1, m->dst, len + 1);
+        r = allow(ruleset, path, all, m->is_dir);
+    }
+    return r;
+}
+
+int step_landlock(const struct room_plan *plan, struct room_state *s)
+{
+    int abi = kernel_landlock_create(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    if (abi < 0)
+        return -errno;
+    s->report.landlock_abi = (uint32_t) abi;
+    struct kernel_landlock_attr attr = {0};
+    for (size_t i = 0; i < sizeof landlock_rights / sizeof *landlock_rights; i++) {
+        if (abi >= (int) landlock_rights[i].abi)
+            attr.handled_access_fs |= landlock_rights[i].right;
+    }
+    if (abi >= 6)
+        attr.scoped = KERNEL_LANDLOCK_SCOPE_ABSTRACT_UNIX | KERNEL_LANDLOCK_SCOPE_SIGNAL;
+    size_t size = abi >= 6 ? sizeof attr : abi >= 4 ? offsetof(struct kernel_landlock_attr, scoped)
+                                                    : offsetof(struct kernel_landlock_attr, handled_access_net);
+    FD_AUTO ruleset = kernel_landlock_create(&attr, size, 0);
+    if (ruleset < 0)
+        return -errno;
+    int r = allow_all(plan, s, ruleset, attr.handled_access_fs);
+    if (r < 0)
+        return r;
+    return kernel_landlock_restrict(ruleset) < 0 ? -errno : 0;
+}
+
+/* --- probes before the filter ------------------------------------------------------------------------------------- */
+
+/* Each returns 0 when the wall held and -EPROTO when it did not. */
+
+static int probe_nesting(const struct room_plan *plan, struct room_state *s)
+{
+    (void) plan;
+    (void) s;
+    return unshare(CLONE_NEWUSER) == 0 ? -EPROTO : 0;
+}
+
+static int probe_caps(const struct room_plan *plan, struct room_state *s)
+{
+    (void) plan;
+    (void) s;
+    if (mount("none", "/tmp", "tmpfs", 0, NULL) == 0 || sethostname("x", 1) == 0)
+        return -EPROTO;
+    for (int cap = 0; cap <= CAP_LAST_CAP; cap++) {
+        if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1)
+            return -EPROTO;
+    }
+    return caps_are_empty() ? 0 : -EPROTO;
+}
+
+static int probe_root(const struct room_plan *plan, struct room_state *s)
+{
+    (void) plan;
+    (void) s;
+    static const char *const closed[] = {"/strongroom-probe", "/usr/strongroom-probe", "/etc/strongroom-probe"};
+    for (size_t i = 0; i < sizeof closed / sizeof *closed; i++) {
+        int fd = open(closed[i], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        if (fd >= 0)
+            return -EPROTO;
+    }
+    return 0;
+}
+
+/* The root of the scratch file system is ours and writable by every other rule: only Landlock stands before it. */
+static int probe_landlock(const struct room_plan *plan, struct room_state *s)
+{
+    (void) plan;
+    if (s->scratch < 0)
+        return 0;
+    int fd = openat(s->scratch, "landlock-probe", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    fd_close(&s->scratch);
+    return fd >= 0 ? -EPROTO : 0;
+}
+
+static int probe_net(const struct room_plan *plan, struct room_state *s)
+{
+    (void) s;
+    if (plan->policy->net == NET_HOST)
+        return 0;
+    /* 192.0.2.1 is reserved for documentation (RFC 5737). Connecting a UDP socket sends nothing; it asks for a route. */
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(0xc0000201)};
+    FD_AUTO sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (sock < 0)
+        return 0;
+    return connect(sock, (struct sockaddr *) &to, sizeof to) == 0 ? -EPROTO : 0;
+}
+
+static int probe_init(const struct room_plan *plan, struct room_state *s)
+{
+    (void) plan;
+    (void) s;
+    return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : -EPROTO;
+}
+
+static int probe_nnp(const struct room_plan *plan, struct room_state *s)
+{
+    (void) plan;
+    (void) s;
+    return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? 0 : -EPROTO;
+}
+
+/* The descriptors that pid 1 keeps are all above 2 and close on exec; the program's seat closes them once more. */
+static int probe_pid(const struct room_plan *plan, struct room_state *s)
+{
+    (void) plan;
+    (void) s;
+    return getpid() == 1 ? 0 : -EPROTO;
+}
+
+static const struct {
+    enum layer_id layer;
+    step_fn *probe;
+} probes[] = {
+    {LAYER_ID_NESTING, probe_nesting}, {LAYER_ID_CAPS, probe_caps}, {LAYER_ID_ROOT, probe_root},
+    {LAYER_ID_LANDLOCK, probe_landlock}, {LAYER_ID_NET, probe_net}, {LAYER_ID_INIT, probe_init},
+    {LAYER_ID_NNP, probe_nnp}, {LAYER_ID_PID, probe_pid},
+};
+
+int step_probes(const struct room_plan *plan, struct room_state *s)
+{
+    for (size_t i = 0; i < sizeof probes / sizeof *probes; i++) {
+        struct report_layer *l = &s->report.layers[probes[i].layer];
+        if (l->state == LAYER_STATE_OFF)
+            continue;
+        int r = probes[i].probe(plan, s);
+        if (r < 0) {
+            s->item = (int) probes[i].layer;
+            return r;
+        }
+        l->probed = 1;
+    }
+    return 0;
+}
+
+int step_seccomp(const struct room_plan *plan, struct room_state *s)
+{
+    struct sock_fprog program = {.len = plan->filter->len, .filter = (struct sock_filter *) plan->filter->insns};
+    if (plan->filter_notify) {
+        s->notify = kernel_seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+        return s->notify < 0 ? -errno : 0;
+    }
+    return kernel_seccomp(SECCOMP_SET_MODE_FILTER, 0, &program) < 0 ? -errno : 0;
+}
