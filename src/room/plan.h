@@ -65,6 +65,7 @@ extern const struct step_row step_rows[STEP_COUNT];
 
 enum { PLAN_RLIMITS_MAX = 12, PLAN_SYSTEM_MAX = 48, PLAN_EXEC_MAX = 16 };
 
+
 /* A path of the host that appears in the room. */
 struct plan_mount {
     enum mount_kind kind;
@@ -131,8 +132,9 @@ struct room_plan {
     size_t rlimit_count;
     bool oom_first; /* oom_score_adj raised: the room dies before anything of the host's */
 
-    const struct seccomp_program *filter;
-    bool filter_notify; /* the filter wants a listener: denials are recorded */
+    const struct seccomp_program *filter;        /* without a listener */
+    const struct seccomp_program *filter_notify; /* the same with a listener that records denials; NULL: not wanted */
+    int nice;                                    /* added to the caller's; 0 when a cgroup bounds the processor */
 
     int ctl;                   /* the child's end of the control socket */
     unsigned long long layers_off; /* bit per layer_id that policy turned off */

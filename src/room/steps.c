@@ -14,8 +14,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 
 const struct step_row step_rows[STEP_COUNT] = {
@@ -183,6 +185,8 @@ int step_rlimits(const struct room_plan *plan, struct room_state *s)
         if (setrlimit(l->resource, &(struct rlimit){value, value}) < 0)
             return -errno;
     }
+    if (plan->nice && setpriority(PRIO_PROCESS, 0, plan->nice) < 0)
+        return -errno;
     umask(022);
     return 0;
 }

@@ -260,12 +260,24 @@ int step_probes(const struct room_plan *plan, struct room_state *s)
     return 0;
 }
 
+static int load_filter(const struct seccomp_program *filter, unsigned flags)
+{
+    struct sock_fprog program = {.len = filter->len, .filter = (struct sock_filter *) (uintptr_t) filter->insns};
+    int r = kernel_seccomp(SECCOMP_SET_MODE_FILTER, flags, &program);
+    return r < 0 ? -errno : r;
+}
+
 int step_seccomp(const struct room_plan *plan, struct room_state *s)
 {
-    struct sock_fprog program = {.len = plan->filter->len, .filter = (struct sock_filter *) plan->filter->insns};
     if (plan->filter_notify) {
-        s->notify = kernel_seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
-        return s->notify < 0 ? -errno : 0;
+        s->notify = load_filter(plan->filter_notify, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+        if (s->notify >= 0)
+            return 0;
+        if (plan_requires(plan, LAYER_ID_DENIALS))
+            return s->notify;
+        /* EBUSY: an outer sandbox listens already. The wall stands without the record. */
+        steps_degrade(s, LAYER_ID_DENIALS, LAYER_STATE_OFF, -s->notify);
+        s->notify = -1;
     }
-    return kernel_seccomp(SECCOMP_SET_MODE_FILTER, 0, &program) < 0 ? -errno : 0;
+    return load_filter(plan->filter, 0);
 }

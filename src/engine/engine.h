@@ -1,0 +1,26 @@
+/* engine: one room from request to result. Every door translates into a request and out of a result. */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include "engine/result.h"
+#include "policy/policy.h"
+#include "room/plan.h"
+#include <time.h>
+
+struct engine_request {
+    const struct policy *policy; /* checked; const for the whole run */
+    char **argv;                 /* the program and its arguments */
+    struct timespec started;     /* CLOCK_MONOTONIC when the command began */
+    int result_fd;               /* must not leak anywhere; -1 */
+};
+
+/* Makes the plan only (--dry-run); the text memory must live as long as the plan. */
+int engine_plan(const struct engine_request *req, struct room_plan *plan, char *text, size_t text_size, struct err *e);
+
+/* Runs the room to its end. 0 when a room existed and has ended (the result says how); -errno with e filled when no
+ * room could be built or the program could not be started: result->outcome is then NO_ROOM or NOT_RUN. Stdin, stdout
+ * and stderr of the calling process are the program's. Changes the calling process's signal mask; to be called once,
+ * from a single-threaded process. */
+int engine_run(const struct engine_request *req, struct result *result, struct err *e);
+
+#endif

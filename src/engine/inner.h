@@ -1,0 +1,101 @@
+/* inner: what the engine's own files share. Not for others. */
+#ifndef ENGINE_INNER_H
+#define ENGINE_INNER_H
+
+#include "engine/engine.h"
+#include "engine/relay.h"
+#include "limits/leaf.h"
+#include <signal.h>
+#include <sys/types.h>
+#include <termios.h>
+
+/* Bounds of the supervisor. */
+enum {
+    ENGINE_GRACE_MS = 1000,    /* between the caller's first request to end and our kill */
+    ENGINE_TEARDOWN_MS = 2000, /* from our kill to all gone */
+    ENGINE_FLUSH_MS = 10000,   /* for a slow reader of the output, after the room has ended */
+    ENGINE_WATCH_MS = 20,      /* between two looks, where we watch instead of a cgroup */
+};
+
+/* One running room, in the supervisor. */
+struct room {
+    const struct engine_request *req;
+    const struct policy *policy;
+    struct room_plan plan;
+    struct result *result;
+
+    /* the room's end of things */
+    pid_t pid;      /* pid 1 as we see it, 0 before the clone and after it was reaped */
+    int pidfd;
+    int ctl;        /* our end of the control socket */
+    int proc;       /* the room's /proc */
+    int notify;     /* seccomp listener */
+
+    /* bounds */
+    struct leaf_place place;
+    struct leaf leaf;
+    bool has_leaf;
+    pid_t undertaker;
+    int lifeline;   /* write end: closed (also by our death) it tells the undertaker to act */
+    bool watching;  /* memory is sampled, no cgroup bounds it */
+
+    /* stdio */
+    struct relay in, out, err;
+    int pipes[3][2];
+    bool raw;       /* the caller's terminal is in raw mode and `saved` must be restored */
+    struct termios saved;
+    int tty_fd;     /* the caller's terminal, -1 */
+    uint64_t interrupt_ms; /* when the last unanswered Ctrl-C was typed, 0 */
+
+    /* life */
+    int signals;        /* signalfd */
+    bool started;       /* STARTED arrived */
+    bool exited;        /* EXITED arrived */
+    bool killed;        /* we sent SIGKILL */
+    bool dead;          /* pid 1 is reaped */
+    bool failed;        /* FAILED arrived */
+    enum outcome why;   /* reason of our kill */
+    unsigned asked_to_end; /* how often the caller asked */
+    uint64_t deadline_ms, grace_ms, flush_ms, watch_ms, kill_ms;
+    uint64_t cpu_seen_us, memory_seen;
+};
+
+uint64_t engine_now_ms(void);
+uint64_t engine_now_us(void);
+
+/* spawn.c: makes pipes, leaf and child, writes id maps, says GO. On failure everything made is undone by room_close. */
+int room_spawn(struct room *r, struct err *e);
+
+/* supervise.c: until the room is dead and its output delivered. */
+int room_supervise(struct room *r, struct err *e);
+void room_kill(struct room *r, enum outcome why);
+
+/* teardown.c: counts, removes, proves. Always called once the clone was tried. */
+void room_teardown(struct room *r);
+
+/* undertaker.c: a process that outlives a killed supervisor just long enough to remove the leaf. */
+int undertaker_start(struct room *r);
+void undertaker_dismiss(struct room *r);
+
+/* denials.c: one notification of the filter: recorded, answered with EPERM. */
+void denials_take(struct room *r);
+
+/* watch.c: the fallback where no cgroup bounds memory. Samples the room's own process table. */
+struct watch_sample {
+    uint64_t memory; /* bytes: anonymous and shared-memory pages */
+    uint64_t cpu_us;
+    unsigned processes;
+};
+int watch_sample(int proc, struct watch_sample *ret);
+unsigned watch_count(int proc); /* processes listed in that /proc */
+
+/* terminal.c */
+void terminal_enter(struct room *r);
+void terminal_leave(struct room *r);
+void terminal_resize(struct room *r);
+
+/* limits.c: who enforces what in this room; fills result->limits[].asked/by before, peaks and hits after. */
+int limits_plan(struct room *r, struct err *e);
+void limits_read(struct room *r);
+
+#endif

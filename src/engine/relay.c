@@ -1,0 +1,134 @@
+/* relay: see relay.h.
+ * Lives in: the supervisor. Trusts: nothing about either side's speed. Must not: block, change the flags of a
+ * descriptor that the caller shares with others (O_NONBLOCK lives in the open file, not in the descriptor). */
+#include "engine/relay.h"
+#include "sys/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RELAY_CHUNK (1 << 20)
+#define SAFE_WRITE  4096 /* PIPE_BUF: a descriptor that polls writable takes this much without blocking */
+
+void relay_init(struct relay *r, int from, int to, bool own_from, bool own_to, char *buffer)
+{
+    struct stat in, out;
+    *r = (struct relay){.from = from, .to = to, .own_from = own_from, .own_to = own_to, .buffer = buffer};
+    r->kind = RELAY_COPY;
+    if (fstat(from, &in) < 0 || fstat(to, &out) < 0)
+        return;
+    if (S_ISSOCK(out.st_mode))
+        r->kind = RELAY_SOCKET;
+    else if ((S_ISFIFO(out.st_mode) || S_ISREG(out.st_mode)) && (S_ISFIFO(in.st_mode) || S_ISREG(in.st_mode)))
+        r->kind = RELAY_SPLICE;
+}
+
+void relay_end(struct relay *r)
+{
+    if (r->own_from)
+        fd_close(&r->from);
+    if (r->own_to)
+        fd_close(&r->to);
+    r->from = r->to = -1;
+    r->ended = true;
+}
+
+struct pollfd relay_poll(const struct relay *r)
+{
+    struct pollfd p = {.fd = -1};
+    if (r->ended)
+        return p;
+    p.fd = r->wait_out ? r->to : r->from;
+    p.events = r->wait_out ? POLLOUT : POLLIN;
+    return p;
+}
+
+bool relay_has_more(const struct relay *r)
+{
+    struct pollfd p = {.fd = r->from, .events = POLLIN};
+    if (r->ended)
+        return false;
+    return r->have > r->at || (poll(&p, 1, 0) == 1 && (p.revents & POLLIN));
+}
+
+/* Returns bytes moved, 0 for "later", -1 for the end. */
+static ssize_t move_spliced(struct relay *r, size_t size)
+{
+    ssize_t n = splice(r->from, NULL, r->to, NULL, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    if (n > 0)
+        return n;
+    if (n == 0)
+        return -1;
+    if (errno == EINTR)
+        return 0;
+    if (errno == EINVAL) { /* a file opened with O_APPEND, or one that cannot splice */
+        r->kind = RELAY_COPY;
+        return 0;
+    }
+    if (errno != EAGAIN)
+        return -1;
+    struct pollfd in = {.fd = r->from, .events = POLLIN};
+    r->wait_out = poll(&in, 1, 0) == 1 && (in.revents & POLLIN); /* there is something: so `to` is full */
+    return 0;
+}
+
+static ssize_t put(struct relay *r, const char *data, size_t size)
+{
+    if (r->kind == RELAY_SOCKET)
+        return send(r->to, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    struct pollfd out = {.fd = r->to, .events = POLLOUT};
+    if (poll(&out, 1, 0) != 1 || !(out.revents & (POLLOUT | POLLERR | POLLHUP))) {
+        errno = EAGAIN;
+        return -1;
+    }
+    return write(r->to, data, size < SAFE_WRITE ? size : SAFE_WRITE);
+}
+
+static ssize_t move_copied(struct relay *r, size_t size)
+{
+    if (r->have == r->at) {
+        struct pollfd in = {.fd = r->from, .events = POLLIN};
+        if (poll(&in, 1, 0) != 1)
+            return 0;
+        ssize_t n = read(r->from, r->buffer, size < RELAY_BUFFER ? size : RELAY_BUFFER);
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+            return 0;
+        if (n <= 0)
+            return -1; /* end of file; a terminal master says EIO when its last user is gone */
+        r->at = 0;
+        r->have = (uint32_t) n;
+    }
+    size_t left = r->have - r->at;
+    ssize_t n = put(r, r->buffer + r->at, left < size ? left : size);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        r->wait_out = true;
+        return 0;
+    }
+    if (n < 0)
+        return -1;
+    r->at += (uint32_t) n;
+    return n;
+}
+
+uint64_t relay_move(struct relay *r, uint64_t budget)
+{
+    uint64_t moved = 0;
+    r->wait_out = false;
+    while (!r->ended && moved < budget && moved < RELAY_CHUNK) {
+        size_t size = budget - moved < RELAY_CHUNK ? (size_t) (budget - moved) : RELAY_CHUNK;
+        enum relay_kind kind = r->kind;
+        ssize_t n = kind == RELAY_SPLICE ? move_spliced(r, size) : move_copied(r, size);
+        if (n < 0)
+            relay_end(r);
+        if (n == 0 && r->kind == kind)
+            break;
+        if (n > 0) {
+            moved += (uint64_t) n;
+            r->bytes += (uint64_t) n;
+        }
+    }
+    return moved;
+}

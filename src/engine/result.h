@@ -1,0 +1,88 @@
+/* result: the record of one execution, complete enough that nobody has to ask again. */
+#ifndef ENGINE_RESULT_H
+#define ENGINE_RESULT_H
+
+#include "base/err.h"
+#include "base/sbuf.h"
+#include "policy/limit.h"
+#include "policy/policy.h"
+#include "room/report.h"
+#include <stdint.h>
+
+/* X(id, name, what the user is told) */
+#define OUTCOME_TABLE(X)                                                                                               \
+    X(NO_ROOM, "no-room", "the room could not be built")                                                               \
+    X(NOT_RUN, "not-run", "the program could not be started")                                                          \
+    X(EXITED, "exited", "the program ended by itself")                                                                 \
+    X(SIGNALLED, "signalled", "the program was ended by a signal")                                                     \
+    X(TIMEOUT, "timeout", "the wall-clock limit was reached")                                                          \
+    X(CPU_TIME, "cpu-time", "the processor-time limit was reached")                                                    \
+    X(MEMORY, "memory", "the memory limit was reached")                                                                \
+    X(OUTPUT, "output", "the output limit was reached")                                                                \
+    X(INTERRUPTED, "interrupted", "the caller ended the room")                                                         \
+    X(LOST, "lost", "the room ended without a report")
+
+enum outcome {
+#define X(id, ...) OUTCOME_##id,
+    OUTCOME_TABLE(X)
+#undef X
+        OUTCOME_COUNT
+};
+
+#define DENIALS_MAX 64 /* distinct denied system calls that are told apart; the rest is counted together */
+
+struct denial {
+    int nr;          /* system-call number */
+    uint64_t count;
+};
+
+struct denials {
+    struct denial rows[DENIALS_MAX];
+    size_t n;
+    uint64_t other; /* beyond DENIALS_MAX */
+};
+
+struct teardown {
+    int survivors; /* processes left in the room's own process table; -1: could not be counted */
+    int mounts;    /* mounts of ours in the host's table; -1 */
+    int cgroups;   /* leaf directories left; -1 */
+    uint64_t us;   /* from the kill or exit to all gone */
+};
+
+struct result {
+    enum outcome outcome;
+    int exit_status;   /* of the strongroom command */
+    int status;        /* wait status of the program, valid for EXITED and SIGNALLED */
+    uint64_t total_us; /* from the start of the command to here */
+    uint64_t build_us; /* … to the program's execve */
+    uint64_t run_us;   /* execve to exit */
+    struct report report;      /* as pid 1 sent it: receipt, resource usage, step times */
+    struct limit_report limits[LIMIT_ID_COUNT];
+    uint64_t memory_now;
+    uint64_t stdin_bytes, stdout_bytes, stderr_bytes;
+    struct denials denials;
+    struct teardown teardown;
+    char layer_note[LAYER_ID_COUNT][96]; /* why a layer is not on, or what to know about it */
+    char limit_note[LIMIT_ID_COUNT][96];
+    char hash[POLICY_HASH_MAX];
+    uint32_t uid_outside;
+    bool has_room; /* the program was started */
+};
+
+const char *outcome_name(enum outcome o);
+const char *outcome_text(enum outcome o);
+
+/* The whole as JSON (docs/result.schema.json). */
+void result_json(const struct result *r, const struct policy *p, bool pretty, struct sbuf *out);
+#define RESULT_JSON_MAX (64 << 10)
+
+/* For people, several lines, each with the "strongroom: " prefix. */
+void result_explain(const struct result *r, const struct policy *p, struct sbuf *out);
+
+/* One line when a bound was met or something was denied, nothing otherwise. */
+void result_brief(const struct result *r, const struct policy *p, struct sbuf *out);
+
+/* Numbered step times (--trace-steps). */
+void result_trace(const struct result *r, struct sbuf *out);
+
+#endif

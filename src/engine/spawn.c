@@ -1,0 +1,208 @@
+/* spawn: from a plan to a running pid 1.
+ *
+ * Order, and why: the control socket and pipes first (the child inherits them); the clone; then, while the child
+ * already builds, the cgroup leaf (as root its slot names the room's host uid), the id maps, and GO.
+ *
+ * Lives in: the supervisor. Trusts: the kernel. Must not: leave the caller's descriptors to the child beyond FDS. */
+#include "engine/inner.h"
+#include "base/sbuf.h"
+#include "room/init.h"
+#include "sys/fd.h"
+#include "sys/kernel.h"
+
+#include <sched.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+/* Host uids of rooms. systemd's documentation (Users, Groups, UIDs and GIDs on systemd systems) leaves this range free:
+ * it begins where the container range of nspawn ends. */
+#define SLOT_MIN 0x70000000u
+#define SLOT_MAX 0x7ffeffffu
+
+static bool is_null(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+}
+
+/* stdin from /dev/null needs no relay; output to /dev/null still counts. */
+static int make_pipes(struct room *r)
+{
+    for (int i = 0; i < 3; i++) {
+        r->plan.stdio[i] = -1;
+        if (r->plan.tty || (i == 0 && is_null(0)))
+            continue;
+        if (pipe2(r->pipes[i], O_CLOEXEC) < 0)
+            return -errno;
+        r->plan.stdio[i] = r->pipes[i][i == 0 ? 0 : 1];
+    }
+    return 0;
+}
+
+static int make_leaf(struct room *r, struct err *e)
+{
+    const uint32_t hint = SLOT_MIN + (uint32_t) getpid() % (SLOT_MAX - SLOT_MIN);
+    if (r->place.version == LEAF_NONE) {
+        r->plan.uid_outside = r->plan.gid_outside = hint;
+        return 0;
+    }
+    int n = leaf_make(&r->place, hint, SLOT_MIN, SLOT_MAX, r->policy->limits, &r->leaf, e);
+    if (n < 0)
+        return n;
+    r->has_leaf = true;
+    r->plan.uid_outside = r->plan.gid_outside = r->leaf.slot;
+    return 0;
+}
+
+/* Are we root over a user namespace wide enough to give rooms uids of their own? */
+static bool owns_uids(void)
+{
+    char map[64];
+    uint64_t caps[2];
+    struct {
+        uint32_t version;
+        int pid;
+    } head = {0x20080522 /* _LINUX_CAPABILITY_VERSION_3 */, 0};
+    uint32_t data[6];
+    (void) caps;
+    if (geteuid() != 0 || syscall(SYS_capget, &head, data) < 0)
+        return false;
+    const uint32_t need = 1u << 6 /* CAP_SETGID */ | 1u << 7 /* CAP_SETUID */;
+    if ((data[0] & need) != need)
+        return false;
+    ssize_t n = fd_read_file(AT_FDCWD, "/proc/self/uid_map", map, sizeof map);
+    return n > 0 && strstr(map, "4294967295") != NULL;
+}
+
+static int write_maps(struct room *r, struct err *e)
+{
+    char path[32], map[64];
+    struct sbuf p = SBUF(path);
+    sbuf_fmt(&p, "/proc/%d", r->pid);
+    FD_AUTO dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0) {
+        int n = err_set(e, ERR_ROOM, errno, "write the room's id maps: %s", path);
+        err_hint(e, "the host's /proc must be mounted");
+        return n;
+    }
+    const bool root = r->plan.privileged;
+    if (!root) {
+        r->plan.uid_outside = geteuid();
+        r->plan.gid_outside = getegid();
+        int n = fd_write_file(dir, "setgroups", "deny");
+        if (n < 0 && n != -ENOENT)
+            return err_set(e, ERR_ROOM, -n, "give up supplementary groups: %s/setgroups", path);
+    }
+    struct sbuf m = SBUF(map);
+    sbuf_fmt(&m, "%u %u 1", r->plan.uid, r->plan.uid_outside);
+    int n = fd_write_file(dir, "uid_map", map);
+    if (n < 0)
+        return err_set(e, ERR_ROOM, -n, "map the room's uid: \"%s\" into %s/uid_map", map, path);
+    m = SBUF(map);
+    sbuf_fmt(&m, "%u %u 1", r->plan.gid, r->plan.gid_outside);
+    n = fd_write_file(dir, "gid_map", map);
+    if (n < 0)
+        return err_set(e, ERR_ROOM, -n, "map the room's gid: \"%s\" into %s/gid_map", map, path);
+    return 0;
+}
+
+static int explain_clone(int code, struct err *e)
+{
+    int r = err_set(e, ERR_ROOM, code, "make the room's namespaces");
+    switch (code) {
+    case EPERM:
+    case EACCES:
+        err_hint(e, "unprivileged user namespaces are switched off here (sysctl kernel.unprivileged_userns_clone, "
+                    "kernel.apparmor_restrict_unprivileged_userns) or we run in a chroot; `strongroom doctor` knows more");
+        break;
+    case ENOSPC:
+    case EUSERS:
+        err_hint(e, "no more namespaces may be made: raise sysctl user.max_user_namespaces (and its siblings)");
+        break;
+    case EINVAL:
+    case ENOSYS:
+        err_hint(e, "this kernel lacks a namespace that a room needs; 6.1 or later is supported");
+        break;
+    default:
+        break;
+    }
+    return r;
+}
+
+static pid_t clone_room(struct room *r, int *pidfd)
+{
+    struct kernel_clone_args args = {
+        .flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PIDFD,
+        .pidfd = (uintptr_t) pidfd,
+        .exit_signal = SIGCHLD,
+    };
+    if (r->policy->net != NET_HOST)
+        args.flags |= CLONE_NEWNET;
+    if (r->has_leaf && r->place.version == LEAF_V2) {
+        args.flags |= KERNEL_CLONE_INTO_CGROUP;
+        args.cgroup = (uint64_t) r->leaf.dir_fd[0];
+    }
+    return (pid_t) kernel_clone3(&args);
+}
+
+static int say_go(struct room *r, struct err *e)
+{
+    struct command go = {.type = COMMAND_GO};
+    int fds[LEAF_HIERARCHIES];
+    size_t n = 0;
+    for (int i = 0; r->has_leaf && i < r->place.count; i++) {
+        if (r->leaf.join_fd[i] >= 0)
+            fds[n++] = r->leaf.join_fd[i];
+    }
+    int c = fd_frame_send(r->ctl, &go, sizeof go, fds, n, 0);
+    for (int i = 0; r->has_leaf && i < r->place.count; i++)
+        fd_close(&r->leaf.join_fd[i]);
+    return c < 0 ? err_set(e, ERR_ROOM, -c, "start the room's pid 1") : 0;
+}
+
+static void close_childs_ends(struct room *r, int *ctl)
+{
+    fd_close(ctl);
+    fd_close(&r->pipes[0][0]);
+    fd_close(&r->pipes[1][1]);
+    fd_close(&r->pipes[2][1]);
+}
+
+int room_spawn(struct room *r, struct err *e)
+{
+    int ctl[2];
+    r->plan.privileged = owns_uids();
+    int n = make_pipes(r);
+    if (n == 0)
+        n = fd_frame_pair(ctl);
+    if (n < 0)
+        return err_set(e, ERR_ROOM, -n, "make the room's pipes");
+    r->ctl = ctl[0];
+    r->plan.ctl = ctl[1];
+
+    /* Born inside its cgroup (v2), the child needs the leaf first; otherwise the leaf is made while it builds. */
+    const bool leaf_first = r->place.version == LEAF_V2;
+    if (leaf_first && (n = make_leaf(r, e)) < 0) {
+        fd_close(&ctl[1]);
+        return n;
+    }
+    r->pid = clone_room(r, &r->pidfd);
+    if (r->pid == 0)
+        init_main(&r->plan);
+    int code = errno;
+    close_childs_ends(r, &ctl[1]);
+    if (r->pid < 0) {
+        r->pid = 0;
+        return explain_clone(code, e);
+    }
+    if (!leaf_first && (n = make_leaf(r, e)) < 0)
+        return n;
+    if ((n = write_maps(r, e)) < 0 || (n = say_go(r, e)) < 0)
+        return n;
+    r->result->uid_outside = r->plan.uid_outside;
+    if (r->has_leaf && (n = undertaker_start(r)) < 0)
+        return err_set(e, ERR_ROOM, -n, "start the process that cleans up after a killed supervisor");
+    return 0;
+}

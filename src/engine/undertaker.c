@@ -1,0 +1,86 @@
+/* undertaker: removes what a killed supervisor cannot.
+ *
+ * Theory of operation. Processes of a room end with its pid 1, and pid 1 ends with the supervisor. A cgroup leaf does
+ * not: somebody with the supervisor's rights must remove the directory. The undertaker is a process of its own (so that
+ * a SIGKILL to the supervisor does not reach it) that shares the supervisor's memory (so that it costs a kernel stack
+ * and nothing else). It holds the read end of the lifeline and the leaf, and sleeps. A closed lifeline means that the
+ * supervisor died: it kills the room, removes the leaf and ends. At a normal end the supervisor ends it.
+ *
+ * Lives in: beside the supervisor, own session. May: kill this room, remove this leaf.
+ * Must not: malloc, stdio, write to any memory but its own stack (the memory is shared while both live). */
+#include "engine/inner.h"
+#include "sys/fd.h"
+#include "sys/kernel.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#define UNDERTAKER_STACK 16384
+
+struct undertaking {
+    struct leaf leaf;
+    int lifeline, pidfd;
+};
+
+/* Static, not on the supervisor's stack: it must stay as it is for as long as the undertaker lives. */
+static struct undertaking task;
+static char stack[UNDERTAKER_STACK] __attribute__((aligned(16)));
+
+static int undertake(void *arg)
+{
+    (void) arg;
+    sigset_t all;
+    char byte;
+    sigfillset(&all);
+    (void) sigprocmask(SIG_SETMASK, &all, NULL); /* own process: the supervisor's mask is not touched */
+    (void) setsid();
+    (void) prctl(PR_SET_NAME, "strongroom-end", 0, 0, 0);
+    /* Everything but the lifeline, the pidfd and the leaf is the supervisor's business; most of all the write end. */
+    for (int fd = 0; fd < 1024; fd++) {
+        bool keep = fd == task.lifeline || fd == task.pidfd;
+        for (int i = 0; i < LEAF_HIERARCHIES; i++)
+            keep = keep || fd == task.leaf.dir_fd[i] || fd == task.leaf.place->parent_fd[i];
+        if (!keep)
+            (void) close(fd); /* mostly EBADF */
+    }
+    (void) kernel_close_range(1024, ~0u, 0);
+    while (read(task.lifeline, &byte, 1) < 0 && errno == EINTR) {
+    }
+    (void) kernel_pidfd_send_signal(task.pidfd, SIGKILL); /* ESRCH: it ended by itself, as it should */
+    (void) leaf_kill(&task.leaf);
+    (void) leaf_remove(&task.leaf, ENGINE_TEARDOWN_MS); /* what stays, the next start sweeps */
+    _exit(0);
+}
+
+int undertaker_start(struct room *r)
+{
+    int pair[2];
+    if (pipe2(pair, O_CLOEXEC) < 0)
+        return -errno;
+    task = (struct undertaking){.leaf = r->leaf, .lifeline = pair[0], .pidfd = r->pidfd};
+    for (int i = 0; i < LEAF_HIERARCHIES; i++)
+        task.leaf.join_fd[i] = -1;
+    /* No CLONE_FILES: its descriptors are its own. No exit signal: nobody is told when it ends. */
+    r->undertaker = clone(undertake, stack + sizeof stack, CLONE_VM, NULL);
+    int code = errno;
+    fd_close(&pair[0]);
+    r->lifeline = pair[1];
+    if (r->undertaker < 0) {
+        r->undertaker = 0;
+        return -code;
+    }
+    return 0;
+}
+
+void undertaker_dismiss(struct room *r)
+{
+    if (r->undertaker <= 0)
+        return;
+    (void) kill(r->undertaker, SIGKILL); /* our own child, not reaped yet: the pid is still its */
+    while (waitpid(r->undertaker, NULL, __WALL) < 0 && errno == EINTR) {
+    }
+    r->undertaker = 0;
+    fd_close(&r->lifeline);
+}
