@@ -28,25 +28,28 @@ struct undertaking {
 static struct undertaking task;
 static char stack[UNDERTAKER_STACK] __attribute__((aligned(16)));
 
+/* Until the supervisor is dead, nothing here may touch errno or any other memory that it uses: raw calls only. */
 static int undertake(void *arg)
 {
     (void) arg;
-    sigset_t all;
     char byte;
-    sigfillset(&all);
-    (void) sigprocmask(SIG_SETMASK, &all, NULL); /* own process: the supervisor's mask is not touched */
-    (void) setsid();
-    (void) prctl(PR_SET_NAME, "strongroom-end", 0, 0, 0);
-    /* Everything but the lifeline, the pidfd and the leaf is the supervisor's business; most of all the write end. */
-    for (int fd = 0; fd < 1024; fd++) {
-        bool keep = fd == task.lifeline || fd == task.pidfd;
-        for (int i = 0; i < LEAF_HIERARCHIES; i++)
-            keep = keep || fd == task.leaf.dir_fd[i] || fd == task.leaf.place->parent_fd[i];
-        if (!keep)
-            (void) close(fd); /* mostly EBADF */
+    uint64_t all = ~0ull;
+    int keep[2 + 2 * LEAF_HIERARCHIES], n = 0;
+    (void) kernel_raw(SYS_rt_sigprocmask, SIG_SETMASK, (long) &all, 0, sizeof all); /* own mask, not the supervisor's */
+    (void) kernel_raw(SYS_setsid, 0, 0, 0, 0);
+    (void) kernel_raw(SYS_prctl, PR_SET_NAME, (long) "strongroom-end", 0, 0);
+    keep[n++] = task.lifeline;
+    keep[n++] = task.pidfd;
+    for (int i = 0; i < LEAF_HIERARCHIES; i++) {
+        keep[n++] = task.leaf.dir_fd[i];
+        keep[n++] = task.leaf.place->parent_fd[i];
     }
-    (void) kernel_close_range(1024, ~0u, 0);
-    while (read(task.lifeline, &byte, 1) < 0 && errno == EINTR) {
+    /* Everything else is the supervisor's business; most of all the lifeline's write end. */
+    if (fd_close_all_but(keep, (size_t) n) < 0)
+        _exit(1);
+    for (int fd = 0; fd < 3; fd++)
+        (void) kernel_raw(SYS_close, fd, 0, 0, 0);
+    while (kernel_raw(SYS_read, task.lifeline, (long) &byte, 1, 0) == -EINTR) {
     }
     (void) kernel_pidfd_send_signal(task.pidfd, SIGKILL); /* ESRCH: it ended by itself, as it should */
     (void) leaf_kill(&task.leaf);

@@ -113,7 +113,7 @@ static const char *const dev_nodes[] = {"null", "zero", "full", "random", "urand
 
 int step_root(const struct room_plan *plan, struct room_state *s)
 {
-    static const char *const options[] = {"source", "room", "size", "1m", "nr_inodes", "8k", "mode", "0755", NULL};
+    static const char *const options[] = {"source", "strongroom", "size", "1m", "nr_inodes", "8k", "mode", "0755", NULL};
     s->root = new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
     if (s->root < 0)
         return s->root;

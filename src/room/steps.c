@@ -201,33 +201,12 @@ int step_init(const struct room_plan *plan, struct room_state *s)
     return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : 0;
 }
 
-/* Keeps what `keep` lists (sorted here) and closes everything else from 3 up. */
-static int close_all_but(int *keep, size_t n)
-{
-    for (size_t i = 1; i < n; i++) {
-        for (size_t j = i; j > 0 && keep[j - 1] > keep[j]; j--) {
-            int t = keep[j];
-            keep[j] = keep[j - 1];
-            keep[j - 1] = t;
-        }
-    }
-    unsigned from = 3;
-    for (size_t i = 0; i < n; i++) {
-        if (keep[i] < (int) from)
-            continue;
-        if ((unsigned) keep[i] > from && kernel_close_range(from, (unsigned) keep[i] - 1, 0) < 0)
-            return -errno;
-        from = (unsigned) keep[i] + 1;
-    }
-    return kernel_close_range(from, ~0u, 0) < 0 ? -errno : 0;
-}
-
 int step_fds(const struct room_plan *plan, struct room_state *s)
 {
     int keep[] = {plan->ctl,      plan->stdio[0], plan->stdio[1], plan->stdio[2], s->root,
                   s->scratch,     s->proc,        s->tty,         s->tty_slave,   s->null,
                   s->signals};
-    int r = close_all_but(keep, sizeof keep / sizeof *keep);
+    int r = fd_close_all_but(keep, sizeof keep / sizeof *keep);
     if (r < 0)
         return r;
     for (int i = 0; i < 3; i++) {

@@ -3,6 +3,7 @@
  * Trusts: nothing that comes through a socket; a record of the wrong shape is dropped with everything it carried.
  * Must not: log, retry for ever, leave a received descriptor open on failure. */
 #include "sys/fd.h"
+#include "sys/kernel.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +35,26 @@ int fd_fill_stdio(void)
         if (fcntl(fd, F_SETFD, 0) < 0)
             return -errno;
     }
+}
+
+int fd_close_all_but(int *keep, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        for (size_t j = i; j > 0 && keep[j - 1] > keep[j]; j--) {
+            int t = keep[j];
+            keep[j] = keep[j - 1];
+            keep[j - 1] = t;
+        }
+    }
+    long from = 3, r = 0;
+    for (size_t i = 0; i < n && r == 0; i++) {
+        if (keep[i] < from)
+            continue;
+        if (keep[i] > from)
+            r = kernel_raw(436 /* close_range */, from, keep[i] - 1, 0, 0);
+        from = (long) keep[i] + 1;
+    }
+    return (int) (r == 0 ? kernel_raw(436, from, ~0u, 0, 0) : r);
 }
 
 int fd_frame_pair(int ret[2])

@@ -1,0 +1,294 @@
+/* engine: one room from request to result.
+ *
+ * Lives in: the process that asks for a room. Trusts: a checked policy. The order of this file is the order of life:
+ * plan, limits, spawn, supervise, teardown, result. */
+#include "engine/inner.h"
+#include "sys/fd.h"
+#include "sys/kernel.h"
+
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+
+uint64_t engine_now_us(void)
+{
+    struct timespec t;
+    (void) clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail */
+    return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
+}
+
+uint64_t engine_now_ms(void)
+{
+    return engine_now_us() / 1000;
+}
+
+int engine_plan(const struct engine_request *req, struct room_plan *plan, char *text, size_t text_size, struct err *e)
+{
+    const struct policy *p = req->policy;
+    const bool host_net = p->net == NET_HOST;
+    memset(plan, 0, sizeof *plan);
+    plan->filter = seccomp_program(host_net ? SECCOMP_ROOM_NETLINK : SECCOMP_ROOM);
+    if (p->layers[LAYER_ID_DENIALS] != LAYER_OFF)
+        plan->filter_notify = seccomp_program(host_net ? SECCOMP_ROOM_NETLINK_NOTIFY : SECCOMP_ROOM_NOTIFY);
+    return plan_make(plan, p, req->argv, text, text_size, e);
+}
+
+static int take_signals(struct room *r)
+{
+    static const int ours[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH,
+                               SIGTSTP, SIGCONT, SIGCHLD, SIGPIPE, SIGTTIN, SIGTTOU};
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        sigaddset(&set, ours[i]);
+    if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
+        return -errno;
+    sigdelset(&set, SIGPIPE); /* stays blocked: a closed reader is an error value, not an end */
+    struct sigaction by_default = {.sa_handler = SIG_DFL};
+    (void) sigaction(SIGCHLD, &by_default, NULL); /* a caller's "ignore" would steal our children's status */
+    r->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return r->signals < 0 ? -errno : 0;
+}
+
+static void start_relays(struct room *r)
+{
+    static char buffers[3][RELAY_BUFFER];
+    r->in.buffer = buffers[0];
+    r->out.buffer = buffers[1];
+    r->err.buffer = buffers[2];
+    r->in.ended = r->out.ended = r->err.ended = true;
+    if (r->plan.tty)
+        return; /* made when the room hands out its terminal */
+    if (r->pipes[0][1] >= 0)
+        relay_init(&r->in, 0, r->pipes[0][1], false, true, r->in.buffer);
+    relay_init(&r->out, r->pipes[1][0], 1, true, false, r->out.buffer);
+    relay_init(&r->err, r->pipes[2][0], 2, true, false, r->err.buffer);
+    r->pipes[0][1] = r->pipes[1][0] = r->pipes[2][0] = -1; /* the relays own them now */
+}
+
+/* --- how it ended ------------------------------------------------------------------------------------------------------- */
+
+static enum outcome judge(const struct room *r)
+{
+    const struct limit_report *l = r->result->limits;
+    const struct report *report = &r->result->report;
+    if (!r->started)
+        return r->failed && report->step == STEP_PROGRAM && report->item < 0 ? OUTCOME_NOT_RUN : OUTCOME_NO_ROOM;
+    const bool killed_inside = r->exited && WIFSIGNALED(report->status) && WTERMSIG(report->status) == SIGKILL;
+    if (l[LIMIT_ID_MEMORY].hits && (killed_inside || !r->exited))
+        return OUTCOME_MEMORY;
+    if (r->exited && WIFSIGNALED(report->status) && WTERMSIG(report->status) == SIGXCPU)
+        return OUTCOME_CPU_TIME;
+    if (r->exited && !(r->killed && r->why == OUTCOME_OUTPUT))
+        return WIFEXITED(report->status) ? OUTCOME_EXITED : OUTCOME_SIGNALLED;
+    return r->killed ? r->why : OUTCOME_LOST;
+}
+
+static int exit_status(const struct result *res)
+{
+    switch (res->outcome) {
+    case OUTCOME_EXITED:
+        return WEXITSTATUS(res->status);
+    case OUTCOME_SIGNALLED:
+        return 128 + WTERMSIG(res->status);
+    case OUTCOME_TIMEOUT:
+        return 124;
+    case OUTCOME_MEMORY:
+        return 128 + SIGKILL;
+    case OUTCOME_CPU_TIME:
+        return 128 + SIGXCPU;
+    case OUTCOME_OUTPUT:
+        return 128 + SIGXFSZ;
+    case OUTCOME_INTERRUPTED:
+        return 128 + SIGKILL;
+    case OUTCOME_NO_ROOM:
+    case OUTCOME_NOT_RUN:
+    case OUTCOME_LOST:
+    case OUTCOME_COUNT:
+        break;
+    }
+    return 125;
+}
+
+/* --- what could not be built --------------------------------------------------------------------------------------------- */
+
+static void hint_step(const struct room *r, enum step_id step, int code, struct err *e)
+{
+    static const struct {
+        enum step_id step;
+        int code; /* 0: any */
+        const char *hint;
+    } rows[] = {
+        {STEP_PROC, EPERM,
+         "parts of this host's /proc are masked (as in a container): run the outer container with unmasked /proc "
+         "(docker: --security-opt systempaths=unconfined), or accept a room without /proc: --prefer proc"},
+        {STEP_CGROUP, 0, "the cgroup leaf was removed or is not writable"},
+        {STEP_SECCOMP, EINVAL, "the kernel was built without seccomp filters (CONFIG_SECCOMP_FILTER)"},
+        {STEP_PIVOT, EINVAL, "the root directory is not a mount point (a chroot or an initramfs); bind-mount it onto itself"},
+        {STEP_BINDS, ESTALE, "it changed between the check and the use; try again"},
+        {STEP_WRITABLE, ESTALE, "it changed between the check and the use; try again"},
+        {STEP_BINDS, ENOENT, "a mount point below another mount must already exist there; strongroom creates nothing in your folders"},
+        {STEP_WRITABLE, ENOENT, "a mount point below another mount must already exist there; strongroom creates nothing in your folders"},
+        {STEP_BINDS, EACCES, "this user may not read it; choose a readable path or change its mode"},
+        {STEP_WORKDIR, ENOENT, "choose a folder that exists in the room with -C, or show it with --ro or --rw"},
+    };
+    (void) r;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (rows[i].step == step && (rows[i].code == 0 || rows[i].code == code)) {
+            err_hint(e, "%s", rows[i].hint);
+            return;
+        }
+    }
+    err_hint(e, "`strongroom doctor` tells what this host can do");
+}
+
+static int explain_failure(const struct room *r, struct err *e)
+{
+    const struct report *f = &r->result->report;
+    const enum step_id step = (enum step_id) f->step;
+    const char *name = r->plan.argv[0];
+    if (!r->failed || f->step < 0 || f->step >= STEP_COUNT)
+        return err_set(e, ERR_ROOM, 0, "build the room: its pid 1 ended without a report");
+    if (step == STEP_PROGRAM && f->item < 0) {
+        const bool missing = f->code == ENOENT;
+        int n = err_set(e, missing ? ERR_NOT_FOUND : ERR_EXEC, f->code, "run %s in the room", name);
+        if (missing)
+            err_hint(e, strchr(name, '/') ? "the room sees the system's programs and what --ro, --rw and -v show it"
+                                          : "not in the room's PATH (/usr/local/bin:/usr/bin:/bin and their sbin)");
+        else if (f->code == EACCES)
+            err_hint(e, "it is not executable, or is a set-user-ID program, which rooms mask");
+        else if (f->code == ENOEXEC)
+            err_hint(e, "a script needs a first line like #!/bin/sh");
+        return n;
+    }
+    if (f->code == EPROTO && (step == STEP_PROBES || step == STEP_PROGRAM) && f->item >= 0 && f->item < LAYER_ID_COUNT) {
+        int n = err_set(e, ERR_ROOM, 0, "prove the room: the layer %s did not hold when tried from inside",
+                        layer_rows[f->item].name);
+        err_hint(e, "nothing was run; please report this with the output of `strongroom doctor`");
+        return n;
+    }
+    if ((step == STEP_BINDS || step == STEP_WRITABLE || step == STEP_ROOT) && f->item >= 0 &&
+        (size_t) f->item < r->plan.mount_count) {
+        const struct plan_mount *m = &r->plan.mounts[f->item];
+        int n = err_set(e, ERR_ROOM, f->code, "show %s in the room as /%s", m->src ? m->src : "a tmpfs", m->dst);
+        hint_step(r, step, f->code, e);
+        return n;
+    }
+    int n = err_set(e, ERR_ROOM, f->code, "build the room: step %s (%s)", step_rows[step].name, step_rows[step].what);
+    hint_step(r, step, f->code, e);
+    return n;
+}
+
+/* --- the receipt's last lines: what only the supervisor knows -------------------------------------------------------------- */
+
+static void note(struct result *res, enum layer_id id, const char *text)
+{
+    struct sbuf b = SBUF(res->layer_note[id]);
+    sbuf_text(&b, text);
+}
+
+static void finish_receipt(struct room *r)
+{
+    struct result *res = r->result;
+    struct report_layer *l = res->report.layers;
+    if (r->place.version == LEAF_NONE) {
+        l[LAYER_ID_CGROUP].state = LAYER_STATE_DEGRADED;
+        note(res, LAYER_ID_CGROUP, r->place.why);
+    } else {
+        l[LAYER_ID_CGROUP].probed = 1;
+    }
+    if (r->plan.privileged) {
+        l[LAYER_ID_UIDS].probed = r->place.version != LEAF_NONE;
+    } else {
+        l[LAYER_ID_UIDS].state = LAYER_STATE_DEGRADED;
+        note(res, LAYER_ID_UIDS, "not root: the room's kernel uid is the caller's own");
+    }
+    if (r->policy->net == NET_HOST) {
+        l[LAYER_ID_NET].state = LAYER_STATE_OFF;
+        note(res, LAYER_ID_NET, "--net host: the room shares the host's network, internal services included");
+    }
+    for (size_t i = 0; i < r->plan.mount_count; i++) {
+        if (r->plan.mounts[i].kind == MOUNT_RW)
+            note(res, LAYER_ID_ROOT, "writable folders of the host are bound (--rw): what is written there is real");
+    }
+}
+
+static void finish(struct room *r)
+{
+    struct result *res = r->result;
+    res->stdin_bytes = r->in.bytes;
+    res->stdout_bytes = r->out.bytes;
+    res->stderr_bytes = r->err.bytes;
+    if (res->report.end_ns)
+        res->run_us = (res->report.end_ns - res->report.start_ns) / 1000;
+    uint64_t begin = (uint64_t) r->req->started.tv_sec * 1000000 + (uint64_t) r->req->started.tv_nsec / 1000;
+    res->build_us = res->report.start_ns ? res->report.start_ns / 1000 - begin : 0;
+    room_teardown(r);
+    res->status = res->report.status;
+    res->outcome = judge(r);
+    res->exit_status = exit_status(res);
+    finish_receipt(r);
+    policy_hash(r->policy, res->hash);
+    res->total_us = engine_now_us() - begin;
+}
+
+static void close_all(struct room *r)
+{
+    terminal_leave(r);
+    relay_end(&r->in);
+    relay_end(&r->out);
+    relay_end(&r->err);
+    for (int i = 0; i < 3; i++) {
+        fd_close(&r->pipes[i][0]);
+        fd_close(&r->pipes[i][1]);
+    }
+    fd_close(&r->ctl);
+    fd_close(&r->proc);
+    fd_close(&r->notify);
+    fd_close(&r->pidfd);
+    fd_close(&r->signals);
+    fd_close(&r->lifeline);
+    leaf_place_close(&r->place);
+}
+
+int engine_run(const struct engine_request *req, struct result *result, struct err *e)
+{
+    static char text[PLAN_TEXT_MAX];
+    static struct room room;
+    struct room *r = &room;
+    *r = (struct room){.req = req, .policy = req->policy, .result = result, .tty_fd = -1, .pipes = {{-1, -1}, {-1, -1}, {-1, -1}}};
+    r->ctl = r->proc = r->notify = r->pidfd = r->signals = r->lifeline = -1;
+    memset(result, 0, sizeof *result);
+
+    int n = engine_plan(req, &r->plan, text, sizeof text, e);
+    if (n < 0)
+        goto out;
+    leaf_find_place(&r->place);
+    if ((n = limits_plan(r, e)) < 0)
+        goto out;
+    if ((n = take_signals(r)) < 0) {
+        err_set(e, ERR_INTERNAL, -n, "take over signals");
+        goto out;
+    }
+    if (r->plan.tty)
+        terminal_resize(r);
+    if ((n = room_spawn(r, e)) < 0) {
+        finish(r);
+        goto out;
+    }
+    start_relays(r);
+    n = room_supervise(r, e);
+    terminal_leave(r);
+    finish(r);
+    if (n == 0 && (result->outcome == OUTCOME_NO_ROOM || result->outcome == OUTCOME_NOT_RUN))
+        n = r->killed ? err_set(e, ERR_ROOM, 0, "build the room: interrupted") : explain_failure(r, e);
+    if (n < 0)
+        result->exit_status = err_exit_status(e ? e->kind : ERR_ROOM);
+out:
+    if (n < 0 && !result->exit_status)
+        result->exit_status = err_exit_status(e ? e->kind : ERR_ROOM);
+    close_all(r);
+    return n;
+}

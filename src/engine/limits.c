@@ -1,0 +1,131 @@
+/* limits: who holds which bound in this room, and what was met.
+ *
+ * One row a limit: the bits of LIMIT_BY_* that can hold it here, in order of preference. A limit that nothing holds is an
+ * error where the policy requires it.
+ *
+ * Lives in: the supervisor. Trusts: the leaf's own answers. */
+#include "engine/inner.h"
+#include "base/num.h"
+
+#include <string.h>
+#include <sys/wait.h>
+
+struct holder {
+    unsigned always;   /* holds it with every kernel and user */
+    bool by_leaf;      /* the cgroup leaf can hold it */
+    unsigned fallback; /* holds it when the leaf does not: weaker, and labelled */
+    const char *note;  /* what is weaker about the fallback */
+};
+
+static const struct holder holders[LIMIT_ID_COUNT] = {
+    [LIMIT_ID_MEMORY] = {0, true, LIMIT_BY_WATCH,
+                         "no memory cgroup: usage is sampled every 20 ms, and each process's data is capped"},
+    [LIMIT_ID_CPUS] = {0, true, LIMIT_BY_WEIGHT, "no cpu cgroup: lower priority only, no ceiling"},
+    [LIMIT_ID_CPU_TIME] = {LIMIT_BY_RLIMIT, false, 0, "per process"},
+    [LIMIT_ID_PIDS] = {LIMIT_BY_RLIMIT, true, 0, NULL},
+    [LIMIT_ID_FILES] = {LIMIT_BY_RLIMIT, false, 0, "per process"},
+    [LIMIT_ID_FILE_SIZE] = {LIMIT_BY_RLIMIT, false, 0, NULL},
+    [LIMIT_ID_DISK] = {LIMIT_BY_TMPFS, false, 0, NULL},
+    [LIMIT_ID_INODES] = {LIMIT_BY_TMPFS, false, 0, NULL},
+    [LIMIT_ID_OUTPUT] = {LIMIT_BY_RELAY, false, 0, NULL},
+    [LIMIT_ID_TIMEOUT] = {LIMIT_BY_TIMER, false, 0, NULL},
+};
+
+static void note(struct room *r, enum limit_id id, const char *text)
+{
+    struct sbuf b = SBUF(r->result->limit_note[id]);
+    sbuf_text(&b, text);
+}
+
+static int plan_one(struct room *r, enum limit_id id, struct err *e)
+{
+    const struct holder *h = &holders[id];
+    struct limit_report *l = &r->result->limits[id];
+    const bool leaf = h->by_leaf && r->place.version != LEAF_NONE && (r->place.limits >> id & 1);
+    l->asked = r->policy->limits[id];
+    l->peak = UINT64_MAX;
+    if (l->asked == LIMIT_UNLIMITED)
+        return 0;
+    l->by = h->always;
+    if (leaf)
+        l->by |= r->place.version == LEAF_V2 ? LIMIT_BY_CGROUP2 : LIMIT_BY_CGROUP1;
+    if (l->by)
+        return 0;
+    if (r->policy->limit_demand[id] == LAYER_REQUIRE) {
+        int n = err_set(e, ERR_LIMIT, ENOTSUP, "enforce the limit %s: %s", limit_rows[id].name,
+                        r->place.why[0] ? r->place.why : "no cgroup of ours carries its controller");
+        err_hint(e, "delegate a cgroup to this user (`strongroom doctor` says how), or accept less with --prefer %s",
+                 limit_rows[id].name);
+        return n;
+    }
+    l->by = h->fallback;
+    if (h->note)
+        note(r, id, h->note);
+    return 0;
+}
+
+int limits_plan(struct room *r, struct err *e)
+{
+    for (int i = 0; i < LIMIT_ID_COUNT; i++) {
+        int n = plan_one(r, (enum limit_id) i, e);
+        if (n < 0)
+            return n;
+    }
+    const struct limit_report *l = r->result->limits;
+    r->watching = l[LIMIT_ID_MEMORY].by == LIMIT_BY_WATCH || l[LIMIT_ID_CPU_TIME].asked != LIMIT_UNLIMITED;
+    if (l[LIMIT_ID_MEMORY].by == LIMIT_BY_WATCH && r->plan.rlimit_count < PLAN_RLIMITS_MAX)
+        r->plan.rlimits[r->plan.rlimit_count++] =
+            (struct plan_rlimit){.resource = RLIMIT_DATA, .value = (rlim_t) l[LIMIT_ID_MEMORY].asked};
+    if (l[LIMIT_ID_CPUS].by == LIMIT_BY_WEIGHT)
+        r->plan.nice = 10;
+    if (r->place.version == LEAF_NONE && r->policy->layers[LAYER_ID_CGROUP] == LAYER_REQUIRE) {
+        int n = err_set(e, ERR_ROOM, ENOTSUP, "require the layer cgroup: %s", r->place.why);
+        err_hint(e, "`strongroom doctor` says how to delegate a cgroup to this user");
+        return n;
+    }
+    return 0;
+}
+
+static void most(uint64_t *have, uint64_t v)
+{
+    if (v != UINT64_MAX && (*have == UINT64_MAX || v > *have))
+        *have = v;
+}
+
+static void read_leaf(struct room *r)
+{
+    struct limit_report *l = r->result->limits;
+    struct leaf_usage u;
+    leaf_read(&r->leaf, &u);
+    most(&l[LIMIT_ID_MEMORY].peak, u.memory_peak);
+    most(&l[LIMIT_ID_PIDS].peak, u.pids_peak);
+    if (u.oom_kills != UINT64_MAX)
+        l[LIMIT_ID_MEMORY].hits += u.oom_kills;
+    if (u.pids_refused != UINT64_MAX)
+        l[LIMIT_ID_PIDS].hits += u.pids_refused;
+    if (u.throttled != UINT64_MAX)
+        l[LIMIT_ID_CPUS].hits += u.throttled;
+    if (u.cpu_us != UINT64_MAX)
+        most(&l[LIMIT_ID_CPU_TIME].peak, u.cpu_us / 1000);
+}
+
+void limits_read(struct room *r)
+{
+    struct limit_report *l = r->result->limits;
+    const struct report *report = &r->result->report;
+    if (r->has_leaf)
+        read_leaf(r);
+    if (r->memory_seen)
+        most(&l[LIMIT_ID_MEMORY].peak, r->memory_seen);
+    if (r->exited) {
+        most(&l[LIMIT_ID_CPU_TIME].peak, (report->utime_us + report->stime_us) / 1000);
+        if (WIFSIGNALED(report->status) && WTERMSIG(report->status) == SIGXCPU)
+            l[LIMIT_ID_CPU_TIME].hits++;
+        if (WIFSIGNALED(report->status) && WTERMSIG(report->status) == SIGXFSZ)
+            l[LIMIT_ID_FILE_SIZE].hits++;
+        if (l[LIMIT_ID_MEMORY].peak == UINT64_MAX)
+            l[LIMIT_ID_MEMORY].peak = report->maxrss_kib << 10;
+    }
+    l[LIMIT_ID_OUTPUT].peak = r->result->stdout_bytes + r->result->stderr_bytes;
+    l[LIMIT_ID_TIMEOUT].peak = r->result->run_us / 1000;
+}

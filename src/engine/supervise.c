@@ -1,0 +1,296 @@
+/* supervise: the supervisor's loop, from GO until the room is dead and its output delivered.
+ *
+ * Theory of operation. One poll over everything that can happen: the control socket (STARTED, FAILED, EXITED), pid 1's
+ * pidfd (its death is the end of every process in the room), our own signals, the three relays or the terminal, the
+ * filter's listener. Deadlines are plain numbers looked at once a round. A room ends in one of two ways: pid 1 reports
+ * the program's exit and dies with everything below it, or we kill pid 1, with the same effect.
+ *
+ * Lives in: the supervisor, under the caller's rights. Trusts: nothing that comes out of the room but fixed-size
+ * frames of pid 1. Must not: block on anything but the poll. */
+#include "engine/inner.h"
+#include "sys/fd.h"
+#include "sys/kernel.h"
+
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+enum { P_CTL, P_PID, P_SIGNALS, P_NOTIFY, P_IN, P_OUT, P_ERR, P_COUNT };
+
+void room_kill(struct room *r, enum outcome why)
+{
+    if (r->killed || r->dead)
+        return;
+    r->killed = true;
+    r->why = why;
+    r->kill_ms = engine_now_ms();
+    (void) kernel_pidfd_send_signal(r->pidfd, SIGKILL); /* ESRCH: it died this instant */
+}
+
+/* --- what comes from pid 1 -------------------------------------------------------------------------------------------- */
+
+static void take_started(struct room *r, const struct report *got, int *fds, int n)
+{
+    int at = 0;
+    if (at < n && (got->fds & REPORT_FD_PROC))
+        r->proc = fds[at++];
+    if (at < n && (got->fds & REPORT_FD_TTY)) {
+        int master = fds[at++];
+        relay_init(&r->out, master, 1, true, false, r->out.buffer);
+        relay_init(&r->in, 0, fcntl(master, F_DUPFD_CLOEXEC, 3), false, true, r->in.buffer);
+        r->in.kind = RELAY_COPY;
+        terminal_enter(r);
+    }
+    if (at < n && (got->fds & REPORT_FD_NOTIFY))
+        r->notify = fds[at++];
+    while (at < n)
+        fd_close(&fds[at++]);
+    r->started = true;
+    r->result->has_room = true;
+    uint64_t limit = r->policy->limits[LIMIT_ID_TIMEOUT];
+    r->deadline_ms = limit == LIMIT_UNLIMITED ? 0 : engine_now_ms() + limit;
+}
+
+static void take_report(struct room *r)
+{
+    struct report got;
+    int fds[FD_FRAME_FDS_MAX];
+    int n = fd_frame_recv(r->ctl, &got, sizeof got, fds, FD_FRAME_FDS_MAX, MSG_DONTWAIT);
+    if (n == -EAGAIN)
+        return;
+    if (n < 0) {
+        fd_close(&r->ctl); /* pid 1 closed it by dying; its pidfd tells the rest */
+        return;
+    }
+    r->result->report = got;
+    if (got.type == REPORT_STARTED && !r->started) {
+        take_started(r, &got, fds, n);
+        return;
+    }
+    for (int i = 0; i < n; i++)
+        fd_close(&fds[i]);
+    r->failed = r->failed || got.type == REPORT_FAILED;
+    r->exited = r->exited || got.type == REPORT_EXITED;
+    if (r->exited)
+        r->flush_ms = engine_now_ms() + ENGINE_FLUSH_MS;
+}
+
+/* --- signals of the caller's -------------------------------------------------------------------------------------------- */
+
+static void pass_signal(struct room *r, int sig, int group)
+{
+    struct command c = {.type = COMMAND_SIGNAL, .signal = sig, .group = group};
+    if (r->started && r->ctl >= 0)
+        (void) fd_frame_send(r->ctl, &c, sizeof c, NULL, 0, MSG_DONTWAIT); /* a dead pid 1 needs no signal */
+}
+
+/* The caller stops us (job control): the room's processes stop too, then we do, and go on together. */
+static void stop_with_room(struct room *r, int sig)
+{
+    sigset_t set;
+    pass_signal(r, SIGSTOP, 2);
+    terminal_leave(r);
+    sigemptyset(&set);
+    sigaddset(&set, sig);
+    (void) raise(sig);
+    (void) sigprocmask(SIG_UNBLOCK, &set, NULL); /* stops here, until SIGCONT */
+    (void) sigprocmask(SIG_BLOCK, &set, NULL);
+    if (r->plan.tty)
+        terminal_enter(r);
+    pass_signal(r, SIGCONT, 2);
+}
+
+static void take_signal(struct room *r)
+{
+    struct signalfd_siginfo info;
+    if (read(r->signals, &info, sizeof info) != sizeof info)
+        return;
+    int sig = (int) info.ssi_signo;
+    switch (sig) {
+    case SIGWINCH:
+        terminal_resize(r);
+        return;
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU:
+        stop_with_room(r, sig);
+        return;
+    case SIGCONT:
+    case SIGCHLD:
+        return;
+    case SIGUSR1:
+    case SIGUSR2:
+        pass_signal(r, sig, 0);
+        return;
+    default:
+        break;
+    }
+    /* INT, TERM, HUP, QUIT: the program may end in its own way, for a moment; the second request is ours to fulfil. */
+    if (++r->asked_to_end > 1 || !r->started) {
+        room_kill(r, OUTCOME_INTERRUPTED);
+        return;
+    }
+    pass_signal(r, sig, 1);
+    if (sig != SIGINT)
+        r->grace_ms = engine_now_ms() + ENGINE_GRACE_MS;
+}
+
+/* --- bytes ---------------------------------------------------------------------------------------------------------- */
+
+/* A terminal passes Ctrl-C on as a byte, and its own line discipline makes a signal of it. A program that does not
+ * answer (no output, no exit) until a second Ctrl-C within two seconds ends with the room. */
+static void watch_interrupt(struct room *r, const char *keys, size_t n)
+{
+    struct termios t;
+    if (!memchr(keys, 3, n) || tcgetattr(r->in.to, &t) < 0 || !(t.c_lflag & ISIG))
+        return;
+    uint64_t now = engine_now_ms();
+    if (r->interrupt_ms && now - r->interrupt_ms < 2000)
+        room_kill(r, OUTCOME_INTERRUPTED);
+    r->interrupt_ms = now;
+}
+
+static void move_input(struct room *r)
+{
+    uint32_t before = r->in.have;
+    if (r->killed)
+        return;
+    (void) relay_move(&r->in, UINT64_MAX);
+    if (r->plan.tty && r->in.buffer && r->in.have != before)
+        watch_interrupt(r, r->in.buffer, r->in.have);
+}
+
+static void move_output(struct room *r, struct relay *out)
+{
+    uint64_t limit = r->policy->limits[LIMIT_ID_OUTPUT];
+    uint64_t sum = r->out.bytes + r->err.bytes;
+    uint64_t left = limit > sum ? limit - sum : 0;
+    uint64_t moved = left ? relay_move(out, left) : 0;
+    if (moved > 4)
+        r->interrupt_ms = 0; /* more than the echo of "^C": the program answers */
+    if (moved < left || out->ended || !relay_has_more(out))
+        return;
+    if (limit <= r->out.bytes + r->err.bytes) {
+        r->result->limits[LIMIT_ID_OUTPUT].hits++;
+        room_kill(r, OUTCOME_OUTPUT);
+        relay_end(&r->out);
+        relay_end(&r->err);
+    }
+}
+
+/* --- time ----------------------------------------------------------------------------------------------------------- */
+
+static void look_at_usage(struct room *r)
+{
+    struct watch_sample s;
+    struct limit_report *l = r->result->limits;
+    if (r->proc < 0 || watch_sample(r->proc, &s) < 0)
+        return;
+    if (s.memory > r->memory_seen)
+        r->memory_seen = s.memory;
+    if (l[LIMIT_ID_MEMORY].by == LIMIT_BY_WATCH && s.memory > l[LIMIT_ID_MEMORY].asked) {
+        l[LIMIT_ID_MEMORY].hits++;
+        room_kill(r, OUTCOME_MEMORY);
+    }
+    if (l[LIMIT_ID_CPU_TIME].asked != LIMIT_UNLIMITED && s.cpu_us / 1000 > l[LIMIT_ID_CPU_TIME].asked) {
+        l[LIMIT_ID_CPU_TIME].hits++;
+        room_kill(r, OUTCOME_CPU_TIME);
+    }
+}
+
+/* With a memory cgroup only processor time is looked at, and that needs no hurry. */
+static uint64_t watch_interval(const struct room *r)
+{
+    return r->result->limits[LIMIT_ID_MEMORY].by == LIMIT_BY_WATCH ? ENGINE_WATCH_MS : 1000;
+}
+
+static void look_at_clock(struct room *r)
+{
+    uint64_t now = engine_now_ms();
+    if (r->deadline_ms && now >= r->deadline_ms && !r->exited) {
+        r->result->limits[LIMIT_ID_TIMEOUT].hits++;
+        room_kill(r, OUTCOME_TIMEOUT);
+    }
+    if (r->grace_ms && now >= r->grace_ms)
+        room_kill(r, OUTCOME_INTERRUPTED);
+    if (r->watching && r->started && !r->exited && now >= r->watch_ms) {
+        look_at_usage(r);
+        r->watch_ms = now + watch_interval(r);
+    }
+    if (r->flush_ms && now >= r->flush_ms) {
+        relay_end(&r->out);
+        relay_end(&r->err);
+    }
+}
+
+static int poll_timeout(const struct room *r)
+{
+    uint64_t now = engine_now_ms(), next = UINT64_MAX;
+    const uint64_t times[] = {r->killed || r->exited ? 0 : r->deadline_ms, r->killed ? 0 : r->grace_ms, r->flush_ms,
+                              r->watching && r->started && !r->exited && !r->killed ? r->watch_ms : 0,
+                              r->killed && !r->dead ? r->kill_ms + ENGINE_TEARDOWN_MS : 0};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        if (times[i] && times[i] < next)
+            next = times[i];
+    }
+    if (next == UINT64_MAX)
+        return -1;
+    return next <= now ? 0 : next - now > 60000 ? 60000 : (int) (next - now);
+}
+
+/* --- the loop ---------------------------------------------------------------------------------------------------------- */
+
+static void take_death(struct room *r)
+{
+    take_report(r); /* what it said last is still in the socket */
+    while (waitpid(r->pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+    r->dead = true;
+    r->flush_ms = engine_now_ms() + ENGINE_FLUSH_MS;
+    if (r->killed)
+        relay_end(&r->in);
+}
+
+static bool is_over(const struct room *r)
+{
+    if (!r->dead)
+        return r->killed && engine_now_ms() >= r->kill_ms + ENGINE_TEARDOWN_MS;
+    return r->out.ended && r->err.ended;
+}
+
+int room_supervise(struct room *r, struct err *e)
+{
+    while (!is_over(r)) {
+        struct pollfd p[P_COUNT] = {
+            [P_CTL] = {.fd = r->ctl, .events = POLLIN},
+            [P_PID] = {.fd = r->dead ? -1 : r->pidfd, .events = POLLIN},
+            [P_SIGNALS] = {.fd = r->signals, .events = POLLIN},
+            [P_NOTIFY] = {.fd = r->notify, .events = POLLIN},
+            [P_IN] = r->started && !r->exited ? relay_poll(&r->in) : (struct pollfd){.fd = -1},
+            [P_OUT] = relay_poll(&r->out),
+            [P_ERR] = relay_poll(&r->err),
+        };
+        if (poll(p, P_COUNT, poll_timeout(r)) < 0 && errno != EINTR)
+            return err_set(e, ERR_INTERNAL, errno, "wait for the room");
+        if (p[P_CTL].revents)
+            take_report(r);
+        if (p[P_NOTIFY].revents & POLLIN)
+            denials_take(r);
+        else if (p[P_NOTIFY].revents)
+            fd_close(&r->notify);
+        if (p[P_SIGNALS].revents)
+            take_signal(r);
+        if (p[P_IN].revents)
+            move_input(r);
+        if (p[P_OUT].revents)
+            move_output(r, &r->out);
+        if (p[P_ERR].revents)
+            move_output(r, &r->err);
+        if (p[P_PID].revents)
+            take_death(r);
+        look_at_clock(r);
+    }
+    return 0;
+}
