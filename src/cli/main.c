@@ -1,11 +1,78 @@
 /* main: the way into the strongroom program.
  *
  * Lives in: the command itself, with the user's own rights.
- * Trusts: nothing of argv but that it is NUL-terminated.
- * May: write to stdout. Must not: decide anything; verbs do. */
-#include <stdio.h>
+ * Trusts: nothing of argv but that it is NUL-terminated. Must not: decide anything; verbs do. */
+#include "cli/say.h"
+#include "cli/verbs.h"
+#include "sys/fd.h"
 
-int main(void)
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct verb verbs[] = {
+    {"run", "[OPTION…] [--] COMMAND [ARG…]", "run COMMAND in a room of its own", verb_run},
+    {"version", "", "print the version", verb_version},
+    {"help", "[VERB]", "print this, or the help of a verb", verb_help},
+};
+const size_t verb_count = sizeof verbs / sizeof *verbs;
+
+int verb_version(int argc, char **argv)
 {
-    return puts("strongroom " STRONGROOM_VERSION) < 0 ? 125 : 0;
+    static char text[] = "strongroom " STRONGROOM_VERSION "\n";
+    struct sbuf b = {.text = text, .size = sizeof text, .len = sizeof text - 1};
+    (void) argc;
+    (void) argv;
+    return say_stdout(&b);
+}
+
+static const struct verb *find(const char *name)
+{
+    for (size_t i = 0; i < verb_count; i++) {
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    }
+    return NULL;
+}
+
+int verb_help(int argc, char **argv)
+{
+    char text[4096];
+    struct sbuf b = SBUF(text);
+    const struct verb *v = argc > 1 ? find(argv[1]) : NULL;
+    if (v && v->run != verb_help) {
+        char *words[] = {argv[1], (char *) (uintptr_t) "--help", NULL};
+        return v->run(2, words);
+    }
+    sbuf_text(&b, "Usage: strongroom VERB [ARG…]\n\n");
+    for (size_t i = 0; i < verb_count; i++)
+        sbuf_fmt(&b, "  %-10s %s\n", verbs[i].name, verbs[i].help);
+    sbuf_text(&b, "\n`strongroom VERB --help` tells more.\n");
+    return say_stdout(&b);
+}
+
+int main(int argc, char **argv)
+{
+    struct err e = {0};
+    int n = fd_fill_stdio();
+    if (n < 0) {
+        (void) err_set(&e, ERR_IO, -n, "open /dev/null in the place of a closed standard descriptor");
+        return say_error(&e);
+    }
+    if (argc < 2) {
+        (void) err_set(&e, ERR_USAGE, 0, "no verb given");
+        (void) err_hint(&e, "strongroom run -- COMMAND; or strongroom help");
+        return say_error(&e);
+    }
+    const struct verb *v = find(argv[1]);
+    if (!v && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+        v = find("help");
+    if (!v && strcmp(argv[1], "--version") == 0)
+        v = find("version");
+    if (!v) {
+        (void) err_set(&e, ERR_USAGE, 0, "unknown verb: %s", argv[1]);
+        (void) err_hint(&e, "strongroom help lists them; to run a program: strongroom run -- %s", argv[1]);
+        return say_error(&e);
+    }
+    return v->run(argc - 1, argv + 1);
 }

@@ -283,7 +283,9 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     terminal_leave(r);
     finish(r);
     if (n == 0 && (result->outcome == OUTCOME_NO_ROOM || result->outcome == OUTCOME_NOT_RUN))
-        n = r->killed ? err_set(e, ERR_ROOM, 0, "build the room: interrupted") : explain_failure(r, e);
+        n = r->killed && r->why == OUTCOME_INTERRUPTED ? err_set(e, ERR_ROOM, 0, "build the room: interrupted")
+            : r->killed ? err_set(e, ERR_ROOM, ETIMEDOUT, "build the room")
+                        : explain_failure(r, e);
     if (n < 0)
         result->exit_status = err_exit_status(e ? e->kind : ERR_ROOM);
 out:

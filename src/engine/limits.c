@@ -7,6 +7,7 @@
 #include "engine/inner.h"
 #include "base/num.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/wait.h>
 

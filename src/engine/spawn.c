@@ -192,6 +192,7 @@ int room_spawn(struct room *r, struct err *e)
     if (r->pid == 0)
         init_main(&r->plan);
     int code = errno;
+    r->deadline_ms = engine_now_ms() + ENGINE_BUILD_MS;
     close_childs_ends(r, &ctl[1]);
     if (r->pid < 0) {
         r->pid = 0;

@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { P_CTL, P_PID, P_SIGNALS, P_NOTIFY, P_IN, P_OUT, P_ERR, P_COUNT };
+enum { ON_CTL, ON_PID, ON_SIGNALS, ON_NOTIFY, ON_IN, ON_OUT, ON_ERR, ON_COUNT };
 
 void room_kill(struct room *r, enum outcome why)
 {
@@ -209,9 +209,9 @@ static uint64_t watch_interval(const struct room *r)
 static void look_at_clock(struct room *r)
 {
     uint64_t now = engine_now_ms();
-    if (r->deadline_ms && now >= r->deadline_ms && !r->exited) {
-        r->result->limits[LIMIT_ID_TIMEOUT].hits++;
-        room_kill(r, OUTCOME_TIMEOUT);
+    if (r->deadline_ms && now >= r->deadline_ms && !r->exited && !r->killed) {
+        r->result->limits[LIMIT_ID_TIMEOUT].hits += r->started;
+        room_kill(r, r->started ? OUTCOME_TIMEOUT : OUTCOME_NO_ROOM);
     }
     if (r->grace_ms && now >= r->grace_ms)
         room_kill(r, OUTCOME_INTERRUPTED);
@@ -263,32 +263,32 @@ static bool is_over(const struct room *r)
 int room_supervise(struct room *r, struct err *e)
 {
     while (!is_over(r)) {
-        struct pollfd p[P_COUNT] = {
-            [P_CTL] = {.fd = r->ctl, .events = POLLIN},
-            [P_PID] = {.fd = r->dead ? -1 : r->pidfd, .events = POLLIN},
-            [P_SIGNALS] = {.fd = r->signals, .events = POLLIN},
-            [P_NOTIFY] = {.fd = r->notify, .events = POLLIN},
-            [P_IN] = r->started && !r->exited ? relay_poll(&r->in) : (struct pollfd){.fd = -1},
-            [P_OUT] = relay_poll(&r->out),
-            [P_ERR] = relay_poll(&r->err),
+        struct pollfd p[ON_COUNT] = {
+            [ON_CTL] = {.fd = r->ctl, .events = POLLIN},
+            [ON_PID] = {.fd = r->dead ? -1 : r->pidfd, .events = POLLIN},
+            [ON_SIGNALS] = {.fd = r->signals, .events = POLLIN},
+            [ON_NOTIFY] = {.fd = r->notify, .events = POLLIN},
+            [ON_IN] = r->started && !r->exited ? relay_poll(&r->in) : (struct pollfd){.fd = -1},
+            [ON_OUT] = relay_poll(&r->out),
+            [ON_ERR] = relay_poll(&r->err),
         };
-        if (poll(p, P_COUNT, poll_timeout(r)) < 0 && errno != EINTR)
+        if (poll(p, ON_COUNT, poll_timeout(r)) < 0 && errno != EINTR)
             return err_set(e, ERR_INTERNAL, errno, "wait for the room");
-        if (p[P_CTL].revents)
+        if (p[ON_CTL].revents)
             take_report(r);
-        if (p[P_NOTIFY].revents & POLLIN)
+        if (p[ON_NOTIFY].revents & POLLIN)
             denials_take(r);
-        else if (p[P_NOTIFY].revents)
+        else if (p[ON_NOTIFY].revents)
             fd_close(&r->notify);
-        if (p[P_SIGNALS].revents)
+        if (p[ON_SIGNALS].revents)
             take_signal(r);
-        if (p[P_IN].revents)
+        if (p[ON_IN].revents)
             move_input(r);
-        if (p[P_OUT].revents)
+        if (p[ON_OUT].revents)
             move_output(r, &r->out);
-        if (p[P_ERR].revents)
+        if (p[ON_ERR].revents)
             move_output(r, &r->err);
-        if (p[P_PID].revents)
+        if (p[ON_PID].revents)
             take_death(r);
         look_at_clock(r);
     }

@@ -6,6 +6,7 @@
 #include "base/sbuf.h"
 #include "sys/fd.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>

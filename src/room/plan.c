@@ -376,9 +376,9 @@ static int plan_env(struct room_plan *plan, struct text *t, struct err *e)
         return out_of_text(e);
     size_t n = 0;
     for (size_t i = 0; i < n_fixed; i++)
-        env[n++] = (char *) fixed[i];
+        env[n++] = (char *) (uintptr_t) fixed[i];
     if (plan->tty)
-        env[n++] = (char *) "TERM=xterm-256color";
+        env[n++] = (char *) (uintptr_t) "TERM=xterm-256color";
     for (size_t i = 0; i < p->env_count; i++) {
         size_t len = strlen(p->env[i].name), at = 0;
         if (!p->env[i].value)

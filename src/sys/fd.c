@@ -70,7 +70,7 @@ int fd_frame_send(int sock, const void *data, size_t size, const int *fds, size_
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int) * FD_FRAME_FDS_MAX)];
     } control;
-    struct iovec iov = {.iov_base = (void *) data, .iov_len = size};
+    struct iovec iov = {.iov_base = (void *) (uintptr_t) data, .iov_len = size};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
     if (n_fds > FD_FRAME_FDS_MAX)
@@ -78,11 +78,11 @@ int fd_frame_send(int sock, const void *data, size_t size, const int *fds, size_
     if (n_fds > 0) {
         memset(&control, 0, sizeof control);
         msg.msg_control = control.bytes;
-        msg.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
+        msg.msg_controllen = (socklen_t) CMSG_SPACE(sizeof(int) * n_fds);
         struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int) * n_fds);
+        c->cmsg_len = (socklen_t) CMSG_LEN(sizeof(int) * n_fds);
         memcpy(CMSG_DATA(c), fds, sizeof(int) * n_fds);
     }
     for (;;) {

@@ -1,0 +1,126 @@
+/* verb_run: `strongroom run [options] [--] COMMAND [ARG…]`.
+ *
+ * Lives in: the command. Trusts: nothing of argv. Translates words into a policy and a result into words; decides
+ * nothing itself. */
+#include "cli/options.h"
+#include "cli/say.h"
+#include "cli/verbs.h"
+#include "engine/engine.h"
+#include "sys/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static char text[RESULT_JSON_MAX];
+
+static int show_help(void)
+{
+    struct sbuf b = SBUF(text);
+    sbuf_text(&b, "Usage: strongroom run [OPTION…] [--] COMMAND [ARG…]\n"
+                  "Runs COMMAND in an armoured room that is born for it and dies with it.\n\n");
+    options_help(&b);
+    return say_stdout(&b);
+}
+
+static int show_plan(const struct run_options *o, const struct engine_request *req)
+{
+    static struct room_plan plan;
+    static char memory[PLAN_TEXT_MAX], words[RESULT_JSON_MAX * 4];
+    struct err e = {0};
+    struct sbuf b = SBUF(words);
+    (void) o;
+    if (engine_plan(req, &plan, memory, sizeof memory, &e) < 0)
+        return say_error(&e);
+    plan_text(&plan, &b);
+    return say_stdout(&b);
+}
+
+/* The result's destination is opened before the room exists: a room whose record could not be kept must not run. */
+static int open_result(const struct run_options *o, int *ret_fd, struct err *e)
+{
+    *ret_fd = -1;
+    if (o->result_fd >= 0) {
+        *ret_fd = fcntl(o->result_fd, F_DUPFD_CLOEXEC, 3);
+        if (*ret_fd < 0) {
+            int n = err_set(e, ERR_USAGE, errno, "write the result to descriptor %d", o->result_fd);
+            err_hint(e, "open it in the calling shell, e.g. --result-fd 3 3>result.json");
+            return n;
+        }
+    } else if (o->result_path) {
+        *ret_fd = open(o->result_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600);
+        if (*ret_fd < 0)
+            return err_set(e, ERR_IO, errno, "open the result file %s", o->result_path);
+    }
+    return 0;
+}
+
+/* Returns an exit status that replaces the program's when the record could not be kept, else 0. */
+static int deliver(const struct run_options *o, const struct result *r, int result_fd, const struct err *failure)
+{
+    struct sbuf b = SBUF(text);
+    if (failure->kind != ERR_NONE)
+        (void) say_error(failure);
+    if (o->trace_steps) {
+        result_trace(r, &b);
+        say_stderr(&b);
+    }
+    b = SBUF(text);
+    if (o->explain && r->has_room)
+        result_explain(r, o->policy, &b);
+    else if (!o->quiet)
+        result_brief(r, o->policy, &b);
+    say_stderr(&b);
+    if (!o->json && result_fd < 0)
+        return 0;
+    b = SBUF(text);
+    result_json(r, o->policy, false, &b);
+    if (o->json)
+        say_stderr(&b);
+    int n = result_fd >= 0 ? fd_write_all(result_fd, b.text, b.len) : 0;
+    if (n == 0)
+        return 0;
+    struct err e = {0};
+    (void) err_set(&e, ERR_IO, -n, "write the result");
+    return say_error(&e);
+}
+
+int verb_run(int argc, char **argv)
+{
+    struct run_options o;
+    struct engine_request req = {.result_fd = -1};
+    static struct result result;
+    struct err e = {0}, io = {0};
+    int result_fd = -1;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &req.started); /* cannot fail */
+    if (options_parse(argc, argv, &o, &e) < 0)
+        return say_error(&e);
+    if (o.help) {
+        options_free(&o);
+        return show_help();
+    }
+    req.policy = o.policy;
+    req.argv = o.command;
+    int status;
+    if (o.notes[0] && !o.quiet) {
+        struct sbuf b = {.text = o.notes, .size = sizeof o.notes, .len = strlen(o.notes)};
+        say_stderr(&b);
+    }
+    if (o.dry_run) {
+        status = show_plan(&o, &req);
+    } else if (open_result(&o, &result_fd, &io) < 0) {
+        status = say_error(&io);
+    } else {
+        (void) engine_run(&req, &result, &e); /* the status below says the same */
+        status = result.exit_status;
+        int kept = deliver(&o, &result, result_fd, &e);
+        if (kept != 0 && status == 0)
+            status = kept;
+    }
+    fd_close(&result_fd);
+    options_free(&o);
+    return status;
+}

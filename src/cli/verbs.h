@@ -1,0 +1,21 @@
+/* verbs: what the command can do, one row each. From the row come dispatch, help and completion. */
+#ifndef CLI_VERBS_H
+#define CLI_VERBS_H
+
+#include <stddef.h>
+
+/* argv[0] is the verb. Returns the exit status. */
+typedef int verb_fn(int argc, char **argv);
+
+struct verb {
+    const char *name;
+    const char *args;
+    const char *help; /* one line */
+    verb_fn *run;
+};
+extern const struct verb verbs[];
+extern const size_t verb_count;
+
+verb_fn verb_run, verb_version, verb_help;
+
+#endif
