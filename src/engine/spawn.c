@@ -60,13 +60,11 @@ static int make_leaf(struct room *r, struct err *e)
 static bool owns_uids(void)
 {
     char map[64];
-    uint64_t caps[2];
     struct {
         uint32_t version;
         int pid;
     } head = {0x20080522 /* _LINUX_CAPABILITY_VERSION_3 */, 0};
     uint32_t data[6];
-    (void) caps;
     if (geteuid() != 0 || syscall(SYS_capget, &head, data) < 0)
         return false;
     const uint32_t need = 1u << 6 /* CAP_SETGID */ | 1u << 7 /* CAP_SETUID */;
@@ -78,8 +76,15 @@ static bool owns_uids(void)
 
 static int write_maps(struct room *r, struct err *e)
 {
-    char path[32], map[64];
+    char path[32], map[64], self[16] = "";
     struct sbuf p = SBUF(path);
+    sbuf_fmt(&p, "%d", getpid());
+    if (readlink("/proc/self", self, sizeof self - 1) < 0 || strcmp(self, path) != 0) {
+        int n = err_set(e, ERR_ROOM, 0, "write the room's id maps: /proc is missing or shows another pid namespace");
+        err_hint(e, "mount a fresh /proc, as unshare --mount-proc does");
+        return n;
+    }
+    p = SBUF(path);
     sbuf_fmt(&p, "/proc/%d", r->pid);
     FD_AUTO dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0) {

@@ -43,11 +43,12 @@ __attribute__((noreturn)) static void fail(const struct room_plan *plan, struct 
 
 /* --- the program's seat ------------------------------------------------------------------------------------------- */
 
-/* Filled by the vfork child through the shared memory. */
-struct seat {
-    volatile int code;  /* errno of a failing execve or step, 0 while all is well */
-    volatile int probe; /* layer_id that did not hold, -1 */
-};
+/* Filled by the vfork child through the shared memory. Static and volatile: a compiler that knows a local object's whole
+ * life may keep it in registers, which vfork does not share. */
+static volatile struct seat {
+    int code;  /* errno of a failing execve or step, 0 while all is well */
+    int probe; /* layer_id that did not hold, -1 */
+} seat_answer;
 
 /* Tried from where the program will sit, under every wall: must all fail or read back as closed. */
 static int seat_probe(const struct room_plan *plan)
@@ -64,13 +65,15 @@ static int seat_probe(const struct room_plan *plan)
         if (fcntl(fd, F_GETFD) >= 0)
             return LAYER_ID_FDS;
     }
-    int fd = open("/proc/1/environ", O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) /* no /proc at all is a failure of another layer */
+    /* Not /proc/1/environ: until execve we share pid 1's memory, and the kernel lets memory's users read it. A link asks
+     * for the right to trace. No /proc at all is a matter of another layer. */
+    char link[8];
+    if (readlink("/proc/1/cwd", link, sizeof link) >= 0)
         return LAYER_ID_INIT;
     return -1;
 }
 
-__attribute__((noreturn)) static void seat(const struct room_plan *plan, const struct room_state *s, struct seat *seat)
+__attribute__((noreturn)) static void seat(const struct room_plan *plan, const struct room_state *s)
 {
     const int *from = plan->stdio;
     const int terminal[3] = {s->tty_slave, s->tty_slave, s->tty_slave};
@@ -94,8 +97,8 @@ __attribute__((noreturn)) static void seat(const struct room_plan *plan, const s
     sigemptyset(&none);
     if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
         goto out;
-    seat->probe = seat_probe(plan);
-    if (seat->probe >= 0)
+    seat_answer.probe = seat_probe(plan);
+    if (seat_answer.probe >= 0)
         _exit(125);
     int code = ENOENT;
     for (size_t i = 0; plan->exec_paths[i]; i++) {
@@ -103,34 +106,35 @@ __attribute__((noreturn)) static void seat(const struct room_plan *plan, const s
         if (errno != ENOENT && errno != ENOTDIR)
             code = errno;
     }
-    seat->code = code;
+    seat_answer.code = code;
     _exit(127);
 out:
-    seat->code = errno;
-    seat->probe = LAYER_ID_SESSION;
+    seat_answer.code = errno;
+    seat_answer.probe = LAYER_ID_SESSION;
     _exit(125);
 }
 
 int step_program(const struct room_plan *plan, struct room_state *s)
 {
-    struct seat shared = {.code = 0, .probe = -1};
+    seat_answer.code = 0;
+    seat_answer.probe = -1;
     s->item = -1;
     pid_t pid = vfork();
     if (pid == 0)
-        seat(plan, s, &shared);
+        seat(plan, s);
     if (pid < 0)
         return -errno;
-    if (shared.probe < 0 && shared.code == 0) {
+    if (seat_answer.probe < 0 && seat_answer.code == 0) {
         s->report.payload_pid = pid;
         return 0;
     }
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
     }
-    if (shared.probe >= 0) {
-        s->item = shared.probe;
-        return shared.code ? -shared.code : -EPROTO;
+    if (seat_answer.probe >= 0) {
+        s->item = seat_answer.probe;
+        return seat_answer.code ? -seat_answer.code : -EPROTO;
     }
-    return -shared.code;
+    return -seat_answer.code;
 }
 
 /* --- the life of pid 1 -------------------------------------------------------------------------------------------- */
