@@ -29,8 +29,10 @@ struct own {
     const char *help;
 };
 
-#define OWN(name_, letter_, arg_, kind_, member_, help_)                                                               \
-    {name_, letter_, arg_, kind_, offsetof(struct run_options, member_), "this call", help_}
+#define OWN(name_, letter_, arg_, kind_, member_, help_)                                                     \
+    {                                                                                                        \
+        name_, letter_, arg_, kind_, offsetof(struct run_options, member_), "this call", help_               \
+    }
 static const struct own owns[] = {
     OWN("dry-run", 0, NULL, OWN_FLAG, dry_run, "print the numbered plan and build nothing"),
     OWN("explain", 0, NULL, OWN_FLAG, explain, "tell on stderr how the room held"),
@@ -47,15 +49,20 @@ bool options_view(size_t index, struct option_view *ret)
 {
     if (index < field_count) {
         const struct field *f = &fields[index];
-        *ret = (struct option_view){.name = f->name, .alias = f->alias, .arg = f->arg, .group = f->group,
-                                    .help = f->help, .letter = f->letter, .letter2 = f->letter2,
+        *ret = (struct option_view){.name = f->name,
+                                    .alias = f->alias,
+                                    .arg = f->arg,
+                                    .group = f->group,
+                                    .help = f->help,
+                                    .letter = f->letter,
+                                    .letter2 = f->letter2,
                                     .repeat = (f->flags & FIELD_REPEAT) != 0};
         return true;
     }
     if (index - field_count < OWN_COUNT) {
         const struct own *o = &owns[index - field_count];
-        *ret = (struct option_view){.name = o->name, .arg = o->arg, .group = o->group, .help = o->help,
-                                    .letter = o->letter};
+        *ret = (struct option_view){
+            .name = o->name, .arg = o->arg, .group = o->group, .help = o->help, .letter = o->letter};
         return true;
     }
     return false;
@@ -115,7 +122,8 @@ static int unknown_option(const char *name, size_t len, struct err *e)
             nearest_offer(&n, v.alias);
     }
     err_set(e, ERR_USAGE, 0, "unknown option --%.*s", len > 60 ? 60 : (int)len, name);
-    return n.best ? err_hint(e, "did you mean --%s?", n.best) : err_hint(e, "strongroom run --help lists all options");
+    return n.best ? err_hint(e, "did you mean --%s?", n.best)
+                  : err_hint(e, "strongroom run --help lists all options");
 }
 
 /* Takes the next word of argv as the option's value. */
@@ -198,6 +206,7 @@ static int set_own(struct run_options *o, const struct word *w, struct err *e)
     void *at = (char *)o + w->own->offset;
     uint64_t fd;
 
+    CHECK(w->value || w->own->kind == OWN_FLAG); /* the walk has seen to it */
     switch (w->own->kind) {
     case OWN_FLAG:
         *(bool *)at = true;

@@ -93,15 +93,18 @@ static int profile_unknown(const char *name, struct err *e)
     err_set(e, ERR_USAGE, 0, "--policy: no profile is called \"%.60s\"", name);
     if (n.best)
         return err_hint(e, "did you mean %s?", n.best);
-    return err_hint(e, "profiles are NAME.yaml in ~/.config/strongroom or /etc/strongroom; a file is named with a slash");
+    return err_hint(
+        e, "profiles are NAME.yaml in ~/.config/strongroom or /etc/strongroom; a file is named with a slash");
 }
 
 /* The user's profiles come first, then the system's, then the shipped ones. A profile may extend the next one of its
  * own name (`not_this` is where the search must not end). */
-static int find_profile(const struct loader *l, const char *name, const char *not_this, char *ret, struct err *e)
+static int find_profile(const struct loader *l, const char *name, const char *not_this, char *ret,
+                        struct err *e)
 {
+    static const char installed[] = STRONGROOM_DATADIR "/policies";
     static const char *const shipped[] = {"../share/strongroom/policies", "../policies", "../../policies",
-                                          STRONGROOM_DATADIR "/policies", NULL};
+                                          installed, NULL};
     const char *config = getenv("XDG_CONFIG_HOME");
     char file[NAME_MAX + 8];
 
@@ -140,8 +143,8 @@ static int find_extended(const struct loader *l, const char *from, const char *w
 
 /* Asks the reader about one file. A project's file must be a plain file of that very name; -ENOENT without e when it
  * is not there. */
-static int ask(const struct loader *l, enum policy_source source, const char *path, const char *format, char **ret,
-               size_t *ret_len, struct err *e)
+static int ask(const struct loader *l, enum policy_source source, const char *path, const char *format,
+               char **ret, size_t *ret_len, struct err *e)
 {
     bool project = source == SOURCE_PROJECT;
     struct stat st;
@@ -187,7 +190,8 @@ static int chain_read(const struct loader *l, enum policy_source source, struct 
         if (r < 0 || !word)
             return r;
         if (source == SOURCE_PROJECT)
-            return err_set(e, ERR_POLICY, 0, "%s:%u: extends: a project's policy stands alone", f->path, line);
+            return err_set(e, ERR_POLICY, 0, "%s:%u: extends: a project's policy stands alone", f->path,
+                           line);
         if (c->count > POLICY_EXTENDS_MAX) {
             err_set(e, ERR_POLICY, 0, "%s:%u: extends: in a circle, or more than %d deep", f->path, line,
                     POLICY_EXTENDS_MAX);
@@ -209,8 +213,8 @@ static int load_yaml(const struct loader *l, enum policy_source source, const ch
     (void)snprintf(c->at[0].path, sizeof c->at[0].path, "%s", path); /* bounded by policy_files_add() */
     r = chain_read(l, source, c, e);
     for (size_t i = c->count; i > 0 && r == 0; i--)
-        r = records_apply(l->p, source, c->at[i - 1].path, c->at[i - 1].answer, c->at[i - 1].len, l->notes->note,
-                          l->notes->ctx, e);
+        r = records_apply(l->p, source, c->at[i - 1].path, c->at[i - 1].answer, c->at[i - 1].len,
+                          l->notes->note, l->notes->ctx, e);
     for (size_t i = 0; i < c->count; i++)
         free(c->at[i].answer);
     free(c);
@@ -311,8 +315,8 @@ static int check_into(struct policy *p, const char *word, const struct policy_no
     if (r == 0 && project)
         r = load_yaml(&l, SOURCE_PROJECT, word, e);
     else if (r == 0)
-        r = load_word(&l, one.words, ends_in(word, ".json") || policy_word_is_file(word) ? SOURCE_FILE : SOURCE_PROFILE,
-                      e);
+        r = load_word(&l, one.words,
+                      ends_in(word, ".json") || policy_word_is_file(word) ? SOURCE_FILE : SOURCE_PROFILE, e);
     if (r == -ENOENT && project)
         return err_set(e, ERR_POLICY, ENOENT, "read policy: %s", word);
     return r < 0 ? r : policy_check(p, notes->note, notes->ctx, e);

@@ -19,9 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define READER         "strongroom-policy"
-#define ANSWER_MS      10000 /* an honest reader needs a few */
-#define ANSWER_STEP    65536
+#define READER      "strongroom-policy"
+#define ANSWER_MS   10000 /* an honest reader needs a few */
+#define ANSWER_STEP 65536
 
 /* "DIR/tail/name" without the "..": the program's own path has no links left, so cutting text is right. */
 static int join_beside(const char *self, const char *tail, const char *name, char *ret, size_t size)
@@ -61,8 +61,12 @@ int beside_program(const char *const *tails, const char *name, char *ret, size_t
 
 static int find_reader(char *ret, size_t size, struct err *e)
 {
-    static const char *const tails[] = {".", "../libexec/strongroom", "../build-host/src/helpers/policy",
-                                        "../../build-host/src/helpers/policy", STRONGROOM_LIBEXECDIR, NULL};
+    static const char *const tails[] = {".",
+                                        "../libexec/strongroom",
+                                        "../build-host/src/helpers/policy",
+                                        "../../build-host/src/helpers/policy",
+                                        STRONGROOM_LIBEXECDIR,
+                                        NULL};
 
     if (beside_program(tails, READER, ret, size) == 0)
         return 0;
@@ -71,8 +75,8 @@ static int find_reader(char *ret, size_t size, struct err *e)
 }
 
 /* Starts the reader with `in` as stdin; its stdout is *ret_out. */
-static int start(const char *program, int in, const char *format, const char *cwd, const char *home, pid_t *ret_pid,
-                 int *ret_out)
+static int start(const char *program, int in, const char *format, const char *cwd, const char *home,
+                 pid_t *ret_pid, int *ret_out)
 {
     char arg[3][PATH_MAX];
     char *argv[] = {arg[0], arg[1], NULL, NULL, NULL}, *env[] = {NULL};

@@ -61,9 +61,9 @@ int arena_grow(struct policy *p, void **array, size_t *room, size_t count, size_
     return 0;
 }
 
-int arena_full(const struct policy *p, struct err *e)
+int(arena_full)(const struct policy *p, struct err *e)
 {
-    err_set(e, source_err_kind(p->arena->now.source), ENOMEM, "policy: more than %d MiB of text, or no memory",
-            POLICY_ARENA_MAX >> 20);
+    err_set(e, source_err_kind(p->arena->now.source), ENOMEM,
+            "policy: more than %d MiB of text, or no memory", POLICY_ARENA_MAX >> 20);
     return -ENOMEM;
 }

@@ -32,8 +32,12 @@ SET_FUNCTION(set_env)
     if (!name || (eq && !text))
         return arena_full(p, e);
     const struct origin *o = &p->arena->now;
-    p->env[p->env_count++] = (struct policy_env){.name = name, .value = text, .source = o->source, .line = o->line,
-                                                 .order = p->arena->order++, .where = o->where};
+    p->env[p->env_count++] = (struct policy_env){.name = name,
+                                                 .value = text,
+                                                 .source = o->source,
+                                                 .line = o->line,
+                                                 .order = p->arena->order++,
+                                                 .where = o->where};
     return 0;
 }
 

@@ -8,12 +8,21 @@
 #include <assert.h>
 #include <string.h>
 
-#define LIMIT(id, letter_, alias_, arg_, help_)                                                                        \
-    {limit_name_##id, letter_, 0, alias_, arg_, 0, MERGE_MIN, set_limit, show_limit, LIMIT_ID_##id, "limits", help_}
-#define LIST(name_, letter_, alias_, arg_, flags_, set_, show_, row_, group_, help_)                                   \
-    {name_, letter_, 0, alias_, arg_, FIELD_REPEAT | (flags_), MERGE_APPEND, set_, show_, row_, group_, help_}
-#define VALUE(name_, letter_, letter2_, alias_, arg_, flags_, word_, group_, help_)                                    \
-    {name_, letter_, letter2_, alias_, arg_, flags_, MERGE_LAST, set_##word_, show_##word_, 0, group_, help_}
+#define LIMIT(id, letter_, alias_, arg_, help_)                                                              \
+    {                                                                                                        \
+        limit_name_##id, letter_, 0, alias_, arg_, 0, MERGE_MIN, set_limit, show_limit, LIMIT_ID_##id,       \
+            "limits", help_                                                                                  \
+    }
+#define LIST(name_, letter_, alias_, arg_, flags_, set_, show_, row_, group_, help_)                         \
+    {                                                                                                        \
+        name_, letter_, 0, alias_, arg_, FIELD_REPEAT | (flags_), MERGE_APPEND, set_, show_, row_, group_,   \
+            help_                                                                                            \
+    }
+#define VALUE(name_, letter_, letter2_, alias_, arg_, flags_, word_, group_, help_)                          \
+    {                                                                                                        \
+        name_, letter_, letter2_, alias_, arg_, flags_, MERGE_LAST, set_##word_, show_##word_, 0, group_,    \
+            help_                                                                                            \
+    }
 
 #define X(id, name, ...) static const char limit_name_##id[] = name;
 LIMIT_TABLE(X)
@@ -22,8 +31,10 @@ LIMIT_TABLE(X)
 const struct field fields[] = {
     LIST("volume", 'v', NULL, "SRC:DST[:MODE]", 0, set_volume, show_mounts, 0, "files",
          "show host SRC at DST; MODE is ro or rw [ro]"),
-    LIST("ro", 0, NULL, "PATH", 0, set_bind, show_mounts, MOUNT_RO, "files", "show PATH at the same place, read-only"),
-    LIST("rw", 0, NULL, "PATH", 0, set_bind, show_mounts, MOUNT_RW, "files", "show PATH at the same place, writable"),
+    LIST("ro", 0, NULL, "PATH", 0, set_bind, show_mounts, MOUNT_RO, "files",
+         "show PATH at the same place, read-only"),
+    LIST("rw", 0, NULL, "PATH", 0, set_bind, show_mounts, MOUNT_RW, "files",
+         "show PATH at the same place, writable"),
     LIST("tmpfs", 0, NULL, "DST[:SIZE]", 0, set_tmpfs, show_mounts, MOUNT_TMPFS, "files",
          "an empty writable directory at DST"),
     LIST("hide", 0, NULL, "PATH", FIELD_TIGHTENS, set_hide, show_hide, 0, "files", "mask PATH of the room"),
@@ -50,9 +61,11 @@ const struct field fields[] = {
          "no room without this layer or limit; or all"),
     LIST("prefer", 0, NULL, "NAME[,...]", 0, set_demand, show_demand, LAYER_PREFER, "walls",
          "go on without this layer or limit"),
-    VALUE("net", 0, 0, "network", "MODE", FIELD_TIGHTENS, net, "network", "none, or host to share its network [none]"),
+    VALUE("net", 0, 0, "network", "MODE", FIELD_TIGHTENS, net, "network",
+          "none, or host to share its network [none]"),
     VALUE("tty", 't', 0, NULL, NULL, FIELD_FLAG, tty, "terminal", "give the program a terminal of its own"),
-    VALUE("interactive", 'i', 0, NULL, NULL, FIELD_FLAG, interactive, "terminal", "connect the program's stdin"),
+    VALUE("interactive", 'i', 0, NULL, NULL, FIELD_FLAG, interactive, "terminal",
+          "connect the program's stdin"),
     LIST("policy", 'p', NULL, "FILE|NAME", FIELD_CLI_ONLY, set_elsewhere, show_nothing, 0, "policy",
          "use a policy file or a named profile"),
     LIST("settings", 0, NULL, "FILE", FIELD_CLI_ONLY, set_elsewhere, show_nothing, 0, "policy",

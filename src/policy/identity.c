@@ -11,8 +11,8 @@ static bool alnum(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-static int take_word(struct policy *p, const struct field *f, const char *value, const char *extra, const char **ret,
-                     struct err *e)
+static int take_word(struct policy *p, const struct field *f, const char *value, const char *extra,
+                     const char **ret, struct err *e)
 {
     size_t len = strlen(value);
 

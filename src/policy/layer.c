@@ -2,9 +2,9 @@
  *
  * Lives in: any process. Trusts: nothing of a value. May: look up names. Must not: know how a wall is built.
  *
- * The demand on a limit comes from the latest of three words: `require`/`prefer` by name; the value itself (a bound that
- * the user gives in a file or on the command line is meant, so it is required); the row. Between words of one source
- * the explicit one wins, and `require: all` is weaker than a name. */
+ * The demand on a limit comes from the latest of three words: `require`/`prefer` by name; the value itself (a bound
+ * that the user gives in a file or on the command line is meant, so it is required); the row. Between words of one
+ * source the explicit one wins, and `require: all` is weaker than a name. */
 #include "policy/layer.h"
 #include "policy/inner.h"
 #include "policy/nearest.h"
@@ -28,8 +28,8 @@ static struct demand *find(struct policy_arena *a, const char *name, size_t len)
     return NULL;
 }
 
-static int unknown(const struct policy *p, const struct field *f, const char *value, const char *name, size_t len,
-                   struct err *e)
+static int unknown(const struct policy *p, const struct field *f, const char *value, const char *name,
+                   size_t len, struct err *e)
 {
     char word[NEAREST_WORD_MAX + 1] = "";
     struct nearest n = {.given = word};
@@ -51,20 +51,20 @@ static int set_one(struct policy *p, const struct field *f, const char *value, c
                    struct err *e)
 {
     enum layer_demand wanted = (enum layer_demand)f->row;
-    const struct origin *now = &p->arena->now;
+    const struct origin now = p->arena->now;
     struct demand *d = find(p->arena, name, len);
 
     if (!d && len == 3 && memcmp(name, "all", 3) == 0 && wanted == LAYER_REQUIRE) {
-        p->arena->require_all = *now;
+        p->arena->require_all = now;
         return 0;
     }
     if (!d)
         return unknown(p, f, value, name, len, e);
-    if (origin_same(&d->origin, now) && d->demand != wanted) {
+    if (origin_same(&d->origin, &now) && d->demand != wanted) {
         value_bad(p, f, value, e, "%.*s is both required and preferred", (int)len, name);
         return err_hint(e, "keep one of the two");
     }
-    d->origin = *now;
+    d->origin = now;
     d->demand = wanted;
     return 0;
 }
@@ -124,7 +124,8 @@ int demands_check(struct policy *p, struct err *e)
 
         if (p->limits[i] == LIMIT_UNLIMITED)
             p->limit_demand[i] = LAYER_PREFER; /* nothing to hold */
-        else if (!decided(a, &a->limits[i], meant ? value->source : SOURCE_DEFAULT, &p->limit_demand[i]) && meant)
+        else if (!decided(a, &a->limits[i], meant ? value->source : SOURCE_DEFAULT, &p->limit_demand[i]) &&
+                 meant)
             p->limit_demand[i] = LAYER_REQUIRE;
     }
     return net_check(p, e);

@@ -65,7 +65,8 @@ static void limit_text(enum limit_unit unit, uint64_t v, struct sbuf *out)
     }
 }
 
-static int out_of_range(const struct policy *p, const struct field *f, const char *value, bool low, struct err *e)
+static int out_of_range(const struct policy *p, const struct field *f, const char *value, bool low,
+                        struct err *e)
 {
     const struct limit_row *row = &limit_rows[f->row];
     char bound[NUM_TEXT_MAX];
@@ -133,11 +134,12 @@ void limits_check(const struct policy *p, const struct note_sink *n)
     if (!n->note)
         return;
     if (l[LIMIT_ID_DISK] > l[LIMIT_ID_MEMORY] && (given(p, LIMIT_ID_DISK) || given(p, LIMIT_ID_MEMORY)))
-        note_fmt(n, "disk is larger than memory: what is written to /work and /tmp counts as memory, so memory ends first");
+        note_fmt(n, "disk is larger than memory: what is written to /work and /tmp counts as memory, so "
+                    "memory ends first");
     if (l[LIMIT_ID_FILE_SIZE] > l[LIMIT_ID_DISK] && given(p, LIMIT_ID_FILE_SIZE))
         note_fmt(n, "file-size is larger than disk: only a writable volume can hold such a file");
-    if (given(p, LIMIT_ID_CPU_TIME) && l[LIMIT_ID_TIMEOUT] != LIMIT_UNLIMITED && l[LIMIT_ID_CPUS] != LIMIT_UNLIMITED &&
-        l[LIMIT_ID_CPU_TIME] != LIMIT_UNLIMITED &&
+    if (given(p, LIMIT_ID_CPU_TIME) && l[LIMIT_ID_TIMEOUT] != LIMIT_UNLIMITED &&
+        l[LIMIT_ID_CPUS] != LIMIT_UNLIMITED && l[LIMIT_ID_CPU_TIME] != LIMIT_UNLIMITED &&
         l[LIMIT_ID_CPU_TIME] / 1000 > l[LIMIT_ID_TIMEOUT] / 1000 * (l[LIMIT_ID_CPUS] / 1000 + 1))
         note_fmt(n, "cpu-time can never be reached: timeout comes first");
 }

@@ -8,16 +8,16 @@
 /* X(id, name, unit, default, min, max, demand)   units: bytes, count, ms, milli (thousandths of a processor).
  * `demand` holds for the default value: REQUIRE where every host can hold it; a value that the user gives is required
  * unless the policy prefers it. */
-#define LIMIT_TABLE(X)                                                                                                 \
-    X(MEMORY, "memory", LIMIT_BYTES, 1024ull << 20, 8ull << 20, 1ull << 50, PREFER)                                    \
-    X(CPUS, "cpus", LIMIT_MILLI, 1000, 10, 4096000, PREFER)                                                            \
-    X(CPU_TIME, "cpu-time", LIMIT_MS, 600000, 1000, 1ull << 40, PREFER)                                                \
-    X(PIDS, "pids", LIMIT_COUNT, 256, 2, 1ull << 22, REQUIRE)                                                          \
-    X(FILES, "files", LIMIT_COUNT, 1024, 16, 1ull << 20, REQUIRE)                                                      \
-    X(FILE_SIZE, "file-size", LIMIT_BYTES, 512ull << 20, 4096, 1ull << 50, REQUIRE)                                    \
-    X(DISK, "disk", LIMIT_BYTES, 512ull << 20, 1ull << 20, 1ull << 50, REQUIRE)                                        \
-    X(INODES, "inodes", LIMIT_COUNT, 32768, 64, 1ull << 32, REQUIRE)                                                   \
-    X(OUTPUT, "output", LIMIT_BYTES, 64ull << 20, 0, 1ull << 50, REQUIRE)                                              \
+#define LIMIT_TABLE(X)                                                                                       \
+    X(MEMORY, "memory", LIMIT_BYTES, 1024ull << 20, 8ull << 20, 1ull << 50, PREFER)                          \
+    X(CPUS, "cpus", LIMIT_MILLI, 1000, 10, 4096000, PREFER)                                                  \
+    X(CPU_TIME, "cpu-time", LIMIT_MS, 600000, 1000, 1ull << 40, PREFER)                                      \
+    X(PIDS, "pids", LIMIT_COUNT, 256, 2, 1ull << 22, REQUIRE)                                                \
+    X(FILES, "files", LIMIT_COUNT, 1024, 16, 1ull << 20, REQUIRE)                                            \
+    X(FILE_SIZE, "file-size", LIMIT_BYTES, 512ull << 20, 4096, 1ull << 50, REQUIRE)                          \
+    X(DISK, "disk", LIMIT_BYTES, 512ull << 20, 1ull << 20, 1ull << 50, REQUIRE)                              \
+    X(INODES, "inodes", LIMIT_COUNT, 32768, 64, 1ull << 32, REQUIRE)                                         \
+    X(OUTPUT, "output", LIMIT_BYTES, 64ull << 20, 0, 1ull << 50, REQUIRE)                                    \
     X(TIMEOUT, "timeout", LIMIT_MS, 300000, 1, 1ull << 40, REQUIRE)
 
 enum limit_unit { LIMIT_BYTES, LIMIT_COUNT, LIMIT_MILLI, LIMIT_MS };
@@ -54,10 +54,10 @@ enum limit_by {
 
 /* One line of the result's limits table. */
 struct limit_report {
-    uint64_t asked;  /* LIMIT_UNLIMITED: not limited by the policy */
-    unsigned by;     /* enum limit_by bits */
-    uint64_t peak;   /* in the row's unit; UINT64_MAX: not known */
-    uint64_t hits;   /* how often the bound was met (0: never) */
+    uint64_t asked; /* LIMIT_UNLIMITED: not limited by the policy */
+    unsigned by;    /* enum limit_by bits */
+    uint64_t peak;  /* in the row's unit; UINT64_MAX: not known */
+    uint64_t hits;  /* how often the bound was met (0: never) */
 };
 
 #endif

@@ -47,7 +47,8 @@ static const char *base_of(const struct policy *p, const struct field *f, const 
 {
     const char *base = NULL;
     bool home = text[0] == '~' && (len == 1 || text[1] == '/');
-    bool here = text[0] == '.' && (len == 1 || text[1] == '/' || (text[1] == '.' && (len == 2 || text[2] == '/')));
+    bool here =
+        text[0] == '.' && (len == 1 || text[1] == '/' || (text[1] == '.' && (len == 2 || text[2] == '/')));
 
     *ret_skip = home ? 1 : 0;
     if (!home && !here) {
@@ -108,7 +109,8 @@ static bool below(const char *path, const char *top)
     return strncmp(path, top, n) == 0 && path[n] == '/';
 }
 
-static int dst_allowed(const struct policy *p, const struct field *f, const char *value, const char *dst, struct err *e)
+static int dst_allowed(const struct policy *p, const struct field *f, const char *value, const char *dst,
+                       struct err *e)
 {
     static const char *const own[] = {"/proc", "/sys", "/dev"};
 
@@ -124,7 +126,8 @@ static int dst_allowed(const struct policy *p, const struct field *f, const char
     return 0;
 }
 
-static int add_mount(struct policy *p, const struct field *f, struct policy_mount m, const char *value, struct err *e)
+static int add_mount(struct policy *p, const struct field *f, struct policy_mount m, const char *value,
+                     struct err *e)
 {
     const struct origin *o = &p->arena->now;
     void *array = p->mounts;
@@ -170,7 +173,8 @@ SET_FUNCTION(set_volume)
 }
 
 /* A host path that is shown under its own name, so it can have no ".." either. */
-static int take_same(struct policy *p, const struct field *f, const char *value, const char **ret, struct err *e)
+static int take_same(struct policy *p, const struct field *f, const char *value, const char **ret,
+                     struct err *e)
 {
     int r = take_path(p, f, value, value, strlen(value), false, ret, e);
 
@@ -203,7 +207,8 @@ SET_FUNCTION(set_tmpfs)
         if (r == 0 && (m.size < SIZE_MIN_ || m.size > limit_rows[LIMIT_ID_DISK].max))
             r = -ERANGE;
         if (r < 0) {
-            value_bad(p, f, value, e, r == -ERANGE ? "size is out of range" : "\"%.60s\" is not a size", colon + 1);
+            value_bad(p, f, value, e, r == -ERANGE ? "size is out of range" : "\"%.60s\" is not a size",
+                      colon + 1);
             return err_hint(e, "wanted DST:SIZE with a size of at least 4k, such as 64M");
         }
     }
@@ -342,11 +347,13 @@ static int shown_or_hidden(struct policy *p, const struct note_sink *n, struct e
         int r = !m ? 1 : j == p->hide_count ? -1 : strcmp(m->dst, h[j].path);
         if (r == 0) {
             struct origin o = mount_origin(m);
-            bool shown = m->source != h[j].origin.source ? m->source > h[j].origin.source : m->order > h[j].order;
+            bool shown =
+                m->source != h[j].origin.source ? m->source > h[j].origin.source : m->order > h[j].order;
             if (origin_same(&o, &h[j].origin))
                 return contradiction(&o, &h[j].origin, "one path is both shown and hidden", m->dst,
                                      "leave out one of the two", e);
-            note_fmt(n, "%s: %s, as the later source says", m->dst, shown ? "shown, not hidden" : "hidden, not shown");
+            note_fmt(n, "%s: %s, as the later source says", m->dst,
+                     shown ? "shown, not hidden" : "hidden, not shown");
             if (shown)
                 p->mounts[mounts++] = *m;
             else

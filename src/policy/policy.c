@@ -88,7 +88,8 @@ static int unknown_word(const struct policy *p, const char *name, struct err *e)
 
     if (o->source == SOURCE_FLAG && o->line == 0) {
         err_set(e, ERR_USAGE, 0, "unknown option --%.60s", name);
-        return near ? err_hint(e, "did you mean --%s?", near) : err_hint(e, "strongroom run --help lists all options");
+        return near ? err_hint(e, "did you mean --%s?", near)
+                    : err_hint(e, "strongroom run --help lists all options");
     }
     origin_text(o, &b);
     err_set(e, ERR_POLICY, 0, "%s: unknown key \"%.60s\"", b.text, name);
@@ -135,8 +136,8 @@ static int value_sane(const struct policy *p, const struct field *f, const char 
     return 0;
 }
 
-int policy_set(struct policy *p, enum policy_source source, const char *where, unsigned line, const char *name,
-               const char *value, struct err *e)
+int policy_set(struct policy *p, enum policy_source source, const char *where, unsigned line,
+               const char *name, const char *value, struct err *e)
 {
     CHECK(!p->arena->checked);
     int r = enter(p, source, where, line);

@@ -38,10 +38,11 @@ enum mount_kind {
 
 struct policy_mount {
     enum mount_kind kind;
-    const char *src;    /* absolute host path without "." and "//"; ".." stays, for only the kernel knows where it
+    const char
+        *src; /* absolute host path without "." and "//"; ".." stays, for only the kernel knows where it
                          * leads; NULL for MOUNT_TMPFS */
-    const char *dst;    /* absolute path in the room, lexically clean, no ".." */
-    uint64_t size;      /* MOUNT_TMPFS: bytes; 0: the disk limit */
+    const char *dst; /* absolute path in the room, lexically clean, no ".." */
+    uint64_t size;   /* MOUNT_TMPFS: bytes; 0: the disk limit */
     enum policy_source source;
     unsigned line; /* in `where`; 0: none */
     unsigned order;
@@ -62,12 +63,15 @@ enum tty_mode { TTY_NO, TTY_YES };
 
 struct policy {
     /* files */
-    struct policy_mount *mounts; /* after policy_check: sorted by dst (a parent before what lies in it), one per dst */
+    struct policy_mount
+        *mounts; /* after policy_check: sorted by dst (a parent before what lies in it), one per dst */
     size_t mount_count;
-    const char **hide; /* paths in the room that are masked: a file reads as empty, a directory is empty; sorted; one
+    const char *
+        *hide; /* paths in the room that are masked: a file reads as empty, a directory is empty; sorted; one
                         * that does not exist in the room needs no masking; wins over mounts below it */
     size_t hide_count;
-    const char *rootfs;  /* host directory used as the room's read-only root instead of the host's system; NULL */
+    const char
+        *rootfs; /* host directory used as the room's read-only root instead of the host's system; NULL */
     const char *workdir; /* working directory in the room; NULL: /work */
     /* environment and identity */
     struct policy_env *env; /* after policy_check: sorted by name, one per name */
@@ -76,7 +80,7 @@ struct policy {
     const char *name;     /* name of this room for people; NULL */
     uint32_t uid;         /* inside; never 0; default 1000 */
     /* bounds */
-    uint64_t limits[LIMIT_ID_COUNT]; /* units of limit_rows; LIMIT_UNLIMITED */
+    uint64_t limits[LIMIT_ID_COUNT];                /* units of limit_rows; LIMIT_UNLIMITED */
     enum layer_demand limit_demand[LIMIT_ID_COUNT]; /* REQUIRE: cannot be enforced = no room */
     /* walls */
     enum layer_demand layers[LAYER_ID_COUNT]; /* LAYER_OFF: net, when the host's network is asked for */
@@ -104,8 +108,8 @@ void policy_set_base(struct policy *p, const char *cwd, const char *home);
  * it came from, 0 for the command line; `where` names the file or "command line" for messages. Returns 0 or -errno
  * with a precise text, a hint, and "did you mean" for unknown names. */
 #define POLICY_COMMAND_LINE "command line"
-int policy_set(struct policy *p, enum policy_source source, const char *where, unsigned line, const char *name,
-               const char *value, struct err *e);
+int policy_set(struct policy *p, enum policy_source source, const char *where, unsigned line,
+               const char *name, const char *value, struct err *e);
 
 /* Contradictions and impossibilities that only show in the whole (a tmpfs below a read-only mount is fine; two mounts
  * on one destination from one source are not; disk larger than memory, timeout below cpu-time, … are told through

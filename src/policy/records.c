@@ -50,8 +50,8 @@ static int said_wrong(const char *where, const struct record *rec, struct err *e
     return err_set(e, ERR_POLICY, 0, "%s: %s", where, rec->value);
 }
 
-int records_apply(struct policy *p, enum policy_source source, const char *where, const char *answer, size_t len,
-                  void (*note)(void *, const char *text), void *ctx, struct err *e)
+int records_apply(struct policy *p, enum policy_source source, const char *where, const char *answer,
+                  size_t len, void (*note)(void *, const char *text), void *ctx, struct err *e)
 {
     struct records r = {.at = answer, .end = answer + len};
     const struct note_sink sink = {.note = note, .ctx = ctx};
@@ -77,8 +77,8 @@ int records_apply(struct policy *p, enum policy_source source, const char *where
     return more < 0 ? broken(where, e) : 0;
 }
 
-int records_extends(const char *where, const char *answer, size_t len, const char **ret_value, unsigned *ret_line,
-                    struct err *e)
+int records_extends(const char *where, const char *answer, size_t len, const char **ret_value,
+                    unsigned *ret_line, struct err *e)
 {
     struct records r = {.at = answer, .end = answer + len};
     const char *value = NULL;
@@ -92,7 +92,8 @@ int records_extends(const char *where, const char *answer, size_t len, const cha
         if (strcmp(rec.key, RECORDS_EXTENDS) != 0)
             continue;
         if (value)
-            return err_set(e, ERR_POLICY, 0, "%s:%u: extends: given twice; first on line %u", where, rec.line, line);
+            return err_set(e, ERR_POLICY, 0, "%s:%u: extends: given twice; first on line %u", where, rec.line,
+                           line);
         value = rec.value;
         line = rec.line;
     }

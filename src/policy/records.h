@@ -35,11 +35,11 @@ int records_next(struct records *r, struct record *ret);
 /* Applies a whole answer about the file `where`. The value of `extends` is not applied; see records_extends().
  * `note` as in policy_check(), may be NULL. -errno with e (ERR_POLICY with file and line for what the file says wrong,
  * ERR_INTERNAL for a broken answer). */
-int records_apply(struct policy *p, enum policy_source source, const char *where, const char *answer, size_t len,
-                  void (*note)(void *, const char *text), void *ctx, struct err *e);
+int records_apply(struct policy *p, enum policy_source source, const char *where, const char *answer,
+                  size_t len, void (*note)(void *, const char *text), void *ctx, struct err *e);
 
 /* Checks the form of a whole answer and finds its `extends`: the value (in the answer), NULL when there is none. */
-int records_extends(const char *where, const char *answer, size_t len, const char **ret_value, unsigned *ret_line,
-                    struct err *e);
+int records_extends(const char *where, const char *answer, size_t len, const char **ret_value,
+                    unsigned *ret_line, struct err *e);
 
 #endif

@@ -22,7 +22,8 @@ bool utf8_valid(const char *s, size_t len)
 
 static bool plain_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("/._+@%=-:,", c);
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           strchr("/._+@%=-:,", c);
 }
 
 /* Plain scalars only where no YAML reader can take them for anything but this text. */
@@ -110,7 +111,7 @@ static void put_place(const struct policy *p, const struct field *f, struct sbuf
     }
 }
 
-int field_bad(const struct policy *p, const struct field *f, struct err *e, const char *fmt, ...)
+int(field_bad)(const struct policy *p, const struct field *f, struct err *e, const char *fmt, ...)
 {
     char text[ERR_TEXT_MAX];
     struct sbuf b = SBUF(text);
@@ -124,7 +125,8 @@ int field_bad(const struct policy *p, const struct field *f, struct err *e, cons
     return err_set(e, source_err_kind(p->arena->now.source), 0, "%s", b.text);
 }
 
-int value_bad(const struct policy *p, const struct field *f, const char *value, struct err *e, const char *fmt, ...)
+int(value_bad)(const struct policy *p, const struct field *f, const char *value, struct err *e,
+               const char *fmt, ...)
 {
     enum { SHOWN = 100 };
     char text[ERR_TEXT_MAX];
@@ -154,7 +156,8 @@ static void end_line(struct sbuf *out, const struct origin *o, bool explain)
     sbuf_char(out, '\n');
 }
 
-void show_line(const struct field *f, struct sbuf *out, const char *value, const struct origin *o, bool explain)
+void show_line(const struct field *f, struct sbuf *out, const char *value, const struct origin *o,
+               bool explain)
 {
     sbuf_fmt(out, "%s: ", f->name);
     yaml_scalar(out, value);

@@ -15,7 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         policy_set_base(p, "/cwd", "/home/u");
         int r = records_extends("f.yaml", (const char *)data, size, &word, &line, &e);
         if (r == 0)
-            r = records_apply(p, (enum policy_source)source, "f.yaml", (const char *)data, size, NULL, NULL, &e);
+            r = records_apply(p, (enum policy_source)source, "f.yaml", (const char *)data, size, NULL, NULL,
+                              &e);
         if (r == 0)
             r = policy_check(p, NULL, NULL, &e);
         CHECK(r == 0 || e.text[0]);

@@ -37,13 +37,13 @@ static void good(int r)
         fail_msg("%s (%s)", e.text, e.hint);
 }
 
-#define BAD(text_, hint_, ...)                                                                                         \
-    do {                                                                                                               \
-        assert_true(parse(__VA_ARGS__, NULL) < 0);                                                                     \
-        assert_string_equal(e.text, text_);                                                                            \
-        if (*hint_)                                                                                                     \
-            assert_string_equal(e.hint, hint_);                                                                        \
-        assert_int_equal(e.kind, ERR_USAGE);                                                                           \
+#define BAD(text_, hint_, ...)                                                                               \
+    do {                                                                                                     \
+        assert_true(parse(__VA_ARGS__, NULL) < 0);                                                           \
+        assert_string_equal(e.text, text_);                                                                  \
+        if (*hint_)                                                                                          \
+            assert_string_equal(e.hint, hint_);                                                              \
+        assert_int_equal(e.kind, ERR_USAGE);                                                                 \
     } while (0)
 
 static void the_command_starts_at_the_first_other_word(void **state)
@@ -69,10 +69,14 @@ static void the_command_starts_at_the_first_other_word(void **state)
 static void values_are_taken_in_every_habit(void **state)
 {
     (void)state;
-    char *forms[][2] = {{W("-m64M"), NULL}, {W("-m"), W("64M")}, {W("-m=64M"), NULL},
-                        {W("--memory=64M"), NULL}, {W("--memory"), W("64M")}};
+    char *forms[][2] = {{W("-m64M"), NULL},
+                        {W("-m"), W("64M")},
+                        {W("-m=64M"), NULL},
+                        {W("--memory=64M"), NULL},
+                        {W("--memory"), W("64M")}};
     for (size_t i = 0; i < 5; i++) {
-        good(forms[i][1] ? parse(forms[i][0], forms[i][1], W("true"), NULL) : parse(forms[i][0], W("true"), NULL));
+        good(forms[i][1] ? parse(forms[i][0], forms[i][1], W("true"), NULL)
+                         : parse(forms[i][0], W("true"), NULL));
         assert_int_equal(o.policy->limits[LIMIT_ID_MEMORY], 64u << 20);
         assert_int_equal(o.policy->limit_demand[LIMIT_ID_MEMORY], LAYER_REQUIRE);
         options_free(&o);
@@ -141,7 +145,8 @@ static void mistakes_are_named(void **state)
 
 static void every_option_refuses_what_it_cannot_take(void **state)
 {
-    static const char *const values[] = {"", "-1", "\xff\xfe", "99999999999999999999999999", "\x1b[2J", ":", ",", "="};
+    static const char *const values[] = {"",        "-1", "\xff\xfe", "99999999999999999999999999",
+                                         "\x1b[2J", ":",  ",",        "="};
     char *huge = malloc(300000);
     struct option_view v;
 

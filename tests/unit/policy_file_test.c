@@ -2,12 +2,16 @@
 #include "cli/options.h"
 #include "cli/policy_file.h"
 #include "cli/policy_reader.h"
+#include <fcntl.h>
 #include <setjmp.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -133,10 +137,10 @@ static void what_is_shown_reads_back(void **state)
     struct sbuf s = SBUF(text);
 
     (void)state;
-    good(parse("-v", "./a b:/x:rw", "--ro", "/caf\xc3\xa9 \"q\"\\", "-e", "A=line\nline\t\x1b # : -", "-e", "null", "-e",
-               "Z=true", "--hide", "/usr/bin/x", "--tmpfs", "/t:9999", "-it", "--net=host", "--cpus=1.5", "--inodes",
-               "unlimited", "--prefer", "seccomp,memory", "--hostname", "true", "--name", "null", "-u77", "-C", "/x",
-               "--rootfs", "/srv/root", NULL));
+    good(parse("-v", "./a b:/x:rw", "--ro", "/caf\xc3\xa9 \"q\"\\", "-e", "A=line\nline\t\x1b # : -", "-e",
+               "null", "-e", "Z=true", "--hide", "/usr/bin/x", "--tmpfs", "/t:9999", "-it", "--net=host",
+               "--cpus=1.5", "--inodes", "unlimited", "--prefer", "seccomp,memory", "--hostname", "true",
+               "--name", "null", "-u77", "-C", "/x", "--rootfs", "/srv/root", NULL));
     policy_hash(o.policy, a);
     policy_text(o.policy, &s);
     assert_false(s.full);
@@ -170,11 +174,12 @@ static void a_project_names_what_it_may_not(void **state)
 {
     (void)state;
     put(POLICY_PROJECT_FILE, "# x\nmemory: 2G\n");
-    bad(parse(NULL), ".strongroom.yaml:2: memory: \"2G\": a policy found in a project may only tighten; now 1G "
-                     "(built in)");
-    put(POLICY_PROJECT_FILE, "rw: .\n");
     bad(parse(NULL),
-        ".strongroom.yaml:1: rw: a policy found in a project may only tighten, and this could widen the room");
+        ".strongroom.yaml:2: memory: \"2G\": a policy found in a project may only tighten; now 1G "
+        "(built in)");
+    put(POLICY_PROJECT_FILE, "rw: .\n");
+    bad(parse(NULL), ".strongroom.yaml:1: rw: a policy found in a project may only tighten, and this could "
+                     "widen the room");
     bad(check(POLICY_PROJECT_FILE), e.text);
     put(POLICY_PROJECT_FILE, "extends: build\n");
     bad(parse(NULL), ".strongroom.yaml:1: extends: a project's policy stands alone");
@@ -197,7 +202,8 @@ static void wrong_yaml_is_named_by_line(void **state)
         {"a: &x [1]\nb: *x\n", "y.yaml:1: anchors and tags are not allowed in a policy"},
         {"b: *x\n", "y.yaml:1: aliases are not allowed in a policy"},
         {"memory: !!int 5\n", "y.yaml:1: anchors and tags are not allowed in a policy"},
-        {"memory: [1G\n", "y.yaml:2: column 1: did not find expected ',' or ']' while parsing a flow sequence"},
+        {"memory: [1G\n",
+         "y.yaml:2: column 1: did not find expected ',' or ']' while parsing a flow sequence"},
         {"memory: 1G\n---\nmemory: 2G\n", "y.yaml:2: more than one document in the file"},
         {"env: {A: {B: c}}\n", "y.yaml:1: env: nested too deep"},
         {"ro: [[/a]]\n", "y.yaml:1: ro: nested too deep"},
@@ -267,8 +273,10 @@ static void settings_are_translated(void **state)
                   "\"denyWrite\": [\".env\", \"/opt/x\", \"/elsewhere\", \"secret/a\"]}}");
     good(parse("--settings", "s.json", NULL));
     policy_text(o.policy, &s);
-    snprintf(want, sizeof want, "ro:\n  - /opt/x\n  - /srv/data\n  - %s/.env\nrw:\n  - %s\nhide:\n  - %s/secret\n"
-                                "  - /usr/bin/gdb\nworkdir: %s\n", here, here, here, here);
+    snprintf(want, sizeof want,
+             "ro:\n  - /opt/x\n  - /srv/data\n  - %s/.env\nrw:\n  - %s\nhide:\n  - %s/secret\n"
+             "  - /usr/bin/gdb\nworkdir: %s\n",
+             here, here, here, here);
     assert_int_equal(strncmp(text, want, strlen(want)), 0);
     options_free(&o);
 }
@@ -286,15 +294,18 @@ static void wrong_settings_are_named(void **state)
          "s.json: denyRead: \"/\": a room always shows the system; it shows no home and no secret"},
         {"{\"filesystem\": {\"allowWrite\": [\"../x\"]}}",
          "s.json: allowWrite: \"../x\": a path with \"..\" is not supported"},
-        {"{\"filesystem\": {\"allowWrite\": [\"/\"]}}", "s.json: rw: \"/\": the root of the room cannot be covered"},
+        {"{\"filesystem\": {\"allowWrite\": [\"/\"]}}",
+         "s.json: rw: \"/\": the root of the room cannot be covered"},
         {"{\"filesystem\": {\"allowWrite\": \"/x\"}}", "s.json: filesystem.allowWrite: is not a list"},
-        {"{\"filesystem\": {\"allowWrite\": [1]}}", "s.json: filesystem.allowWrite: has something that is not a text"},
+        {"{\"filesystem\": {\"allowWrite\": [1]}}",
+         "s.json: filesystem.allowWrite: has something that is not a text"},
         {"{\"filesystem\": {\"denyreed\": []}}", "s.json: filesystem.denyreed: unknown key"},
         {"{\"filesystem\": []}", "s.json: filesystem: is not an object"},
         {"{\"credentials\": {}}", "s.json: credentials: unknown key"},
         {"[]", "s.json: settings are one JSON object"},
         {"{\"a\": 1,\n}", "s.json:2: column 1: string or '}' expected near '}'"},
-        {"{\"network\": {}, \"network\": {}}", "s.json:1: column 25: duplicate object key near '\"network\"'"},
+        {"{\"network\": {}, \"network\": {}}",
+         "s.json:1: column 25: duplicate object key near '\"network\"'"},
     };
 
     (void)state;
@@ -306,6 +317,66 @@ static void wrong_settings_are_named(void **state)
     good(check("s.json"));
     assert_string_equal(notes, "s.json: ignoreViolations is not followed\n"
                                "s.json: network.allowUnixSockets is not followed\n");
+}
+
+/* Value of one "Name:\tvalue" line of /proc/PID/status. */
+static void status_of(pid_t pid, const char *name, char *ret, size_t size)
+{
+    char path[64], line[256];
+    size_t n = strlen(name);
+
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *f = fopen(path, "re");
+    assert_non_null(f);
+    ret[0] = '\0';
+    while (fgets(line, sizeof line, f))
+        if (strncmp(line, name, n) == 0 && line[n] == ':')
+            snprintf(ret, size, "%.*s", (int)strcspn(line + n + 2, "\n"), line + n + 2);
+    fclose(f);
+}
+
+/* The reader waits for its input with nothing left to lose. */
+static void the_reader_is_confined(void **state)
+{
+    static const char *const tails[] = {"../../build-host/src/helpers/policy", NULL};
+    char program[4096], name[] = "strongroom-policy", format[] = "yaml", value[64];
+    char *argv[] = {name, format, NULL}, *env[] = {NULL};
+    posix_spawn_file_actions_t acts;
+    int in[2], out[2];
+    pid_t pid;
+
+    (void)state;
+    assert_int_equal(beside_program(tails, name, program, sizeof program), 0);
+    assert_int_equal(pipe2(in, O_CLOEXEC) | pipe2(out, O_CLOEXEC), 0);
+    assert_int_equal(posix_spawn_file_actions_init(&acts), 0);
+    assert_int_equal(posix_spawn_file_actions_adddup2(&acts, in[0], 0), 0);
+    assert_int_equal(posix_spawn_file_actions_adddup2(&acts, out[1], 1), 0);
+    assert_int_equal(posix_spawn(&pid, program, &acts, NULL, argv, env), 0);
+    posix_spawn_file_actions_destroy(&acts);
+    close(in[0]);
+    close(out[1]);
+    for (int i = 0; i < 500; i++) {
+        status_of(pid, "Seccomp", value, sizeof value);
+        if (strcmp(value, "2") == 0)
+            break;
+        usleep(10000);
+    }
+    assert_string_equal(value, "2");
+    status_of(pid, "NoNewPrivs", value, sizeof value);
+    assert_string_equal(value, "1");
+    struct rlimit l;
+    assert_int_equal(prlimit(pid, RLIMIT_NOFILE, NULL, &l), 0);
+    assert_int_equal(l.rlim_max, 3);
+    assert_int_equal(prlimit(pid, RLIMIT_CPU, NULL, &l), 0);
+    assert_int_equal(l.rlim_max, 3);
+    assert_int_equal(write(in[1], "memory: 1G\n", 11), 11);
+    close(in[1]);
+    ssize_t got = read(out[0], value, sizeof value);
+    assert_true(got > 10 && memcmp(value + got - 10, "complete\0", 10) == 0);
+    close(out[0]);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
 }
 
 #define T(name) cmocka_unit_test_setup(name, setup)
@@ -321,6 +392,7 @@ int main(void)
         T(wrong_yaml_is_named_by_line),
         T(unreadable_files_are_named),
         T(env_files_come_before_flags),
+        T(the_reader_is_confined),
         T(settings_are_translated),
         T(wrong_settings_are_named),
     };
@@ -330,8 +402,9 @@ int main(void)
     (void)setenv("HOME", "/nonexistent", 1);
     (void)unsetenv("XDG_CONFIG_HOME");
     int r = cmocka_run_group_tests(tests, NULL, NULL);
-    static const char *const made[] = {"p.yaml", "base.yaml", "top.yaml", "top2.yaml", "ring.yaml", "lost.yaml",
-                                       "shown.yaml", "y.yaml", "loop.yaml", "e.env", "s.json", POLICY_PROJECT_FILE};
+    static const char *const made[] = {"p.yaml",    "base.yaml", "top.yaml",   "top2.yaml",
+                                       "ring.yaml", "lost.yaml", "shown.yaml", "y.yaml",
+                                       "loop.yaml", "e.env",     "s.json",     POLICY_PROJECT_FILE};
     for (size_t i = 0; i < sizeof made / sizeof *made; i++)
         (void)unlink(made[i]);
     return rmdir(dir) < 0 ? 1 : r;

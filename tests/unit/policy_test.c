@@ -232,7 +232,8 @@ static void host_network_and_a_required_net_contradict(void **state)
     (void)state;
     good(flag("require", "net"));
     good(flag("net", "host"));
-    bad(policy_check(p, NULL, NULL, &e), "--net: host: the layer net is required, and the host's network is asked for");
+    bad(policy_check(p, NULL, NULL, &e),
+        "--net: host: the layer net is required, and the host's network is asked for");
 
     fresh(NULL);
     good(file(1, "require", "net"));
@@ -383,7 +384,8 @@ static void variables_keep_the_last_word(void **state)
     good(flag("env", "C"));
     good(flag("env", "D="));
     bad(flag("env", "=x"), "--env: \"=x\": the name is empty");
-    bad(flag("env", "a b=x"), "--env: \"a b=x\": blanks and control characters cannot be in a variable's name");
+    bad(flag("env", "a b=x"),
+        "--env: \"a b=x\": blanks and control characters cannot be in a variable's name");
     check();
     assert_int_equal(p->env_count, 4);
     assert_string_equal(p->env[0].value, "x=y");
@@ -435,11 +437,13 @@ static void a_project_only_tightens(void **state)
     good(project(1, "memory", "256M"));
     good(project(2, "require", "landlock"));
     good(project(3, "hide", "/usr/bin/curl"));
-    bad(project(5, "cpus", "2"), ".strongroom.yaml:5: cpus: \"2\": a policy found in a project may only tighten; "
-                                 "now 1 (built in)");
-    bad(project(6, "rw", "/home"),
-        ".strongroom.yaml:6: rw: a policy found in a project may only tighten, and this could widen the room");
-    bad(project(7, "net", "host"), ".strongroom.yaml:7: net: \"host\": a policy found in a project may only tighten");
+    bad(project(5, "cpus", "2"),
+        ".strongroom.yaml:5: cpus: \"2\": a policy found in a project may only tighten; "
+        "now 1 (built in)");
+    bad(project(6, "rw", "/home"), ".strongroom.yaml:6: rw: a policy found in a project may only tighten, "
+                                   "and this could widen the room");
+    bad(project(7, "net", "host"),
+        ".strongroom.yaml:7: net: \"host\": a policy found in a project may only tighten");
     good(project(8, "net", "none"));
     assert_true(project(8, "prefer", "seccomp") < 0);
     assert_true(project(8, "env", "LD_PRELOAD=x") < 0);

@@ -18,8 +18,7 @@ static int bounds(void)
         int what;
         rlim_t value;
     } rows[] = {
-        {RLIMIT_CPU, 3},   {RLIMIT_AS, 256 << 20}, {RLIMIT_CORE, 0},
-        {RLIMIT_NOFILE, 3}, {RLIMIT_FSIZE, 0},
+        {RLIMIT_CPU, 3}, {RLIMIT_AS, 256 << 20}, {RLIMIT_CORE, 0}, {RLIMIT_NOFILE, 3}, {RLIMIT_FSIZE, 0},
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -32,8 +31,9 @@ static int bounds(void)
 
 static int filter_rules(scmp_filter_ctx c)
 {
-    static const int plain[] = {SCMP_SYS(exit_group), SCMP_SYS(exit), SCMP_SYS(brk), SCMP_SYS(munmap),
-                                SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(rt_sigreturn)};
+    static const int plain[] = {SCMP_SYS(exit_group),  SCMP_SYS(exit),   SCMP_SYS(brk),
+                                SCMP_SYS(munmap),      SCMP_SYS(mremap), SCMP_SYS(madvise),
+                                SCMP_SYS(rt_sigreturn)};
     int r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(read), 1, SCMP_A0(SCMP_CMP_EQ, 0));
 
     if (r == 0)
@@ -42,7 +42,8 @@ static int filter_rules(scmp_filter_ctx c)
         r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
                              SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS));
     if (r == 0)
-        r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+        r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+                             SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     for (size_t i = 0; i < sizeof plain / sizeof *plain && r == 0; i++)
         r = seccomp_rule_add(c, SCMP_ACT_ALLOW, plain[i], 0);
     return r;

@@ -79,7 +79,8 @@ int main(int argc, char **argv)
 
     if (!yaml && !srt) {
         fputs("usage: strongroom-policy yaml <FILE | strongroom-policy srt CWD HOME <FILE\n"
-              "strongroom starts this program by itself; `strongroom policy check FILE` is for people.\n", stderr);
+              "strongroom starts this program by itself; `strongroom policy check FILE` is for people.\n",
+              stderr);
         return 2;
     }
     json_object_seed(0); /* needs a file that is out of reach later */

@@ -58,7 +58,8 @@ static bool has(const struct paths *list, const char *path)
 /* What a room shows of the host without being asked. */
 static bool system_path(const char *path)
 {
-    static const char *const tops[] = {"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt"};
+    static const char *const tops[] = {"/usr",   "/bin",    "/sbin", "/lib", "/lib32",
+                                       "/lib64", "/libx32", "/etc",  "/opt"};
 
     for (size_t i = 0; i < sizeof tops / sizeof *tops; i++)
         if (in(path, tops[i]))
@@ -102,7 +103,8 @@ static char *resolve(struct srt *t, const char *key, const char *text)
     if (n > 3 && strcmp(literal + n - 3, "/**") == 0)
         literal[n - 3] = '\0'; /* all below a directory is that directory */
     if (strpbrk(literal, "*?[")) {
-        out_error(t->out, 0, "%s: \"%.*s\": patterns are not supported; name the path itself", key, NAME_SHOWN, text);
+        out_error(t->out, 0, "%s: \"%.*s\": patterns are not supported; name the path itself", key,
+                  NAME_SHOWN, text);
         return NULL;
     }
     if (literal[0] == '~' && (literal[1] == '/' || literal[1] == '\0')) {
@@ -113,7 +115,8 @@ static char *resolve(struct srt *t, const char *key, const char *text)
     }
     if (rest != literal || literal[0] != '/') {
         if (!base || base[0] != '/' || !put_components(out, &len, base)) {
-            out_error(t->out, 0, "%s: \"%.*s\": home or current directory is not known", key, NAME_SHOWN, text);
+            out_error(t->out, 0, "%s: \"%.*s\": home or current directory is not known", key, NAME_SHOWN,
+                      text);
             return NULL;
         }
     }
@@ -133,7 +136,8 @@ static void take_paths(struct srt *t, const char *key, json_t *list, struct path
         out_error(t->out, 0, "filesystem.%s: is not a list", key);
         return;
     }
-    json_array_foreach(list, i, item) {
+    json_array_foreach(list, i, item)
+    {
         if (!json_is_string(item)) {
             out_error(t->out, 0, "filesystem.%s: has something that is not a text", key);
             return;
@@ -157,7 +161,8 @@ static void filesystem(struct srt *t, json_t *o)
     const char *key;
     json_t *v;
 
-    json_object_foreach(o, key, v) {
+    json_object_foreach(o, key, v)
+    {
         if (strcmp(key, "denyRead") == 0)
             take_paths(t, key, v, &t->deny_read);
         else if (strcmp(key, "allowRead") == 0)
@@ -177,21 +182,24 @@ static void filesystem(struct srt *t, json_t *o)
 
 static void network(struct srt *t, json_t *o)
 {
-    static const char *const noted[] = {"allowUnixSockets", "allowAllUnixSockets", "allowLocalBinding",
-                                        "httpProxyPort", "socksProxyPort", "mitmProxy", "parentProxy",
-                                        "tlsTerminate", "strictAllowlist", "deniedDomainReasons", "allowMachLookup"};
+    static const char *const noted[] = {"allowUnixSockets",    "allowAllUnixSockets", "allowLocalBinding",
+                                        "httpProxyPort",       "socksProxyPort",      "mitmProxy",
+                                        "parentProxy",         "tlsTerminate",        "strictAllowlist",
+                                        "deniedDomainReasons", "allowMachLookup"};
     const char *key;
     json_t *v;
 
-    json_object_foreach(o, key, v) {
+    json_object_foreach(o, key, v)
+    {
         bool known = strcmp(key, "deniedDomains") == 0; /* nothing can be reached, so these cannot either */
         if (strcmp(key, "allowedDomains") == 0) {
             known = true;
             if (!json_is_array(v))
                 out_error(t->out, 0, "network.allowedDomains: is not a list");
             else if (json_array_size(v) > 0)
-                out_error(t->out, 0, "network.allowedDomains: opening single hosts is not supported yet; "
-                                     "a room has no network");
+                out_error(t->out, 0,
+                          "network.allowedDomains: opening single hosts is not supported yet; "
+                          "a room has no network");
         }
         for (size_t i = 0; i < sizeof noted / sizeof *noted && !known; i++)
             if (strcmp(key, noted[i]) == 0) {
@@ -207,14 +215,23 @@ static void network(struct srt *t, json_t *o)
 
 static void top(struct srt *t, json_t *root)
 {
-    static const char *const noted[] = {"ignoreViolations", "enableWeakerNestedSandbox",
-                                        "enableWeakerNetworkIsolation", "allowAppleEvents", "ripgrep",
-                                        "mandatoryDenySearchDepth", "allowPty", "seccomp", "javaAgentJarPath",
-                                        "bwrapPath", "socatPath", "binShell"};
+    static const char *const noted[] = {"ignoreViolations",
+                                        "enableWeakerNestedSandbox",
+                                        "enableWeakerNetworkIsolation",
+                                        "allowAppleEvents",
+                                        "ripgrep",
+                                        "mandatoryDenySearchDepth",
+                                        "allowPty",
+                                        "seccomp",
+                                        "javaAgentJarPath",
+                                        "bwrapPath",
+                                        "socatPath",
+                                        "binShell"};
     const char *key;
     json_t *v;
 
-    json_object_foreach(root, key, v) {
+    json_object_foreach(root, key, v)
+    {
         bool known = strcmp(key, "$schema") == 0;
         bool group = strcmp(key, "filesystem") == 0 || strcmp(key, "network") == 0;
         if (group && !json_is_object(v))
@@ -264,7 +281,8 @@ static void emit_closed(struct srt *t)
     for (size_t i = 0; i < t->deny_read.count; i++) {
         const char *path = t->deny_read.at[i];
         if (strcmp(path, "/") == 0)
-            out_error(t->out, 0, "denyRead: \"/\": a room always shows the system; it shows no home and no secret");
+            out_error(t->out, 0,
+                      "denyRead: \"/\": a room always shows the system; it shows no home and no secret");
         else if ((in_any(path, &t->allow_write) || in_any(path, &t->allow_read) || system_path(path)) &&
                  !has(&t->allow_read, path))
             out_record(t->out, 0, "hide", path);

@@ -16,7 +16,7 @@ enum place {
     AT_KEY,   /* before a key of the file, or its end */
     AT_VALUE, /* before that key's value */
     IN_LIST,
-    IN_MAP,      /* before a key of an inner mapping */
+    IN_MAP, /* before a key of an inner mapping */
     IN_MAP_VALUE,
     AT_END, /* after the mapping of the file */
 };
@@ -203,7 +203,8 @@ static void on_problem(struct reader *r, const yaml_parser_t *p)
     else if (p->error == YAML_READER_ERROR)
         out_error(r->out, 0, "byte %zu: %s", p->problem_offset, why);
     else
-        out_error(r->out, line, "column %u: %s%s%s", column, why, p->context ? " " : "", p->context ? p->context : "");
+        out_error(r->out, line, "column %u: %s%s%s", column, why, p->context ? " " : "",
+                  p->context ? p->context : "");
 }
 
 void yaml_read(const char *bytes, size_t len, struct out *o)
