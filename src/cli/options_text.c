@@ -2,7 +2,7 @@
  *
  * Lives in: strongroom. Trusts: the tables. May: write text. Must not: know a single option by name. */
 #include "cli/options.h"
-#include "policy/layer.h"
+#include "policy/fields.h"
 #include <string.h>
 
 enum { HELP_COLUMN = 30, WIDTH = 80 };
@@ -43,10 +43,11 @@ static void help_row(const struct option_view *v, struct sbuf *out)
 
 void options_help(struct sbuf *out)
 {
+    const char *first = fields[0].group;
     struct option_view v;
 
     for (const char *group = NULL; next_group(&group);) {
-        sbuf_fmt(out, "\n%s:\n", group);
+        sbuf_fmt(out, "%s%s:\n", group != first ? "\n" : "", group);
         for (size_t i = 0; options_view(i, &v); i++)
             if (strcmp(v.group, group) == 0)
                 help_row(&v, out);

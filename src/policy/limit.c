@@ -133,7 +133,7 @@ void limits_check(const struct policy *p, const struct note_sink *n)
 
     if (!n->note)
         return;
-    if (l[LIMIT_ID_DISK] > l[LIMIT_ID_MEMORY] && (given(p, LIMIT_ID_DISK) || given(p, LIMIT_ID_MEMORY)))
+    if (l[LIMIT_ID_DISK] > l[LIMIT_ID_MEMORY] && given(p, LIMIT_ID_DISK))
         note_fmt(n, "disk is larger than memory: what is written to /work and /tmp counts as memory, so "
                     "memory ends first");
     if (l[LIMIT_ID_FILE_SIZE] > l[LIMIT_ID_DISK] && given(p, LIMIT_ID_FILE_SIZE))

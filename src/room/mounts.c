@@ -155,15 +155,22 @@ static int verify(int dir, const char *path, int flags, const struct plan_mount 
     return st.st_dev == m->dev && st.st_ino == m->ino ? 0 : -ESTALE;
 }
 
-/* The target lies below another mount: resolve it inside the room's root and mount onto the descriptor. */
-static int bind_nested(const struct room_state *s, const struct plan_mount *m)
+/* A path that may lead through what others can write: its links are followed inside the room's root. */
+static int open_inside(const struct room_state *s, const char *path)
 {
     struct open_how_compat {
         uint64_t flags, mode, resolve;
     } how = {.flags = O_PATH | O_CLOEXEC, .resolve = 0x10 | 0x02 /* RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS */};
-    FD_AUTO target = (int) syscall(437 /* openat2 */, s->root, m->dst, &how, sizeof how);
+    int fd = (int) syscall(437 /* openat2 */, s->root, path, &how, sizeof how);
+    return fd < 0 ? -errno : fd;
+}
+
+/* The target lies below another mount: resolve it inside the room's root and mount onto the descriptor. */
+static int bind_nested(const struct room_state *s, const struct plan_mount *m)
+{
+    FD_AUTO target = open_inside(s, m->dst);
     if (target < 0)
-        return -errno;
+        return target;
     FD_AUTO tree = m->tree >= 0 ? fcntl(m->tree, F_DUPFD_CLOEXEC, 3)
                                 : kernel_open_tree(AT_FDCWD, m->src, OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
     if (tree < 0)
@@ -376,11 +383,28 @@ int step_writable(const struct room_plan *plan, struct room_state *s)
     return 0;
 }
 
+/* What the policy hides may lie in a bind, behind links: only the room's own view tells what and where it is. */
+static int mask_inside(const struct room_state *s, const char *path)
+{
+    struct stat st;
+    FD_AUTO target = open_inside(s, path);
+    if (target < 0)
+        return target == -ENOENT || target == -ENOTDIR ? 0 : target;
+    if (fstat(target, &st) < 0)
+        return -errno;
+    FD_AUTO tree = kernel_open_tree(AT_FDCWD, S_ISDIR(st.st_mode) ? EMPTY_DIR : EMPTY_FILE, OPEN_TREE_CLONE | O_CLOEXEC);
+    if (tree < 0)
+        return -errno;
+    if (kernel_move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+        return -errno;
+    return 0;
+}
+
 int step_hide(const struct room_plan *plan, struct room_state *s)
 {
-    (void) s;
     for (size_t i = 0; i < plan->mask_count; i++) {
-        int r = mask(plan->masks[i].is_dir ? EMPTY_DIR : EMPTY_FILE, plan->masks[i].path);
+        s->item = (int) i;
+        int r = plan->masks[i].named ? mask_inside(s, plan->masks[i].path) : mask(EMPTY_FILE, plan->masks[i].path);
         if (r < 0)
             return r;
     }

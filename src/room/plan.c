@@ -330,11 +330,8 @@ static int plan_masks(struct room_plan *plan, struct text *t, struct err *e)
             (st.st_mode & (S_ISUID | S_ISGID)))
             plan->masks[plan->mask_count++] = (struct plan_mask){.path = setid_programs[i]};
     }
-    for (size_t i = 0; i < p->hide_count; i++) {
-        /* Which kind it is, only the room's own view can tell; the host's is a guess that the mount itself verifies. */
-        bool is_dir = stat(p->hide[i], &st) == 0 && S_ISDIR(st.st_mode);
-        plan->masks[plan->mask_count++] = (struct plan_mask){.path = p->hide[i] + 1, .is_dir = is_dir};
-    }
+    for (size_t i = 0; i < p->hide_count; i++)
+        plan->masks[plan->mask_count++] = (struct plan_mask){.path = p->hide[i] + 1, .named = true};
     return 0;
 }
 

@@ -90,7 +90,7 @@ struct plan_file {
 
 struct plan_mask {
     const char *path; /* without the leading slash */
-    bool is_dir;
+    bool named;       /* by the policy: found inside the room; may be a folder, may not be there */
 };
 
 struct plan_rlimit {
