@@ -59,6 +59,7 @@ struct room {
     unsigned asked_to_end; /* how often the caller asked */
     uint64_t deadline_ms, grace_ms, flush_ms, watch_ms, kill_ms;
     uint64_t cpu_seen_us, memory_seen;
+    unsigned processors; /* of this host that the caller may use */
 };
 
 uint64_t engine_now_ms(void);

@@ -8,6 +8,7 @@
 #include "base/num.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -72,7 +73,9 @@ int limits_plan(struct room *r, struct err *e)
         if (n < 0)
             return n;
     }
+    cpu_set_t set;
     const struct limit_report *l = r->result->limits;
+    r->processors = sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned) CPU_COUNT(&set) : 1;
     r->watching = l[LIMIT_ID_MEMORY].by == LIMIT_BY_WATCH || l[LIMIT_ID_CPU_TIME].asked != LIMIT_UNLIMITED;
     if (l[LIMIT_ID_MEMORY].by == LIMIT_BY_WATCH && r->plan.rlimit_count < PLAN_RLIMITS_MAX)
         r->plan.rlimits[r->plan.rlimit_count++] =

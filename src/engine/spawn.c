@@ -210,5 +210,7 @@ int room_spawn(struct room *r, struct err *e)
     r->result->uid_outside = r->plan.uid_outside;
     if (r->has_leaf && (n = undertaker_start(r)) < 0)
         return err_set(e, ERR_ROOM, -n, "start the process that cleans up after a killed supervisor");
+    if (r->has_leaf)
+        (void) leaf_sweep(&r->place); /* while pid 1 builds; what a killed predecessor left is nobody's failure */
     return 0;
 }

@@ -29,6 +29,17 @@ void room_kill(struct room *r, enum outcome why)
     (void) kernel_pidfd_send_signal(r->pidfd, SIGKILL); /* ESRCH: it died this instant */
 }
 
+/* Without a memory cgroup, often. Otherwise only processor time is looked at, and never before it could be used up. */
+static uint64_t watch_interval(const struct room *r)
+{
+    const struct limit_report *l = r->result->limits;
+    if (l[LIMIT_ID_MEMORY].by == LIMIT_BY_WATCH)
+        return ENGINE_WATCH_MS;
+    uint64_t left = l[LIMIT_ID_CPU_TIME].asked - r->cpu_seen_us / 1000;
+    uint64_t soonest = left / r->processors;
+    return soonest < ENGINE_WATCH_MS ? ENGINE_WATCH_MS : soonest;
+}
+
 /* --- what comes from pid 1 -------------------------------------------------------------------------------------------- */
 
 static void take_started(struct room *r, const struct report *got, int *fds, int n)
@@ -49,6 +60,7 @@ static void take_started(struct room *r, const struct report *got, int *fds, int
         fd_close(&fds[at++]);
     r->started = true;
     r->result->has_room = true;
+    r->watch_ms = engine_now_ms() + watch_interval(r);
     uint64_t limit = r->policy->limits[LIMIT_ID_TIMEOUT];
     r->deadline_ms = limit == LIMIT_UNLIMITED ? 0 : engine_now_ms() + limit;
 }
@@ -190,6 +202,7 @@ static void look_at_usage(struct room *r)
         return;
     if (s.memory > r->memory_seen)
         r->memory_seen = s.memory;
+    r->cpu_seen_us = s.cpu_us;
     if (l[LIMIT_ID_MEMORY].by == LIMIT_BY_WATCH && s.memory > l[LIMIT_ID_MEMORY].asked) {
         l[LIMIT_ID_MEMORY].hits++;
         room_kill(r, OUTCOME_MEMORY);
@@ -198,12 +211,6 @@ static void look_at_usage(struct room *r)
         l[LIMIT_ID_CPU_TIME].hits++;
         room_kill(r, OUTCOME_CPU_TIME);
     }
-}
-
-/* With a memory cgroup only processor time is looked at, and that needs no hurry. */
-static uint64_t watch_interval(const struct room *r)
-{
-    return r->result->limits[LIMIT_ID_MEMORY].by == LIMIT_BY_WATCH ? ENGINE_WATCH_MS : 1000;
 }
 
 static void look_at_clock(struct room *r)

@@ -20,6 +20,7 @@
 #define UNDERTAKER_STACK 16384
 
 struct undertaking {
+    struct leaf_place place;
     struct leaf leaf;
     int lifeline, pidfd;
 };
@@ -54,6 +55,7 @@ static int undertake(void *arg)
     (void) kernel_pidfd_send_signal(task.pidfd, SIGKILL); /* ESRCH: it ended by itself, as it should */
     (void) leaf_kill(&task.leaf);
     (void) leaf_remove(&task.leaf, ENGINE_TEARDOWN_MS); /* what stays, the next start sweeps */
+    leaf_place_close(&task.place);
     _exit(0);
 }
 
@@ -62,7 +64,8 @@ int undertaker_start(struct room *r)
     int pair[2];
     if (pipe2(pair, O_CLOEXEC) < 0)
         return -errno;
-    task = (struct undertaking){.leaf = r->leaf, .lifeline = pair[0], .pidfd = r->pidfd};
+    task = (struct undertaking){.place = r->place, .leaf = r->leaf, .lifeline = pair[0], .pidfd = r->pidfd};
+    task.leaf.place = &task.place;
     for (int i = 0; i < LEAF_HIERARCHIES; i++)
         task.leaf.join_fd[i] = -1;
     /* No CLONE_FILES: its descriptors are its own. No exit signal: nobody is told when it ends. */
