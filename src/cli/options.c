@@ -6,6 +6,7 @@
  * The words are walked twice: the first walk finds what must be applied before the options (profiles, files), the
  * second applies the options themselves. The walk is an iterator and keeps nothing, so twice costs nothing. */
 #include "cli/options.h"
+#include "cli/argument_files.h"
 #include "base/num.h"
 #include "cli/policy_file.h"
 #include "policy/fields.h"
@@ -281,6 +282,8 @@ static int build(struct walk *w, struct run_options *o, const struct policy_file
     int r = policy_files_apply(files, o->policy, here, home, &told, e);
     if (r == 0)
         r = apply(w, o->policy, e);
+    if (r == 0 && o->command)
+        r = argument_files_add(o->policy, o->command, here, e);
     if (r == 0)
         r = policy_check(o->policy, keep_note, &notes, e);
     policy_set_base(o->policy, NULL, NULL);

@@ -75,6 +75,10 @@ void room_kill(struct room *r, enum outcome why);
 /* teardown.c: counts, removes, proves. Always called once the clone was tried. */
 void room_teardown(struct room *r);
 
+/* trees.c: as root, prepares what the policy names so that the room may use it; closes it after the clone. */
+int trees_prepare(struct room *r, struct err *e);
+void trees_close(struct room *r);
+
 /* undertaker.c: a process that outlives a killed supervisor just long enough to remove the leaf. */
 int undertaker_start(struct room *r);
 void undertaker_dismiss(struct room *r);

@@ -187,9 +187,15 @@ int room_spawn(struct room *r, struct err *e)
     r->ctl = ctl[0];
     r->plan.ctl = ctl[1];
 
-    /* Born inside its cgroup (v2), the child needs the leaf first; otherwise the leaf is made while it builds. */
-    const bool leaf_first = r->place.version == LEAF_V2;
-    if (leaf_first && (n = make_leaf(r, e)) < 0) {
+    /* Born inside its cgroup (v2), or with trees mapped to the slot's uid, the child needs the leaf first; otherwise the
+     * leaf is made while it builds. */
+    const bool trees = r->plan.privileged && r->plan.mount_count > 0;
+    const bool leaf_first = r->place.version == LEAF_V2 || trees;
+    if (leaf_first)
+        n = make_leaf(r, e);
+    if (n == 0 && trees)
+        n = trees_prepare(r, e);
+    if (n < 0) {
         fd_close(&ctl[1]);
         return n;
     }
@@ -199,6 +205,7 @@ int room_spawn(struct room *r, struct err *e)
     int code = errno;
     r->deadline_ms = engine_now_ms() + ENGINE_BUILD_MS;
     close_childs_ends(r, &ctl[1]);
+    trees_close(r);
     if (r->pid < 0) {
         r->pid = 0;
         return explain_clone(code, e);

@@ -62,6 +62,23 @@ SET_FUNCTION(set_uid)
     return 0;
 }
 
+SET_FUNCTION(set_args)
+{
+    if (strcmp(value, "none") == 0) {
+        p->args = ARGS_NONE;
+    } else if (strcmp(value, "ro") == 0) {
+        if (source == SOURCE_PROJECT && p->args == ARGS_NONE) {
+            value_bad(p, f, value, e, "a policy found in a project may only tighten");
+            return err_hint(e, "give --args ro on the command line");
+        }
+        p->args = ARGS_RO;
+    } else {
+        value_bad(p, f, value, e, "no such mode");
+        return err_hint(e, "wanted ro or none");
+    }
+    return 0;
+}
+
 SET_FUNCTION(set_net)
 {
     if (strcmp(value, "none") == 0) {
@@ -131,6 +148,11 @@ SHOW_FUNCTION(show_uid)
 
     sbuf_fmt(&b, "%" PRIu32, p->uid);
     show_line(f, out, text, field_origin(p, f), explain);
+}
+
+SHOW_FUNCTION(show_args)
+{
+    show_line(f, out, p->args == ARGS_RO ? "ro" : "none", field_origin(p, f), explain);
 }
 
 SHOW_FUNCTION(show_net)

@@ -60,6 +60,7 @@ struct policy_env {
 
 enum net_mode { NET_NONE, NET_HOST }; /* NET_GATE arrives with the gate */
 enum tty_mode { TTY_NO, TTY_YES };
+enum args_mode { ARGS_RO, ARGS_NONE }; /* files that the command's own words name */
 
 struct policy {
     /* files */
@@ -85,6 +86,7 @@ struct policy {
     /* walls */
     enum layer_demand layers[LAYER_ID_COUNT]; /* LAYER_OFF: net, when the host's network is asked for */
     enum net_mode net;
+    enum args_mode args; /* ARGS_RO: relative arguments that are files appear read-only below /work */
     /* terminal and stdin */
     enum tty_mode tty;
     bool interactive;

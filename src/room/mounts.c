@@ -88,6 +88,12 @@ static int make_target(int dir, const char *path, bool is_dir)
     return 0;
 }
 
+/* Only the scratch folders are ours to create in; anything else must have its mount points already. */
+static bool below_scratch(const char *dst)
+{
+    return strncmp(dst, "work/", 5) == 0 || strncmp(dst, "tmp/", 4) == 0 || strncmp(dst, "dev/shm/", 8) == 0;
+}
+
 static int make_file(const struct plan_file *f)
 {
     if (f->is_link)
@@ -138,7 +144,7 @@ int step_root(const struct room_plan *plan, struct room_state *s)
         r = make_target(s->root, plan->system[i].dst, plan->system[i].is_dir);
     for (size_t i = 0; r >= 0 && i < plan->mount_count; i++) {
         s->item = (int) i;
-        if (!plan->mounts[i].nested && !plan->mounts[i].late)
+        if (!plan->mounts[i].nested && !below_scratch(plan->mounts[i].dst))
             r = make_target(s->root, plan->mounts[i].dst, plan->mounts[i].is_dir);
     }
     for (size_t i = 0; r >= 0 && i < plan->file_count; i++)
@@ -357,12 +363,6 @@ static int new_tmpfs(const struct room_plan *plan, const struct plan_mount *m)
                                    NULL};
     FD_AUTO mnt = new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
     return mnt < 0 ? mnt : attach(mnt, m->dst);
-}
-
-/* Only the scratch folders are ours to create in; anything else must have its mount points already. */
-static bool below_scratch(const char *dst)
-{
-    return strncmp(dst, "work/", 5) == 0 || strncmp(dst, "tmp/", 4) == 0 || strncmp(dst, "dev/shm/", 8) == 0;
 }
 
 int step_writable(const struct room_plan *plan, struct room_state *s)

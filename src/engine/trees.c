@@ -1,0 +1,120 @@
+/* trees: host paths prepared by a privileged supervisor.
+ *
+ * Theory of operation. As root, a room runs under a host uid of its own, which may not even walk to most paths (/root is
+ * 0700) and owns none of the files. So the supervisor, which may, makes a detached copy of each mount that the policy
+ * names and id-maps it: the owner of the named path appears as the room's user and back. What the room creates there
+ * belongs to that owner; everybody else's files keep being somebody else's.
+ *
+ * An id map is given to the kernel as a user namespace. One is made per distinct owner, by a child that only exists to
+ * have it; the namespace lives on in the descriptor.
+ *
+ * Lives in: the supervisor, only when it is root. Must not: follow a path again after it was resolved, unverified. */
+#include "engine/inner.h"
+#include "base/sbuf.h"
+#include "sys/fd.h"
+#include "sys/kernel.h"
+
+#include <sched.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define STACK_SIZE 4096
+
+static int sleep_until_killed(void *arg)
+{
+    (void) arg;
+    (void) kernel_raw(SYS_pause, 0, 0, 0, 0);
+    return 0;
+}
+
+/* "inside outside 1" into /proc/PID/FILE */
+static int write_map(int dir, const char *file, uint32_t from, uint32_t to)
+{
+    char text[64];
+    struct sbuf b = SBUF(text);
+    sbuf_fmt(&b, "%u %u 1", from, to);
+    return fd_write_file(dir, file, text);
+}
+
+/* A user namespace that maps `uid`, `gid` as found on disk to the room's. Returns its descriptor. */
+static int make_map(const struct room *r, uint32_t uid, uint32_t gid)
+{
+    static char stack[STACK_SIZE] __attribute__((aligned(16)));
+    char path[32];
+    struct sbuf b = SBUF(path);
+    pid_t pid = clone(sleep_until_killed, stack + sizeof stack, CLONE_NEWUSER | CLONE_VM | SIGCHLD, NULL);
+    if (pid < 0)
+        return -errno;
+    sbuf_fmt(&b, "/proc/%d", pid);
+    int n, fd = -1;
+    FD_AUTO dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        n = -errno;
+    else if ((n = write_map(dir, "uid_map", uid, r->plan.uid_outside)) == 0 &&
+             (n = write_map(dir, "gid_map", gid, r->plan.gid_outside)) == 0) {
+        fd = openat(dir, "ns/user", O_RDONLY | O_CLOEXEC);
+        n = fd < 0 ? -errno : fd;
+    }
+    (void) kill(pid, SIGKILL);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+    return n;
+}
+
+/* Maps the tree; a file system that cannot be id-mapped (or a mount below it) leaves it as it is. */
+static bool map_tree(int tree, int map)
+{
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t) map};
+    return kernel_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr) == 0;
+}
+
+static int prepare(struct room *r, struct plan_mount *m, int *map, uint32_t *of_uid, uint32_t *of_gid)
+{
+    struct stat st;
+    m->tree = kernel_open_tree(AT_FDCWD, m->src, OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
+    if (m->tree < 0)
+        return -errno;
+    if (fstat(m->tree, &st) < 0)
+        return -errno;
+    if (st.st_dev != m->dev || st.st_ino != m->ino)
+        return -ESTALE;
+    if (*map < 0 || *of_uid != st.st_uid || *of_gid != st.st_gid) {
+        fd_close(map);
+        *map = make_map(r, st.st_uid, st.st_gid);
+        *of_uid = st.st_uid;
+        *of_gid = st.st_gid;
+    }
+    if (*map < 0 || !map_tree(m->tree, *map)) {
+        struct sbuf b = SBUF(r->result->layer_note[LAYER_ID_ROOT]);
+        sbuf_text(&b, "a bound path could not be id-mapped: the room is a stranger to its files");
+    }
+    return 0;
+}
+
+int trees_prepare(struct room *r, struct err *e)
+{
+    FD_AUTO map = -1;
+    uint32_t uid = 0, gid = 0;
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        (void) setrlimit(RLIMIT_NOFILE, &files); /* one descriptor a mount; too few is an error below */
+    }
+    for (size_t i = 0; i < r->plan.mount_count; i++) {
+        struct plan_mount *m = &r->plan.mounts[i];
+        if (m->kind == MOUNT_TMPFS)
+            continue;
+        int n = prepare(r, m, &map, &uid, &gid);
+        if (n < 0)
+            return err_set(e, ERR_ROOM, -n, "show %s in the room as /%s", m->src, m->dst);
+    }
+    return 0;
+}
+
+void trees_close(struct room *r)
+{
+    for (size_t i = 0; i < r->plan.mount_count; i++)
+        fd_close(&r->plan.mounts[i].tree);
+}
