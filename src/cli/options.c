@@ -6,8 +6,8 @@
  * The words are walked twice: the first walk finds what must be applied before the options (profiles, files), the
  * second applies the options themselves. The walk is an iterator and keeps nothing, so twice costs nothing. */
 #include "cli/options.h"
-#include "cli/argument_files.h"
 #include "base/num.h"
+#include "cli/argument_files.h"
 #include "cli/policy_file.h"
 #include "policy/fields.h"
 #include "policy/nearest.h"

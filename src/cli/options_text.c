@@ -103,6 +103,20 @@ void options_man(struct sbuf *out)
     }
 }
 
+/* "none|host" is the words themselves; what is in capitals only stands for something. */
+static bool lists_words(const struct option_view *v)
+{
+    return v->arg[0] >= 'a' && v->arg[0] <= 'z';
+}
+
+static void completion_words(struct sbuf *out, const char *words)
+{
+    sbuf_char(out, '\'');
+    for (; *words; words++)
+        sbuf_char(out, *words == '|' ? ' ' : *words);
+    sbuf_char(out, '\'');
+}
+
 /* What the shell offers for a value, by the name that help gives it. */
 static const char *completion_for(const struct option_view *v)
 {
@@ -114,8 +128,8 @@ static const char *completion_for(const struct option_view *v)
         return "compgen -d";
     if (strstr(v->arg, "PATH") || strstr(v->arg, "SRC"))
         return "compgen -f";
-    if (strcmp(v->arg, "MODE") == 0)
-        return "compgen -W 'none host'";
+    if (lists_words(v))
+        return "compgen -W ";
     if (strcmp(v->arg, "NAME[,...]") == 0)
         return "compgen -W \"$walls\"";
     return "true";
@@ -151,8 +165,10 @@ static void completion_values(struct sbuf *out)
             sbuf_fmt(out, " | -%c", v.letter);
         if (v.letter2)
             sbuf_fmt(out, " | -%c", v.letter2);
-        sbuf_fmt(out, ") mapfile -t COMPREPLY < <(%s%s); return ;;\n", how,
-                 strncmp(how, "compgen", 7) == 0 ? " -- \"$word\"" : "");
+        sbuf_fmt(out, ") mapfile -t COMPREPLY < <(%s", how);
+        if (lists_words(&v))
+            completion_words(out, v.arg);
+        sbuf_fmt(out, "%s); return ;;\n", strncmp(how, "compgen", 7) == 0 ? " -- \"$word\"" : "");
     }
     sbuf_text(out, "    esac\n");
 }

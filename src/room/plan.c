@@ -359,12 +359,12 @@ static int plan_program(struct room_plan *plan, struct text *t, struct err *e)
     return 0;
 }
 
-#define ROOM_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define ROOM_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* The environment is made anew; what the policy names comes behind and wins. */
 static int plan_env(struct room_plan *plan, struct text *t, struct err *e)
 {
-    static const char *const fixed[] = {"PATH=" ROOM_PATH, "HOME=/work",   "TMPDIR=/tmp", "USER=room",
+    static const char *const fixed[] = {ROOM_PATH, "HOME=/work",   "TMPDIR=/tmp", "USER=room",
                                         "LOGNAME=room",    "LANG=C.UTF-8", "SHELL=/bin/sh"};
     const struct policy *p = plan->policy;
     const size_t n_fixed = sizeof fixed / sizeof *fixed;

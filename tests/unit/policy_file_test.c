@@ -275,9 +275,10 @@ static void settings_are_translated(void **state)
     policy_text(o.policy, &s);
     snprintf(want, sizeof want,
              "ro:\n  - /opt/x\n  - /srv/data\n  - %s/.env\nrw:\n  - %s\nhide:\n  - %s/secret\n"
-             "  - /usr/bin/gdb\nworkdir: %s\n",
-             here, here, here, here);
+             "  - /usr/bin/gdb\n",
+             here, here, here);
     assert_int_equal(strncmp(text, want, strlen(want)), 0);
+    assert_string_equal(o.policy->workdir, here);
     options_free(&o);
 }
 
