@@ -137,8 +137,11 @@ def others():
 
 def eat_memory():
     hoard = []
-    while True:
-        hoard.append(b"\xa5" * (8 << 20))
+    try:
+        while True:
+            hoard.append(b"\xa5" * (8 << 20))
+    except MemoryError:
+        return f"stopped: no more than {8 * len(hoard)} MiB"
 
 
 def harm(folders):
@@ -155,8 +158,8 @@ def harm(folders):
     attempt("mount a file system", lambda: call("mount", b"none", b"/tmp", b"tmpfs", 0, None))
     attempt("trace pid 1", lambda: call("ptrace", 16, 1, None, None))
     attempt("write to /usr/bin", lambda: call("open", b"/usr/bin/python3-evil", os.O_CREAT | os.O_WRONLY, 0o755))
-    print("tried: take all memory: (the room ends here)", flush=True)
-    eat_memory()
+    sys.stdout.flush()
+    attempt("take all memory", eat_memory)
 
 
 def main():
