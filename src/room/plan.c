@@ -409,7 +409,8 @@ static void plan_rlimits(struct room_plan *plan)
     add_rlimit(plan, RLIMIT_FSIZE, l[LIMIT_ID_FILE_SIZE]);
     /* pid 1 counts too. Inside a user namespace of its own this counts only the room's processes. */
     add_rlimit(plan, RLIMIT_NPROC, l[LIMIT_ID_PIDS] == LIMIT_UNLIMITED ? LIMIT_UNLIMITED : l[LIMIT_ID_PIDS] + 1);
-    add_rlimit(plan, RLIMIT_CPU, cpu == LIMIT_UNLIMITED ? cpu : (cpu + 999) / 1000);
+    /* The supervisor counts the room as a whole and says so; this ends a single process that it did not see in time. */
+    add_rlimit(plan, RLIMIT_CPU, cpu == LIMIT_UNLIMITED ? cpu : (cpu + 999) / 1000 + 1);
     add_rlimit(plan, RLIMIT_MEMLOCK, 8 << 20);
     add_rlimit(plan, RLIMIT_MSGQUEUE, 0);
     add_rlimit(plan, RLIMIT_RTPRIO, 0);
