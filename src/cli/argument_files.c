@@ -48,7 +48,7 @@ int argument_files_add(struct policy *p, char *const *command, const char *cwd, 
     char volume[2 * POLICY_PATH_MAX + 16];
     if (p->args == ARGS_NONE || p->workdir || p->rootfs || !cwd || strchr(cwd, ':'))
         return 0;
-    FD_AUTO dir = open(cwd, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    FD_AUTO dir = openat(AT_FDCWD, cwd, O_PATH | O_DIRECTORY | O_CLOEXEC);
     for (size_t i = 0; dir >= 0 && command[i] && i < ARGUMENT_FILES_MAX; i++) {
         const char *path = candidate(command[i], i == 0);
         if (!path || !is_file_below(dir, path))

@@ -90,7 +90,7 @@ static int deliver(const struct run_options *o, const struct result *r, int resu
 int verb_run(int argc, char **argv)
 {
     struct run_options o;
-    struct engine_request req = {.result_fd = -1};
+    struct engine_request req = {0};
     static struct result result;
     struct err e = {0}, io = {0};
     int result_fd = -1;
@@ -104,6 +104,7 @@ int verb_run(int argc, char **argv)
     }
     req.policy = o.policy;
     req.argv = o.command;
+    req.wants_record = o.json || o.explain || o.result_fd >= 0 || o.result_path;
     int status;
     if (o.notes[0] && !o.quiet) {
         struct sbuf b = {.text = o.notes, .size = sizeof o.notes, .len = strlen(o.notes)};

@@ -11,7 +11,7 @@ struct engine_request {
     const struct policy *policy; /* checked; const for the whole run */
     char **argv;                 /* the program and its arguments */
     struct timespec started;     /* CLOCK_MONOTONIC when the command began */
-    int result_fd;               /* must not leak anywhere; -1 */
+    bool wants_record;           /* somebody will read peaks, hash and the like: they are only gathered then */
 };
 
 /* Makes the plan only (--dry-run); the text memory must live as long as the plan. */

@@ -15,6 +15,7 @@ enum {
     ENGINE_GRACE_MS = 1000,    /* between the caller's first request to end and our kill */
     ENGINE_TEARDOWN_MS = 2000, /* from our kill to all gone */
     ENGINE_FLUSH_MS = 10000,   /* for a slow reader of the output, after the room has ended */
+    ENGINE_UNDERTAKER_MS = 5,  /* a room that lives this long gets an undertaker; see undertaker.c */
     ENGINE_WATCH_MS = 20,      /* between two looks, where we watch instead of a cgroup */
 };
 
@@ -31,6 +32,7 @@ struct room {
     int ctl;        /* our end of the control socket */
     int proc;       /* the room's /proc */
     int notify;     /* seccomp listener */
+    int mounts;     /* the host's mount table as it was: poll tells whether it changed */
 
     /* bounds */
     struct leaf_place place;
@@ -57,7 +59,7 @@ struct room {
     bool failed;        /* FAILED arrived */
     enum outcome why;   /* reason of our kill */
     unsigned asked_to_end; /* how often the caller asked */
-    uint64_t deadline_ms, grace_ms, flush_ms, watch_ms, kill_ms;
+    uint64_t deadline_ms, grace_ms, flush_ms, watch_ms, kill_ms, undertaker_ms;
     uint64_t cpu_seen_us, memory_seen;
     unsigned processors; /* of this host that the caller may use */
 };
@@ -80,7 +82,7 @@ int trees_prepare(struct room *r, struct err *e);
 void trees_close(struct room *r);
 
 /* undertaker.c: a process that outlives a killed supervisor just long enough to remove the leaf. */
-int undertaker_start(struct room *r);
+void undertaker_start(struct room *r);
 void undertaker_dismiss(struct room *r);
 
 /* denials.c: one notification of the filter: recorded, answered with EPERM. */

@@ -100,7 +100,7 @@ static void read_leaf(struct room *r)
 {
     struct limit_report *l = r->result->limits;
     struct leaf_usage u;
-    leaf_read(&r->leaf, &u);
+    leaf_read(&r->leaf, &u, r->req->wants_record);
     most(&l[LIMIT_ID_MEMORY].peak, u.memory_peak);
     most(&l[LIMIT_ID_PIDS].peak, u.pids_peak);
     if (u.oom_kills != UINT64_MAX)

@@ -86,7 +86,7 @@ static int write_maps(struct room *r, struct err *e)
     }
     p = SBUF(path);
     sbuf_fmt(&p, "/proc/%d", r->pid);
-    FD_AUTO dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    FD_AUTO dir = openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0) {
         int n = err_set(e, ERR_ROOM, errno, "write the room's id maps: %s", path);
         err_hint(e, "the host's /proc must be mounted");
@@ -215,8 +215,7 @@ int room_spawn(struct room *r, struct err *e)
     if ((n = write_maps(r, e)) < 0 || (n = say_go(r, e)) < 0)
         return n;
     r->result->uid_outside = r->plan.uid_outside;
-    if (r->has_leaf && (n = undertaker_start(r)) < 0)
-        return err_set(e, ERR_ROOM, -n, "start the process that cleans up after a killed supervisor");
+    r->undertaker_ms = engine_now_ms() + ENGINE_UNDERTAKER_MS;
     if (r->has_leaf)
         (void) leaf_sweep(&r->place); /* while pid 1 builds; what a killed predecessor left is nobody's failure */
     return 0;

@@ -226,6 +226,8 @@ static void look_at_clock(struct room *r)
         look_at_usage(r);
         r->watch_ms = now + watch_interval(r);
     }
+    if (r->undertaker_ms && now >= r->undertaker_ms && !r->exited)
+        undertaker_start(r);
     if (r->flush_ms && now >= r->flush_ms) {
         relay_end(&r->out);
         relay_end(&r->err);
@@ -237,6 +239,7 @@ static int poll_timeout(const struct room *r)
     uint64_t now = engine_now_ms(), next = UINT64_MAX;
     const uint64_t times[] = {r->killed || r->exited ? 0 : r->deadline_ms, r->killed ? 0 : r->grace_ms, r->flush_ms,
                               r->watching && r->started && !r->exited && !r->killed ? r->watch_ms : 0,
+                              r->exited ? 0 : r->undertaker_ms,
                               r->killed && !r->dead ? r->kill_ms + ENGINE_TEARDOWN_MS : 0};
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
         if (times[i] && times[i] < next)

@@ -49,7 +49,7 @@ static int make_map(const struct room *r, uint32_t uid, uint32_t gid)
         return -errno;
     sbuf_fmt(&b, "/proc/%d", pid);
     int n, fd = -1;
-    FD_AUTO dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    FD_AUTO dir = openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
         n = -errno;
     else if ((n = write_map(dir, "uid_map", uid, r->plan.uid_outside)) == 0 &&

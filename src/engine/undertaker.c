@@ -6,6 +6,9 @@
  * and nothing else). It holds the read end of the lifeline and the leaf, and sleeps. A closed lifeline means that the
  * supervisor died: it kills the room, removes the leaf and ends. At a normal end the supervisor ends it.
  *
+ * A room that is over within ENGINE_UNDERTAKER_MS never has one: should its supervisor be killed in just that time, the
+ * next start sweeps the empty leaf.
+ *
  * Lives in: beside the supervisor, own session. May: kill this room, remove this leaf.
  * Must not: malloc, stdio, write to any memory but its own stack (the memory is shared while both live). */
 #include "engine/inner.h"
@@ -59,25 +62,24 @@ static int undertake(void *arg)
     _exit(0);
 }
 
-int undertaker_start(struct room *r)
+void undertaker_start(struct room *r)
 {
     int pair[2];
-    if (pipe2(pair, O_CLOEXEC) < 0)
-        return -errno;
+    r->undertaker_ms = 0;
+    if (!r->has_leaf || pipe2(pair, O_CLOEXEC) < 0)
+        return; /* too few descriptors: the next start's sweep is what remains */
     task = (struct undertaking){.place = r->place, .leaf = r->leaf, .lifeline = pair[0], .pidfd = r->pidfd};
     task.leaf.place = &task.place;
     for (int i = 0; i < LEAF_HIERARCHIES; i++)
         task.leaf.join_fd[i] = -1;
     /* No CLONE_FILES: its descriptors are its own. No exit signal: nobody is told when it ends. */
     r->undertaker = clone(undertake, stack + sizeof stack, CLONE_VM, NULL);
-    int code = errno;
     fd_close(&pair[0]);
     r->lifeline = pair[1];
     if (r->undertaker < 0) {
         r->undertaker = 0;
-        return -code;
+        fd_close(&r->lifeline);
     }
-    return 0;
 }
 
 void undertaker_dismiss(struct room *r)

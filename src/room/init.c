@@ -244,7 +244,7 @@ void init_main(const struct room_plan *plan)
 {
     static struct room_state state;
     struct room_state *s = &state;
-    s->root = s->scratch = s->proc = s->tty = s->tty_slave = s->notify = s->null = s->signals = -1;
+    s->root = s->scratch = s->proc = s->tty = s->tty_slave = s->notify = s->null = s->signals = s->sock = -1;
     for (size_t i = 0; i < sizeof s->join / sizeof *s->join; i++)
         s->join[i] = -1;
     for (int i = 0; i < LAYER_ID_COUNT; i++)

@@ -64,12 +64,26 @@ static int attach(int mnt, const char *where)
     return kernel_move_mount(mnt, "", AT_FDCWD, where, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
-/* Makes the folders of a relative path, and its last component as a folder or an empty file. The room is still nothing
- * but our own tmpfs, so every component is ours. */
+static int make_last(int dir, const char *path, bool is_dir)
+{
+    if (is_dir)
+        return mkdirat(dir, path, 0755) < 0 && errno != EEXIST ? -errno : 0;
+    int fd = openat(dir, path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0444);
+    if (fd < 0)
+        return errno == EEXIST || errno == ELOOP ? 0 : -errno;
+    fd_close(&fd);
+    return 0;
+}
+
+/* Makes a relative path's last component as a folder or an empty file, and the folders before it where they are
+ * missing. The room is still nothing but our own tmpfs, so every component is ours. */
 static int make_target(int dir, const char *path, bool is_dir)
 {
     char part[POLICY_PATH_MAX];
     size_t len = strlen(path);
+    int r = make_last(dir, path, is_dir);
+    if (r != -ENOENT)
+        return r;
     if (len >= sizeof part)
         return -ENAMETOOLONG;
     memcpy(part, path, len + 1);
@@ -79,13 +93,7 @@ static int make_target(int dir, const char *path, bool is_dir)
             return -errno;
         *slash = '/';
     }
-    if (is_dir)
-        return mkdirat(dir, part, 0755) < 0 && errno != EEXIST ? -errno : 0;
-    int fd = openat(dir, part, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0444);
-    if (fd < 0)
-        return errno == EEXIST || errno == ELOOP ? 0 : -errno;
-    fd_close(&fd);
-    return 0;
+    return make_last(dir, path, is_dir);
 }
 
 /* Only the scratch folders are ours to create in; anything else must have its mount points already. */
@@ -98,7 +106,7 @@ static int make_file(const struct plan_file *f)
 {
     if (f->is_link)
         return symlinkat(f->text, AT_FDCWD, f->path) < 0 && errno != EEXIST ? -errno : 0;
-    int fd = open(f->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444);
+    int fd = openat(AT_FDCWD, f->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444);
     if (fd < 0)
         return errno == EEXIST ? 0 : -errno; /* the policy binds something here */
     int r = fd_write_all(fd, f->text, strlen(f->text));
@@ -253,8 +261,6 @@ static const struct {
     {EMPTY_FILE, "proc/keys"},
     {EMPTY_FILE, "proc/key-users"},
     {EMPTY_FILE, "proc/timer_list"},
-    {EMPTY_FILE, "proc/sched_debug"},
-    {EMPTY_FILE, "proc/latency_stats"},
     {EMPTY_DIR, "proc/acpi"},
     {EMPTY_DIR, "proc/scsi"},
     {EMPTY_DIR, "proc/asound"},
@@ -270,7 +276,7 @@ int step_proc(const struct room_plan *plan, struct room_state *s)
     int r = attach(mnt, "proc");
     if (r < 0)
         return r;
-    s->proc = open("proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    s->proc = openat(AT_FDCWD, "proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (s->proc < 0)
         return -errno;
     /* ENOENT: the kernel was built without. The layer's probe tells whether nesting is really impossible. */
@@ -291,7 +297,7 @@ static int open_terminal(const struct room_plan *plan, struct room_state *s)
 {
     int unlock = 0;
     struct winsize size = {.ws_row = plan->rows, .ws_col = plan->cols};
-    s->tty = open("dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    s->tty = openat(AT_FDCWD, "dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (s->tty < 0)
         return -errno;
     if (ioctl(s->tty, TIOCSPTLCK, &unlock) < 0)
@@ -319,7 +325,7 @@ int step_dev(const struct room_plan *plan, struct room_state *s)
     int r = attach(mnt, "dev/pts");
     if (r < 0)
         return r;
-    s->null = open("dev/null", O_RDWR | O_CLOEXEC);
+    s->null = openat(AT_FDCWD, "dev/null", O_RDWR | O_CLOEXEC);
     if (s->null < 0)
         return -errno;
     return plan->tty ? open_terminal(plan, s) : 0;

@@ -50,7 +50,7 @@ static int resolve(struct text *t, const char *path, struct plan_mount *m, struc
 {
     char link[32] = "/proc/self/fd/", real[POLICY_PATH_MAX];
     struct stat st;
-    FD_AUTO fd = open(path, O_PATH | O_CLOEXEC);
+    FD_AUTO fd = openat(AT_FDCWD, path, O_PATH | O_CLOEXEC);
     if (fd < 0) {
         int r = err_set(e, ERR_IO, errno, "open for the room: %s", path);
         return e && e->code == ENOENT ? err_hint(e, "only paths that exist can be shown to a room; check the spelling") : r;
@@ -151,11 +151,8 @@ static const struct {
     const char *path;
     bool is_dir;
 } system_pieces[] = {
-    {"/etc/ld.so.cache", false},       {"/etc/alternatives", true}, {"/etc/ssl/certs", true},
-    {"/etc/ssl/openssl.cnf", false},   {"/etc/services", false},    {"/etc/protocols", false},
-    {"/etc/ca-certificates.conf", false}, {"/etc/mime.types", false}, {"/etc/java-17-openjdk", true},
-    {"/etc/fonts", true},              {"/etc/perl", true},         {"/etc/python3", true},
-    {"/etc/python3.11", true},
+    {"/etc/ld.so.cache", false},    {"/etc/alternatives", true},    {"/etc/ssl/certs", true},
+    {"/etc/ssl/openssl.cnf", false}, {"/etc/java-17-openjdk", true}, {"/etc/java-21-openjdk", true},
 };
 
 static const char *const top_names[] = {"bin", "sbin", "lib", "lib32", "lib64", "libx32"};
@@ -200,6 +197,23 @@ static int plan_top_names(struct room_plan *plan, struct text *t, const char *ro
     return 0;
 }
 
+/* With the host's network come the host's ways to find names. */
+static int plan_host_names(struct room_plan *plan, struct text *t, struct err *e)
+{
+    static const char *const paths[] = {"/etc/resolv.conf", "/etc/hosts"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        struct plan_mount m = {0};
+        if (access(paths[i], F_OK) < 0)
+            continue;
+        int r = resolve(t, paths[i], &m, e); /* often a link into /run */
+        if (r == 0)
+            r = add_system(plan, m.src, paths[i] + 1, false, e);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 static int plan_system(struct room_plan *plan, struct text *t, struct err *e)
 {
     const char *root = plan->policy->rootfs ? plan->policy->rootfs : "";
@@ -209,6 +223,8 @@ static int plan_system(struct room_plan *plan, struct text *t, struct err *e)
     int r = add_system(plan, usr, "usr", true, e);
     if (r == 0)
         r = plan_top_names(plan, t, root, e);
+    if (r == 0 && plan->policy->net == NET_HOST)
+        r = plan_host_names(plan, t, e);
     for (size_t i = 0; r == 0 && i < sizeof system_pieces / sizeof *system_pieces; i++) {
         char *src = text_join(t, root, system_pieces[i].path);
         if (!src)
@@ -221,15 +237,10 @@ static int plan_system(struct room_plan *plan, struct text *t, struct err *e)
 
 /* Files that every room has. %-less: what varies is made below. */
 static const struct plan_file fixed_files[] = {
-    {"etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n", false},
-    {"etc/host.conf", "multi on\n", false},
-    {"etc/resolv.conf", "# this room has no network\n", false},
+    {"etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n", false},
     {"etc/machine-id", "", false},
-    {"etc/shells", "/bin/sh\n/bin/bash\n", false},
     {"etc/os-release", "../usr/lib/os-release", true},
-    {"etc/mtab", "/proc/self/mounts", true},
     {"var/tmp", "../tmp", true},
-    {"var/run", "../run", true},
     {"dev/fd", "/proc/self/fd", true},
     {"dev/stdin", "/proc/self/fd/0", true},
     {"dev/stdout", "/proc/self/fd/1", true},
@@ -274,17 +285,14 @@ static int plan_files(struct room_plan *plan, struct text *t, struct err *e)
                             plan->uid, plan->gid);
     char *group = text_fmt(t, "root:x:0:\nroom:x:%u:\nnogroup:x:65534:\n", plan->gid);
     char *hosts = text_fmt(t, "127.0.0.1 localhost %s\n::1 localhost ip6-localhost\n", plan->hostname);
-    char *hostname = text_fmt(t, "%s\n", plan->hostname);
     char *boot_id = random_uuid(t);
-    if (!passwd || !group || !hosts || !hostname || !boot_id)
+    if (!passwd || !group || !hosts || !boot_id)
         return out_of_text(e);
     int r = add_file(plan, "etc/passwd", passwd, false, e);
     if (r == 0)
         r = add_file(plan, "etc/group", group, false, e);
-    if (r == 0)
+    if (r == 0 && plan->policy->net == NET_NONE)
         r = add_file(plan, "etc/hosts", hosts, false, e);
-    if (r == 0)
-        r = add_file(plan, "etc/hostname", hostname, false, e);
     if (r == 0)
         r = add_file(plan, "run/strongroom/boot_id", boot_id, false, e);
     for (size_t i = 0; r == 0 && i < sizeof fixed_files / sizeof *fixed_files; i++)
@@ -303,17 +311,13 @@ static int plan_files(struct room_plan *plan, struct text *t, struct err *e)
  * nothing that a room needs. Those that exist and carry the bit are masked. */
 static const char *const setid_programs[] = {
     "usr/bin/su", "usr/bin/sudo", "usr/bin/passwd", "usr/bin/chsh", "usr/bin/chfn", "usr/bin/chage", "usr/bin/expiry",
-    "usr/bin/gpasswd", "usr/bin/newgrp", "usr/bin/mount", "usr/bin/umount", "usr/bin/pkexec", "usr/bin/fusermount",
-    "usr/bin/fusermount3", "usr/bin/ntfs-3g", "usr/bin/crontab", "usr/bin/at", "usr/bin/ssh-agent", "usr/bin/wall",
-    "usr/bin/write", "usr/bin/write.ul", "usr/bin/bsd-write", "usr/bin/dotlockfile", "usr/bin/firejail",
-    "usr/bin/newuidmap", "usr/bin/newgidmap", "usr/bin/sg", "usr/bin/screen", "usr/bin/ping", "usr/bin/doas",
-    "usr/bin/run0", "usr/bin/vmware-user-suid-wrapper", "usr/bin/staprun", "usr/bin/mlocate", "usr/bin/plocate",
-    "usr/sbin/unix_chkpwd", "usr/sbin/pam_timestamp_check", "usr/sbin/mount.nfs", "usr/sbin/mount.cifs",
-    "usr/sbin/pppd", "usr/sbin/exim4", "usr/sbin/postdrop", "usr/sbin/postqueue", "usr/sbin/traceroute6",
-    "usr/lib/openssh/ssh-keysign", "usr/lib/dbus-1.0/dbus-daemon-launch-helper",
-    "usr/lib/polkit-1/polkit-agent-helper-1", "usr/lib/x86_64-linux-gnu/utempter/utempter",
-    "usr/lib/xorg/Xorg.wrap", "usr/libexec/polkit-agent-helper-1", "usr/libexec/openssh/ssh-keysign",
-    "usr/libexec/dbus-1/dbus-daemon-launch-helper", "usr/libexec/utempter/utempter",
+    "usr/bin/gpasswd", "usr/bin/newgrp", "usr/bin/mount", "usr/bin/umount", "usr/bin/pkexec", "usr/bin/fusermount3",
+    "usr/bin/fusermount", "usr/bin/crontab", "usr/bin/at", "usr/bin/ssh-agent", "usr/bin/wall", "usr/bin/bsd-write",
+    "usr/bin/dotlockfile", "usr/bin/firejail", "usr/bin/newuidmap", "usr/bin/newgidmap", "usr/bin/screen",
+    "usr/bin/ping", "usr/bin/doas", "usr/sbin/unix_chkpwd", "usr/sbin/mount.nfs", "usr/sbin/mount.cifs",
+    "usr/sbin/pppd", "usr/sbin/exim4", "usr/sbin/postdrop", "usr/sbin/postqueue", "usr/lib/openssh/ssh-keysign",
+    "usr/lib/dbus-1.0/dbus-daemon-launch-helper", "usr/lib/polkit-1/polkit-agent-helper-1",
+    "usr/lib/x86_64-linux-gnu/utempter/utempter",
 };
 
 static int plan_masks(struct room_plan *plan, struct text *t, struct err *e)
@@ -324,7 +328,7 @@ static int plan_masks(struct room_plan *plan, struct text *t, struct err *e)
     plan->masks = text_array(t, sizeof *plan->masks, n_known + p->hide_count);
     if (!plan->masks)
         return out_of_text(e);
-    FD_AUTO root = open(p->rootfs ? p->rootfs : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    FD_AUTO root = openat(AT_FDCWD, p->rootfs ? p->rootfs : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     for (size_t i = 0; i < n_known; i++) {
         if (fstatat(root, setid_programs[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
             (st.st_mode & (S_ISUID | S_ISGID)))

@@ -20,12 +20,12 @@
     X(SIGNALS, "signals", FDS, "reset signal handlers and mask")                                                       \
     X(SESSION, "session", SESSION, "new session, away from the caller's terminal")                                     \
     X(KEYRING, "keyring", KEYRING, "new session keyring")                                                              \
-    X(GO, "identity", USER, "wait for id maps and cgroup; become the room's user")                                     \
     X(NETWORK, "network", NET, "loopback up in the own network namespace")                                             \
-    X(CGROUP, "cgroup", CGROUP_NS, "join the cgroup leaf; own view of the cgroup tree")                                \
-    X(TIME, "time", TIME, "own boot clock")                                                                            \
     X(HOSTNAME, "hostname", UTS, "set the room's host name")                                                           \
     X(PRIVATE, "private", MOUNT, "stop mount propagation to and from the host")                                        \
+    X(TIME, "time", TIME, "own boot clock")                                                                            \
+    X(GO, "identity", USER, "wait for id maps and cgroup; become the room's user")                                     \
+    X(CGROUP, "cgroup", CGROUP_NS, "join the cgroup leaf; own view of the cgroup tree")                                \
     X(ROOT, "root", ROOT, "new root: tmpfs with folders, links and a minimal /etc")                                    \
     X(SYSTEM, "system", ROOT, "bind the system's programs")                                                            \
     X(BINDS, "binds", ROOT, "bind what the policy names")                                                              \

@@ -81,14 +81,13 @@ int step_keyring(const struct room_plan *plan, struct room_state *s)
 
 int step_network(const struct room_plan *plan, struct room_state *s)
 {
-    (void) s;
     if (plan->policy->net == NET_HOST)
         return 0;
     struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
-    FD_AUTO sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (sock < 0)
+    s->sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (s->sock < 0)
         return -errno;
-    return ioctl(sock, SIOCSIFFLAGS, &lo) < 0 ? -errno : 0;
+    return ioctl(s->sock, SIOCSIFFLAGS, &lo) < 0 ? -errno : 0;
 }
 
 /* The supervisor has written the id maps and made the cgroup leaf meanwhile. */
@@ -156,7 +155,7 @@ int step_time(const struct room_plan *plan, struct room_state *s)
     int r = fd_write_file(AT_FDCWD, "/proc/self/timens_offsets", text);
     if (r < 0)
         return r;
-    FD_AUTO ns = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+    FD_AUTO ns = openat(AT_FDCWD, "/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
     if (ns < 0)
         return -errno;
     if (setns(ns, CLONE_NEWTIME) < 0)
@@ -205,7 +204,7 @@ int step_fds(const struct room_plan *plan, struct room_state *s)
 {
     int keep[] = {plan->ctl,      plan->stdio[0], plan->stdio[1], plan->stdio[2], s->root,
                   s->scratch,     s->proc,        s->tty,         s->tty_slave,   s->null,
-                  s->signals};
+                  s->signals,     s->sock};
     int r = fd_close_all_but(keep, sizeof keep / sizeof *keep);
     if (r < 0)
         return r;

@@ -16,6 +16,7 @@ struct room_state {
     int tty_slave;
     int notify;  /* seccomp listener, -1 */
     int null;    /* /dev/null */
+    int sock;    /* an IPv4 socket of the room's network, for the net probe */
     int signals; /* signalfd for SIGCHLD */
     int item;    /* which mount a step was at, for the error text */
     int64_t boot_offset_ns; /* what was subtracted from the monotonic clock */

@@ -92,7 +92,7 @@ static int allow(int ruleset, const char *path, uint64_t access, bool is_dir)
 {
     const uint64_t of_files = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE |
                               LANDLOCK_ACCESS_FS_WRITE_FILE | KERNEL_LANDLOCK_TRUNCATE | KERNEL_LANDLOCK_IOCTL_DEV;
-    FD_AUTO fd = open(path, O_PATH | O_CLOEXEC);
+    FD_AUTO fd = openat(AT_FDCWD, path, O_PATH | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     struct landlock_path_beneath_attr rule = {.allowed_access = is_dir ? access : access & of_files, .parent_fd = fd};
@@ -182,7 +182,7 @@ static int probe_root(const struct room_plan *plan, struct room_state *s)
     (void) s;
     static const char *const closed[] = {"/strongroom-probe", "/usr/strongroom-probe", "/etc/strongroom-probe"};
     for (size_t i = 0; i < sizeof closed / sizeof *closed; i++) {
-        int fd = open(closed[i], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        int fd = openat(AT_FDCWD, closed[i], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
         if (fd >= 0)
             return -EPROTO;
     }
@@ -202,15 +202,13 @@ static int probe_landlock(const struct room_plan *plan, struct room_state *s)
 
 static int probe_net(const struct room_plan *plan, struct room_state *s)
 {
-    (void) s;
     if (plan->policy->net == NET_HOST)
         return 0;
     /* 192.0.2.1 is reserved for documentation (RFC 5737). Connecting a UDP socket sends nothing; it asks for a route. */
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(0xc0000201)};
-    FD_AUTO sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (sock < 0)
-        return 0;
-    return connect(sock, (struct sockaddr *) &to, sizeof to) == 0 ? -EPROTO : 0;
+    bool reached = connect(s->sock, (struct sockaddr *) &to, sizeof to) == 0;
+    fd_close(&s->sock);
+    return reached ? -EPROTO : 0;
 }
 
 static int probe_init(const struct room_plan *plan, struct room_state *s)

@@ -25,7 +25,7 @@ void fd_close(int *fd)
 int fd_fill_stdio(void)
 {
     for (;;) {
-        int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        int fd = openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
         if (fd < 0)
             return -errno;
         if (fd > 2) {
