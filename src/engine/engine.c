@@ -260,7 +260,7 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     static char text[PLAN_TEXT_MAX];
     static struct room room;
     struct room *r = &room;
-    *r = (struct room){.req = req, .policy = req->policy, .result = result, .tty_fd = -1, .pipes = {{-1, -1}, {-1, -1}, {-1, -1}}};
+    *r = (struct room){.plan.skeleton_tree = -1, .req = req, .policy = req->policy, .result = result, .tty_fd = -1, .pipes = {{-1, -1}, {-1, -1}, {-1, -1}}};
     r->ctl = r->proc = r->notify = r->pidfd = r->signals = r->lifeline = r->mounts = -1;
     memset(result, 0, sizeof *result);
 

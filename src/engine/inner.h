@@ -79,6 +79,7 @@ void room_teardown(struct room *r);
 
 /* trees.c: as root, prepares what the policy names so that the room may use it; closes it after the clone. */
 int trees_prepare(struct room *r, struct err *e);
+void trees_prepare_skeleton(struct room *r);
 void trees_close(struct room *r);
 
 /* undertaker.c: a process that outlives a killed supervisor just long enough to remove the leaf. */

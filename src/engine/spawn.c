@@ -199,6 +199,8 @@ int room_spawn(struct room *r, struct err *e)
         fd_close(&ctl[1]);
         return n;
     }
+    if (r->plan.privileged)
+        trees_prepare_skeleton(r);
     r->pid = clone_room(r, &r->pidfd);
     if (r->pid == 0)
         init_main(&r->plan);

@@ -113,8 +113,16 @@ int trees_prepare(struct room *r, struct err *e)
     return 0;
 }
 
+void trees_prepare_skeleton(struct room *r)
+{
+    /* Failing is fine: the child tries by path, and says so when it cannot. */
+    if (r->plan.skeleton)
+        r->plan.skeleton_tree = kernel_open_tree(AT_FDCWD, r->plan.skeleton, OPEN_TREE_CLONE | O_CLOEXEC);
+}
+
 void trees_close(struct room *r)
 {
+    fd_close(&r->plan.skeleton_tree);
     for (size_t i = 0; i < r->plan.mount_count; i++)
         fd_close(&r->plan.mounts[i].tree);
 }

@@ -251,19 +251,25 @@ static void read_cpu(enum leaf_version version, int dir_fd, struct leaf_usage *u
     }
 }
 
-static void read_hierarchy(enum leaf_version version, unsigned controllers, int dir_fd, struct leaf_usage *u)
+static void read_hits(enum leaf_version version, unsigned controllers, int dir_fd, struct leaf_usage *u)
+{
+    if (controllers & LEAF_HAS_MEMORY)
+        read_field(dir_fd, version == LEAF_V2 ? "memory.events" : "memory.oom_control", "oom_kill", &u->oom_kills);
+    if (controllers & LEAF_HAS_PIDS)
+        read_field(dir_fd, "pids.events", "max", &u->pids_refused);
+}
+
+static void read_usage(enum leaf_version version, unsigned controllers, int dir_fd, struct leaf_usage *u)
 {
     bool v2 = version == LEAF_V2;
 
     if (controllers & LEAF_HAS_MEMORY) {
         (void)leaf_file_u64(dir_fd, v2 ? "memory.peak" : "memory.max_usage_in_bytes", &u->memory_peak);
         (void)leaf_file_u64(dir_fd, v2 ? "memory.current" : "memory.usage_in_bytes", &u->memory_now);
-        read_field(dir_fd, v2 ? "memory.events" : "memory.oom_control", "oom_kill", &u->oom_kills);
     }
     if (controllers & LEAF_HAS_PIDS) {
         (void)leaf_file_u64(dir_fd, "pids.peak", &u->pids_peak);
         (void)leaf_file_u64(dir_fd, "pids.current", &u->pids_now);
-        read_field(dir_fd, "pids.events", "max", &u->pids_refused);
     }
     if (controllers & LEAF_HAS_CPU)
         read_cpu(version, dir_fd, u);
@@ -271,14 +277,17 @@ static void read_hierarchy(enum leaf_version version, unsigned controllers, int 
         u->cpu_us /= 1000;
 }
 
-void leaf_read(struct leaf *l, struct leaf_usage *ret)
+void leaf_read(struct leaf *l, struct leaf_usage *ret, bool usage)
 {
     struct leaf_usage u;
 
     memset(&u, 0xff, sizeof u); /* UINT64_MAX: not known */
     for (int h = 0; h < l->place->count; h++) {
-        if (l->dir_fd[h] >= 0)
-            read_hierarchy(l->place->version, l->place->controllers[h], l->dir_fd[h], &u);
+        if (l->dir_fd[h] < 0)
+            continue;
+        read_hits(l->place->version, l->place->controllers[h], l->dir_fd[h], &u);
+        if (usage)
+            read_usage(l->place->version, l->place->controllers[h], l->dir_fd[h], &u);
     }
     if (u.oom_kills != UINT64_MAX && u.oom_kills > 0)
         l->killed_oom = true;

@@ -81,8 +81,9 @@ void leaf_place_close(struct leaf_place *p);
 int leaf_make(const struct leaf_place *p, uint32_t slot_hint, uint32_t slot_min, uint32_t slot_max,
               const uint64_t limits[LIMIT_ID_COUNT], struct leaf *ret, struct err *e);
 
-/* Reads what is there; unknown values stay UINT64_MAX. Cheap enough to be called at the end of every room. */
-void leaf_read(struct leaf *l, struct leaf_usage *ret);
+/* Reads how often the bounds of memory and processes were met and, with `usage`, what was used; what is unknown or was
+ * not asked for stays UINT64_MAX. */
+void leaf_read(struct leaf *l, struct leaf_usage *ret, bool usage);
 
 /* SIGKILLs every member (cgroup.kill on v2; else by reading cgroup.procs until empty), lifts the cpu quota so that the
  * dying are not throttled, waits for at most a second. Returns the

@@ -1,6 +1,7 @@
 /* mounts: the steps that build the room's files.
  *
- * Theory of operation. The new root is a tmpfs stacked on top of "/" in a private mount namespace. The process keeps
+ * Theory of operation. The new root is stacked on top of "/" in a private mount namespace: a bind of the skeleton, a
+ * folder laid out when the program was built, or, when the room needs other places than that has, a tmpfs. The process keeps
  * its old root and makes the new one its working directory, so that absolute paths still mean the host and relative
  * paths mean the room, at once and without a place to park the old root. Every folder and file that something will be
  * mounted on is made first, while the room is nothing but that tmpfs: later, nothing is ever created below a bind,
@@ -125,17 +126,10 @@ static const char *const room_dirs[] = {"dev", "dev/pts", "dev/shm", "etc",  "pr
                                         "tmp", "usr",     "var",     "work", EMPTY_DIR};
 static const char *const dev_nodes[] = {"null", "zero", "full", "random", "urandom", "tty"};
 
-int step_root(const struct room_plan *plan, struct room_state *s)
+/* In memory, piece by piece: for a room that the skeleton does not fit. */
+static int build_root(const struct room_plan *plan, struct room_state *s)
 {
-    static const char *const options[] = {"source", "strongroom", "size", "1m", "nr_inodes", "8k", "mode", "0755", NULL};
-    s->root = new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-    if (s->root < 0)
-        return s->root;
-    int r = attach(s->root, "/");
-    if (r < 0)
-        return r;
-    if (fchdir(s->root) < 0)
-        return -errno;
+    int r = 0;
     for (size_t i = 0; i < sizeof room_dirs / sizeof *room_dirs; i++) {
         if (mkdir(room_dirs[i], 0755) < 0)
             return -errno;
@@ -158,6 +152,25 @@ int step_root(const struct room_plan *plan, struct room_state *s)
     for (size_t i = 0; r >= 0 && i < plan->file_count; i++)
         r = make_file(&plan->files[i]);
     return r;
+}
+
+int step_root(const struct room_plan *plan, struct room_state *s)
+{
+    static const char *const options[] = {"source", "strongroom", "size", "1m", "nr_inodes", "8k", "mode", "0755", NULL};
+    if (plan->skeleton_tree >= 0)
+        s->root = fcntl(plan->skeleton_tree, F_DUPFD_CLOEXEC, 3);
+    else if (plan->skeleton)
+        s->root = kernel_open_tree(AT_FDCWD, plan->skeleton, OPEN_TREE_CLONE | O_CLOEXEC);
+    else
+        s->root = new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+    if (s->root < 0)
+        return plan->skeleton ? -errno : s->root;
+    int r = attach(s->root, "/");
+    if (r < 0)
+        return r;
+    if (fchdir(s->root) < 0)
+        return -errno;
+    return plan->skeleton ? 0 : build_root(plan, s);
 }
 
 /* Is what is mounted here now what the plan looked at? */

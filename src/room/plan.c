@@ -278,7 +278,6 @@ static char *random_uuid(struct text *t)
 
 static int plan_files(struct room_plan *plan, struct text *t, struct err *e)
 {
-    char zone[256];
     char *passwd = text_fmt(t,
                             "root:x:0:0:root:/:/usr/sbin/nologin\nroom:x:%u:%u:room:/work:/bin/sh\n"
                             "nobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n",
@@ -297,14 +296,57 @@ static int plan_files(struct room_plan *plan, struct text *t, struct err *e)
         r = add_file(plan, "run/strongroom/boot_id", boot_id, false, e);
     for (size_t i = 0; r == 0 && i < sizeof fixed_files / sizeof *fixed_files; i++)
         r = add_file(plan, fixed_files[i].path, fixed_files[i].text, fixed_files[i].is_link, e);
-    /* The zone is a link into /usr, which the room has; a copied file would be a fact of the host not worth a mount. */
-    ssize_t n = readlink("/etc/localtime", zone, sizeof zone - 1);
-    if (r == 0 && n > 0) {
-        zone[n] = '\0';
-        char *copy = text_join(t, zone, "");
-        r = copy ? add_file(plan, "etc/localtime", copy, true, e) : out_of_text(e);
-    }
     return r;
+}
+
+/* --- the skeleton ------------------------------------------------------------------------------------------------------ */
+
+#define SKELETON "skeleton-1" /* scripts/skeleton; the number changes with its contents */
+
+/* A folder that somebody else could change is no foundation. */
+static bool is_trusted(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_uid == 0 || st.st_uid == geteuid()) &&
+           !(st.st_mode & (S_IWGRP | S_IWOTH));
+}
+
+/* Beside the program (in a build folder), where it is installed, or nowhere. */
+static const char *find_skeleton(struct text *t)
+{
+    char self[POLICY_PATH_MAX], path[POLICY_PATH_MAX + 64];
+    static const char *const tails[] = {"/" SKELETON, "/../share/strongroom/" SKELETON};
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[n > 0 ? n : 0] = '\0';
+    char *slash = strrchr(self, '/');
+    if (!slash)
+        return NULL;
+    *slash = '\0';
+    for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
+        struct sbuf b = SBUF(path);
+        sbuf_text(&b, self);
+        sbuf_text(&b, tails[i]);
+        if (is_trusted(path))
+            return text_join(t, path, "");
+    }
+    return NULL;
+}
+
+/* Does the skeleton have a place for everything that this plan mounts, and are its texts this room's? */
+static bool fits_skeleton(const struct room_plan *plan)
+{
+    const struct policy *p = plan->policy;
+    if (p->rootfs || p->hostname || p->net != NET_NONE || plan->uid != 1000)
+        return false;
+    for (size_t i = 0; i < plan->mount_count; i++) {
+        if (!plan->mounts[i].nested && !is_scratch(plan->mounts[i].dst))
+            return false;
+    }
+    for (size_t i = 0; i < plan->system_count; i++) { /* hosts without merged /usr */
+        if (!strchr(plan->system[i].dst, '/') && strcmp(plan->system[i].dst, "usr") != 0)
+            return false;
+    }
+    return true;
 }
 
 /* Set-user-ID and set-group-ID programs of Debian, Fedora and Alpine systems: harmless here (nosuid, no_new_privs), but
@@ -442,7 +484,10 @@ int plan_make(struct room_plan *plan, const struct policy *policy, char **argv, 
     int r = plan_system(plan, &t, e);
     if (r == 0)
         r = plan_mounts(plan, &t, e);
-    if (r == 0)
+    plan->skeleton_tree = -1;
+    if (r == 0 && fits_skeleton(plan))
+        plan->skeleton = find_skeleton(&t);
+    if (r == 0 && !plan->skeleton)
         r = plan_files(plan, &t, e);
     if (r == 0)
         r = plan_masks(plan, &t, e);

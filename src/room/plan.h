@@ -116,6 +116,8 @@ struct room_plan {
     size_t file_count;
     struct plan_mask *masks; /* existing files and folders of the room that must read as empty */
     size_t mask_count;
+    const char *skeleton; /* host folder with the layout of a default room (scripts/skeleton); NULL: build it in memory */
+    int skeleton_tree;    /* a detached copy of it made outside (root only), or -1 */
     const char *workdir;
     uint64_t scratch_bytes, scratch_inodes;
 
@@ -152,7 +154,7 @@ static inline bool plan_requires(const struct room_plan *p, enum layer_id layer)
 /* Fills a zeroed plan from a checked policy; every string lives in the policy's arena or in `text` (a scratch memory of
  * at least PLAN_TEXT_MAX bytes that must live as long as the plan). Resolves host paths once (openat2, no magic links).
  * argv and envp are kept, not copied. -errno with e filled. */
-#define PLAN_TEXT_MAX (256 << 10)
+#define PLAN_TEXT_MAX (1 << 20)
 int plan_make(struct room_plan *plan, const struct policy *policy, char **argv, char *text, size_t text_size,
               struct err *e);
 

@@ -197,7 +197,7 @@ static bool t_memory(void)
     if (!make(limits, &l))
         return false;
     status = wait_for(spawn_in(&l, fn_eat));
-    leaf_read(&l, &u); /* with memory.oom.group 6.1 counts the victim twice */
+    leaf_read(&l, &u, true); /* with memory.oom.group 6.1 counts the victim twice */
     good &= expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "status %#x", status);
     good &= expect(u.oom_kills >= 1 && u.oom_kills <= 2 && l.killed_oom, "oom kills %" PRIu64, u.oom_kills);
     good &= expect(u.memory_peak == UINT64_MAX || (u.memory_peak > 60 * MIB && u.memory_peak <= 64 * MIB),
@@ -260,7 +260,7 @@ static bool t_pids(void)
     if (!make(limits, &l))
         return false;
     status = wait_for(spawn_in(&l, fn_fork));
-    leaf_read(&l, &u);
+    leaf_read(&l, &u, true);
     good &= expect(WIFEXITED(status) && WEXITSTATUS(status) == 7, "status %#x", status);
     good &= expect(u.pids_refused == 1, "refused %" PRIu64, u.pids_refused);
     good &= expect(u.pids_peak == UINT64_MAX || u.pids_peak == 8, "peak %" PRIu64, u.pids_peak);
@@ -295,7 +295,7 @@ static bool t_cpu(void)
         return false;
     pid = spawn_in(&l, fn_burn);
     good &= expect(pid > 0 && wait4(pid, NULL, 0, &r) == pid, "no child");
-    leaf_read(&l, &u);
+    leaf_read(&l, &u, true);
     us = (uint64_t)r.ru_utime.tv_sec * 1000000 + (uint64_t)r.ru_utime.tv_usec;
     good &= expect(us < 250000, "%" PRIu64 " us of processor time in 400 ms at 0.2 processors", us);
     good &= expect(u.throttled >= 1 && u.throttled < 100, "throttled %" PRIu64, u.throttled);
@@ -465,7 +465,7 @@ static int few_fds(void)
         return 1;
     spawn_in(&l, fn_fork);
     sleep_ms(20);
-    leaf_read(&l, &u);
+    leaf_read(&l, &u, true);
     if (leaf_kill(&l) != 0 || u.pids_now == UINT64_MAX)
         return 2;
     return leaf_remove(&l, 1000);

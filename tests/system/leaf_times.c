@@ -66,7 +66,7 @@ static void time_cycle(const struct leaf_place *p, const char *what)
         if (leaf_make(p, SLOT_MIN, SLOT_MIN, SLOT_MAX, limits, &l, NULL) < 0)
             return;
         t1 = now_ms();
-        leaf_read(&l, &u);
+        leaf_read(&l, &u, true);
         t2 = now_ms();
         leaf_remove(&l, 100);
         make_ms[i] = t1 - t0, read_ms[i] = t2 - t1, remove_ms[i] = now_ms() - t2;

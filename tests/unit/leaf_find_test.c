@@ -312,7 +312,7 @@ static void v2_usage(void **state)
         p.parent_fd[i] = -1;
     l.dir_fd[0] = openat(p.parent_fd[0], l.name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_true(l.dir_fd[0] >= 0);
-    leaf_read(&l, &u);
+    leaf_read(&l, &u, true);
     assert_int_equal(u.memory_peak, 1048576);
     assert_true(u.memory_now == UINT64_MAX);
     assert_int_equal(u.oom_kills, 2);
