@@ -24,6 +24,11 @@ uint64_t engine_now_ms(void)
     return engine_now_us() / 1000;
 }
 
+void engine_phase(struct room *r, enum phase p)
+{
+    r->result->phase_us[p] = engine_now_us();
+}
+
 int engine_plan(const struct engine_request *req, struct room_plan *plan, char *text, size_t text_size, struct err *e)
 {
     const struct policy *p = req->policy;
@@ -232,7 +237,8 @@ static void finish(struct room *r)
     finish_receipt(r);
     if (r->req->wants_record)
         policy_hash(r->policy, res->hash);
-    res->total_us = engine_now_us() - begin;
+    engine_phase(r, PHASE_DONE);
+    res->total_us = res->phase_us[PHASE_DONE] - begin;
 }
 
 static void close_all(struct room *r)
@@ -264,11 +270,14 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     r->ctl = r->proc = r->notify = r->pidfd = r->signals = r->lifeline = r->mounts = -1;
     memset(result, 0, sizeof *result);
 
+    engine_phase(r, PHASE_OPTIONS);
     int n = engine_plan(req, &r->plan, text, sizeof text, e);
     if (n < 0)
         goto out;
+    engine_phase(r, PHASE_PLAN);
     r->mounts = openat(AT_FDCWD, "/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
     leaf_find_place(&r->place);
+    engine_phase(r, PHASE_PLACE);
     if ((n = limits_plan(r, e)) < 0)
         goto out;
     if ((n = take_signals(r)) < 0) {

@@ -67,6 +67,9 @@ struct room {
 uint64_t engine_now_ms(void);
 uint64_t engine_now_us(void);
 
+struct room;
+void engine_phase(struct room *r, enum phase p); /* that phase is over now */
+
 /* spawn.c: makes pipes, leaf and child, writes id maps, says GO. On failure everything made is undone by room_close. */
 int room_spawn(struct room *r, struct err *e);
 

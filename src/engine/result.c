@@ -26,6 +26,12 @@ const char *outcome_text(enum outcome o)
     return o < OUTCOME_COUNT ? outcomes[o].text : "?";
 }
 
+static const char *const phase_names[] = {
+#define X(id, name) name,
+    PHASE_TABLE(X)
+#undef X
+};
+
 static const char *const state_names[] = {
     [LAYER_STATE_OFF] = "off", [LAYER_STATE_DEGRADED] = "degraded", [LAYER_STATE_ON] = "on"};
 static const char *const unit_names[] = {
@@ -326,8 +332,13 @@ void result_trace(const struct result *r, struct sbuf *out)
         sbuf_fmt(out, "strongroom:  %-13s %5u.%u\n", step_rows[i].name, ns / 1000, ns % 1000 / 100);
     }
     sbuf_fmt(out, "strongroom:  all steps     %5llu\n", (unsigned long long) sum / 1000);
-    sbuf_fmt(out, "strongroom:  to execve     %5llu\n", (unsigned long long) r->build_us);
-    sbuf_fmt(out, "strongroom:  program       %5llu\n", (unsigned long long) r->run_us);
-    sbuf_fmt(out, "strongroom:  teardown      %5llu\n", (unsigned long long) r->teardown.us);
+    sbuf_text(out, "strongroom:  supervisor      us\n");
+    uint64_t before = r->phase_us[PHASE_DONE] - r->total_us;
+    for (int i = 0; i < PHASE_COUNT; i++) {
+        if (!r->phase_us[i])
+            continue;
+        sbuf_fmt(out, "strongroom:  = %-12s %4llu\n", phase_names[i], (unsigned long long) (r->phase_us[i] - before));
+        before = r->phase_us[i];
+    }
     sbuf_fmt(out, "strongroom:  total         %5llu\n", (unsigned long long) r->total_us);
 }

@@ -29,6 +29,19 @@ enum outcome {
         OUTCOME_COUNT
 };
 
+/* Where the supervisor's time goes, in order. X(id, what ended) */
+#define PHASE_TABLE(X)                                                                                                 \
+    X(OPTIONS, "options") X(PLAN, "plan") X(PLACE, "cgroup place") X(CLONE, "clone") X(LEAF, "cgroup leaf")             \
+    X(GO, "id maps, go") X(STARTED, "room built") X(EXITED, "program ended") X(DEAD, "room dead")                      \
+    X(DONE, "taken down")
+
+enum phase {
+#define X(id, ...) PHASE_##id,
+    PHASE_TABLE(X)
+#undef X
+        PHASE_COUNT
+};
+
 #define DENIALS_MAX 64 /* distinct denied system calls that are told apart; the rest is counted together */
 
 struct denial {
@@ -58,7 +71,7 @@ struct result {
     uint64_t run_us;   /* execve to exit */
     struct report report;      /* as pid 1 sent it: receipt, resource usage, step times */
     struct limit_report limits[LIMIT_ID_COUNT];
-    uint64_t memory_now;
+    uint64_t phase_us[PHASE_COUNT]; /* when each phase was over, CLOCK_MONOTONIC; 0: never */
     uint64_t stdin_bytes, stdout_bytes, stderr_bytes;
     struct denials denials;
     struct teardown teardown;

@@ -206,6 +206,7 @@ int room_spawn(struct room *r, struct err *e)
         init_main(&r->plan);
     int code = errno;
     r->deadline_ms = engine_now_ms() + ENGINE_BUILD_MS;
+    engine_phase(r, PHASE_CLONE);
     close_childs_ends(r, &ctl[1]);
     trees_close(r);
     if (r->pid < 0) {
@@ -214,8 +215,10 @@ int room_spawn(struct room *r, struct err *e)
     }
     if (!leaf_first && (n = make_leaf(r, e)) < 0)
         return n;
+    engine_phase(r, PHASE_LEAF);
     if ((n = write_maps(r, e)) < 0 || (n = say_go(r, e)) < 0)
         return n;
+    engine_phase(r, PHASE_GO);
     r->result->uid_outside = r->plan.uid_outside;
     r->undertaker_ms = engine_now_ms() + ENGINE_UNDERTAKER_MS;
     if (r->has_leaf)

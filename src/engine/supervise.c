@@ -58,6 +58,7 @@ static void take_started(struct room *r, const struct report *got, int *fds, int
         r->notify = fds[at++];
     while (at < n)
         fd_close(&fds[at++]);
+    engine_phase(r, PHASE_STARTED);
     r->started = true;
     r->result->has_room = true;
     r->watch_ms = engine_now_ms() + watch_interval(r);
@@ -85,6 +86,8 @@ static void take_report(struct room *r)
         fd_close(&fds[i]);
     r->failed = r->failed || got.type == REPORT_FAILED;
     r->exited = r->exited || got.type == REPORT_EXITED;
+    if (got.type == REPORT_EXITED)
+        engine_phase(r, PHASE_EXITED);
     if (r->exited)
         r->flush_ms = engine_now_ms() + ENGINE_FLUSH_MS;
 }
@@ -258,6 +261,7 @@ static void take_death(struct room *r)
     while (waitpid(r->pid, NULL, 0) < 0 && errno == EINTR) {
     }
     r->dead = true;
+    engine_phase(r, PHASE_DEAD);
     r->flush_ms = engine_now_ms() + ENGINE_FLUSH_MS;
     if (r->killed)
         relay_end(&r->in);
