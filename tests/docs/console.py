@@ -48,22 +48,31 @@ def matches(expected, got):
     return len(got) in reachable
 
 
-def run_block(steps, examples, env, run_as=()):
+def as_user(ids):
+    """Arguments of subprocess.run() for (uid, gid), or none."""
+    return {"user": ids[0], "group": ids[1], "extra_groups": []} if ids else {}
+
+
+def examples_in(top, examples, ids):
+    """Copies `examples` to top/examples; both belong to `ids` then. Returns the copy."""
+    folder = os.path.join(top, "examples")
+    shutil.copytree(examples, folder)
+    os.chmod(top, 0o755)
+    for place, _, files in os.walk(top if ids else os.devnull):
+        for name in ["", *files]:
+            os.chown(os.path.join(place, name), *ids)
+    return folder
+
+
+def run_block(steps, examples, env, ids=()):
     """None, or what differs."""
     with tempfile.TemporaryDirectory() as top:
-        folder = os.path.join(top, "examples")
-        shutil.copytree(examples, folder)
-        os.chmod(top, 0o755)
-        if run_as:
-            for place, _, files in os.walk(top):
-                for name in ["", *files]:
-                    os.chown(os.path.join(place, name), *run_as)
+        folder = examples_in(top, examples, ids)
         mark = f"--- mark {os.getpid()} "
         script = "".join(f"{command}\nprintf '%s%d\\n' '{mark}' {i}\n" for i, (command, _) in enumerate(steps))
-        drop = {"user": run_as[0], "group": run_as[1], "extra_groups": []} if run_as else {}
         try:
             done = subprocess.run(["bash", "-c", "exec 2>&1\n" + script], cwd=folder, env=env, timeout=LIMIT_SECONDS,
-                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, **drop)
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, **as_user(ids))
         except subprocess.TimeoutExpired:
             return f"still ran after {LIMIT_SECONDS} s"
     rest = done.stdout.decode("utf-8", "replace")
