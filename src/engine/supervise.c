@@ -277,14 +277,16 @@ static bool is_over(const struct room *r)
 int room_supervise(struct room *r, struct err *e)
 {
     while (!is_over(r)) {
+        /* The program may print before pid 1 has told that it runs; a limit met by that must find a room that started. */
+        const bool heard = r->started || r->dead;
         struct pollfd p[ON_COUNT] = {
             [ON_CTL] = {.fd = r->ctl, .events = POLLIN},
             [ON_PID] = {.fd = r->dead ? -1 : r->pidfd, .events = POLLIN},
             [ON_SIGNALS] = {.fd = r->signals, .events = POLLIN},
             [ON_NOTIFY] = {.fd = r->notify, .events = POLLIN},
             [ON_IN] = r->started && !r->exited ? relay_poll(&r->in) : (struct pollfd){.fd = -1},
-            [ON_OUT] = relay_poll(&r->out),
-            [ON_ERR] = relay_poll(&r->err),
+            [ON_OUT] = heard ? relay_poll(&r->out) : (struct pollfd){.fd = -1},
+            [ON_ERR] = heard ? relay_poll(&r->err) : (struct pollfd){.fd = -1},
         };
         if (poll(p, ON_COUNT, poll_timeout(r)) < 0 && errno != EINTR)
             return err_set(e, ERR_INTERNAL, errno, "wait for the room");
