@@ -5,6 +5,7 @@
 #include "cli/say.h"
 #include "cli/verbs.h"
 #include "sys/fd.h"
+#include "sys/title.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -57,6 +58,7 @@ int verb_help(int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct err e = {0};
+    title_remember(argc, argv);
     int n = fd_fill_stdio();
     if (n < 0) {
         (void) err_set(&e, ERR_IO, -n, "open /dev/null in the place of a closed standard descriptor");

@@ -6,6 +6,7 @@
 #include "room/steps.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
+#include "sys/title.h"
 
 #include <grp.h>
 #include <net/if.h>
@@ -193,8 +194,8 @@ int step_rlimits(const struct room_plan *plan, struct room_state *s)
 /* Order matters to the kernel, not to us: the death signal is forgotten when ids change, so it comes after them. */
 int step_init(const struct room_plan *plan, struct room_state *s)
 {
-    (void) plan;
     (void) s;
+    title_set("room", plan->argv[0]); /* everybody may read a command line, and ours names paths of the host */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
         return -errno;
     return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : 0;
