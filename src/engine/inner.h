@@ -17,6 +17,7 @@ enum {
     ENGINE_FLUSH_MS = 10000,   /* for a slow reader of the output, after the room has ended */
     ENGINE_UNDERTAKER_MS = 5,  /* a room that lives this long gets an undertaker; see undertaker.c */
     ENGINE_WATCH_MS = 20,      /* between two looks, where we watch instead of a cgroup */
+    ENGINE_WATCH_REST = 8,     /* and at least this many times what the look took */
 };
 
 /* One running room, in the supervisor. */
@@ -94,11 +95,15 @@ void denials_take(struct room *r);
 
 /* watch.c: the fallback where no cgroup bounds memory. Samples the room's own process table. */
 struct watch_sample {
-    uint64_t memory; /* bytes: anonymous and shared-memory pages */
+    uint64_t memory; /* bytes: anonymous and shared-memory pages, of each process; an upper bound */
+    uint64_t tables; /* of it page tables */
     uint64_t cpu_us;
     unsigned processes;
 };
 int watch_sample(int proc, struct watch_sample *ret);
+/* The same memory, but what processes share (after a fork, nearly all) counted once, and no page tables. Slow: the kernel walks page
+ * tables, so only to be asked when the sample says too much. 0 when it cannot be told. */
+uint64_t watch_shares(int proc);
 unsigned watch_count(int proc); /* processes listed in that /proc */
 
 /* terminal.c */

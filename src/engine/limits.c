@@ -66,6 +66,22 @@ static int plan_one(struct room *r, enum limit_id id, struct err *e)
     return 0;
 }
 
+/* A memory cgroup charges files in memory to the room. Where none does, no such file system may hold more than the
+ * room's memory. */
+static void cap_scratch(struct room *r, uint64_t memory)
+{
+    struct room_plan *p = &r->plan;
+    if (p->scratch_bytes == 0 || p->scratch_bytes > memory) {
+        p->scratch_bytes = memory;
+        note(r, LIMIT_ID_DISK, "no memory cgroup: no more than the memory limit each");
+    }
+    for (size_t i = 0; i < p->mount_count; i++) {
+        struct plan_mount *m = &p->mounts[i];
+        if (m->kind == MOUNT_TMPFS && (m->size == 0 || m->size > memory))
+            m->size = memory;
+    }
+}
+
 int limits_plan(struct room *r, struct err *e)
 {
     for (int i = 0; i < LIMIT_ID_COUNT; i++) {
@@ -77,6 +93,8 @@ int limits_plan(struct room *r, struct err *e)
     const struct limit_report *l = r->result->limits;
     r->processors = sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned) CPU_COUNT(&set) : 1;
     r->watching = l[LIMIT_ID_MEMORY].by == LIMIT_BY_WATCH || l[LIMIT_ID_CPU_TIME].asked != LIMIT_UNLIMITED;
+    if (l[LIMIT_ID_MEMORY].by == LIMIT_BY_WATCH)
+        cap_scratch(r, l[LIMIT_ID_MEMORY].asked);
     if (l[LIMIT_ID_MEMORY].by == LIMIT_BY_WATCH && r->plan.rlimit_count < PLAN_RLIMITS_MAX)
         r->plan.rlimits[r->plan.rlimit_count++] =
             (struct plan_rlimit){.resource = RLIMIT_DATA, .value = (rlim_t) l[LIMIT_ID_MEMORY].asked};

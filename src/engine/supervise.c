@@ -203,9 +203,14 @@ static void look_at_usage(struct room *r)
     struct limit_report *l = r->result->limits;
     if (r->proc < 0 || watch_sample(r->proc, &s) < 0)
         return;
+    r->cpu_seen_us = s.cpu_us;
+    if (l[LIMIT_ID_MEMORY].by == LIMIT_BY_WATCH && s.memory > l[LIMIT_ID_MEMORY].asked) {
+        const uint64_t shares = watch_shares(r->proc);
+        if (shares > 0)
+            s.memory = shares + s.tables;
+    }
     if (s.memory > r->memory_seen)
         r->memory_seen = s.memory;
-    r->cpu_seen_us = s.cpu_us;
     if (l[LIMIT_ID_MEMORY].by == LIMIT_BY_WATCH && s.memory > l[LIMIT_ID_MEMORY].asked) {
         l[LIMIT_ID_MEMORY].hits++;
         room_kill(r, OUTCOME_MEMORY);
@@ -227,7 +232,8 @@ static void look_at_clock(struct room *r)
         room_kill(r, OUTCOME_INTERRUPTED);
     if (r->watching && r->started && !r->exited && now >= r->watch_ms) {
         look_at_usage(r);
-        r->watch_ms = now + watch_interval(r);
+        const uint64_t rest = (engine_now_ms() - now) * ENGINE_WATCH_REST;
+        r->watch_ms = engine_now_ms() + (watch_interval(r) > rest ? watch_interval(r) : rest);
     }
     if (r->undertaker_ms && now >= r->undertaker_ms && !r->exited)
         undertaker_start(r);

@@ -92,8 +92,11 @@ static bool add_one(int proc, const char *pid, void *ctx)
     struct sbuf b = SBUF(path);
     s->processes++;
     sbuf_fmt(&b, "%s/status", pid);
-    if (fd_read_file(proc, path, text, sizeof text) > 0)
-        s->memory += status_bytes(text, "RssAnon:") + status_bytes(text, "RssShmem:") + status_bytes(text, "VmPTE:");
+    if (fd_read_file(proc, path, text, sizeof text) > 0) {
+        const uint64_t tables = status_bytes(text, "VmPTE:");
+        s->memory += status_bytes(text, "RssAnon:") + status_bytes(text, "RssShmem:") + tables;
+        s->tables += tables;
+    }
     b = SBUF(path);
     sbuf_fmt(&b, "%s/stat", pid);
     if (fd_read_file(proc, path, text, sizeof text) > 0) {
@@ -108,4 +111,27 @@ int watch_sample(int proc, struct watch_sample *ret)
 {
     *ret = (struct watch_sample){0};
     return each_process(proc, add_one, ret);
+}
+
+static bool add_share(int proc, const char *pid, void *ctx)
+{
+    uint64_t *sum = ctx;
+    char path[32], text[4096];
+    struct sbuf b = SBUF(path);
+    sbuf_fmt(&b, "%s/smaps_rollup", pid);
+    if (fd_read_file(proc, path, text, sizeof text) > 0) {
+        *sum += status_bytes(text, "Pss_Anon:") + status_bytes(text, "Pss_Shmem:") + status_bytes(text, "SwapPss:");
+    } else { /* it ends this instant, or may not be looked at so closely */
+        b = SBUF(path);
+        sbuf_fmt(&b, "%s/status", pid);
+        if (fd_read_file(proc, path, text, sizeof text) > 0)
+            *sum += status_bytes(text, "RssAnon:") + status_bytes(text, "RssShmem:");
+    }
+    return true;
+}
+
+uint64_t watch_shares(int proc)
+{
+    uint64_t sum = 0;
+    return each_process(proc, add_share, &sum) < 0 ? 0 : sum;
 }
