@@ -103,6 +103,23 @@ static bool below_scratch(const char *dst)
     return strncmp(dst, "work/", 5) == 0 || strncmp(dst, "tmp/", 4) == 0 || strncmp(dst, "dev/shm/", 8) == 0;
 }
 
+/* What lies at `path` or shall be mounted there, in the folders that cover some of the system's. */
+static const char *cover_name(const char *path, char out[POLICY_PATH_MAX])
+{
+    const size_t len = strlen(path);
+    if (len + sizeof PLAN_COVER_DIR > POLICY_PATH_MAX)
+        return NULL;
+    memcpy(out, PLAN_COVER_DIR, sizeof PLAN_COVER_DIR - 1);
+    memcpy(out + sizeof PLAN_COVER_DIR - 1, path, len + 1);
+    return out;
+}
+
+static int make_cover(int dir, const char *path, bool is_dir)
+{
+    char name[POLICY_PATH_MAX];
+    return cover_name(path, name) ? make_target(dir, name, is_dir) : -ENAMETOOLONG;
+}
+
 static int make_file(const struct plan_file *f)
 {
     if (f->is_link)
@@ -146,6 +163,8 @@ static int build_root(const struct room_plan *plan, struct room_state *s)
         r = make_target(s->root, plan->system[i].dst, plan->system[i].is_dir);
     for (size_t i = 0; r >= 0 && i < plan->mount_count; i++) {
         s->item = (int) i;
+        if (plan_is_covered(plan, plan->mounts[i].dst))
+            r = make_cover(s->root, plan->mounts[i].dst, plan->mounts[i].is_dir);
         if (!plan->mounts[i].nested && !below_scratch(plan->mounts[i].dst))
             r = make_target(s->root, plan->mounts[i].dst, plan->mounts[i].is_dir);
     }
@@ -231,6 +250,15 @@ int step_system(const struct room_plan *plan, struct room_state *s)
     for (size_t i = 0; i < plan->system_count; i++) {
         const struct plan_mount *m = &plan->system[i];
         if (mount(m->src, m->dst, NULL, MS_BIND | MS_REC, NULL) < 0 && !(m->optional && errno == ENOENT))
+            return -errno;
+    }
+    for (size_t i = 0; i < plan->cover_count; i++) {
+        char name[POLICY_PATH_MAX];
+        const struct plan_cover *c = &plan->covers[i];
+        const char *with = c->own ? cover_name(c->path, name) : EMPTY_DIR;
+        if (!with)
+            return -ENAMETOOLONG;
+        if (mount(with, c->path, NULL, MS_BIND, NULL) < 0 && errno != ENOENT)
             return -errno;
     }
     return 0;

@@ -116,6 +116,15 @@ static void place_mounts(struct room_plan *plan)
     }
 }
 
+bool plan_is_covered(const struct room_plan *plan, const char *dst)
+{
+    for (size_t i = 0; i < plan->cover_count; i++) {
+        if (is_below(dst, plan->covers[i].path))
+            return true;
+    }
+    return false;
+}
+
 static int plan_mounts(struct room_plan *plan, struct text *t, struct err *e)
 {
     const struct policy *p = plan->policy;
@@ -135,7 +144,7 @@ static int plan_mounts(struct room_plan *plan, struct text *t, struct err *e)
             return r;
         /* What the read-only system shows anyway needs no mount of its own. */
         if (m->kind == MOUNT_RO && !p->rootfs && strcmp(from->src, from->dst) == 0 && strcmp(m->src, from->dst) == 0 &&
-            is_below(m->src, "/usr"))
+            is_below(m->src, "/usr") && !plan_is_covered(plan, m->dst))
             continue;
         plan->mount_count++;
     }
@@ -154,6 +163,10 @@ static const struct {
     {"/etc/ld.so.cache", false},    {"/etc/alternatives", true},    {"/etc/ssl/certs", true},
     {"/etc/ssl/openssl.cnf", false}, {"/etc/java-17-openjdk", true}, {"/etc/java-21-openjdk", true},
 };
+
+/* Folders of the administrator's own below /usr/local: settings, data, sources. No part of a system that programs need
+ * and, being anybody's, a place for secrets and sockets. Covered by empty folders, unless the policy names them. */
+static const char *const local_folders[] = {"usr/local/etc", "usr/local/share", "usr/local/src"};
 
 static const char *const top_names[] = {"bin", "sbin", "lib", "lib32", "lib64", "libx32"};
 
@@ -212,6 +225,25 @@ static int plan_host_names(struct room_plan *plan, struct text *t, struct err *e
             return r;
     }
     return 0;
+}
+
+static void plan_covers(struct room_plan *plan)
+{
+    const struct policy *p = plan->policy;
+    struct stat st;
+    if (p->rootfs)
+        return;
+    FD_AUTO root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    for (size_t i = 0; i < sizeof local_folders / sizeof *local_folders; i++) {
+        bool named = false, own = false;
+        for (size_t k = 0; k < p->mount_count; k++) {
+            const char *dst = p->mounts[k].dst + 1;
+            named = named || strcmp(dst, local_folders[i]) == 0 || is_below(local_folders[i], dst);
+            own = own || is_below(dst, local_folders[i]);
+        }
+        if (!named && fstatat(root, local_folders[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+            plan->covers[plan->cover_count++] = (struct plan_cover){.path = local_folders[i], .own = own};
+    }
 }
 
 static int plan_system(struct room_plan *plan, struct text *t, struct err *e)
@@ -342,6 +374,10 @@ static bool fits_skeleton(const struct room_plan *plan)
         if (!plan->mounts[i].nested && !is_scratch(plan->mounts[i].dst))
             return false;
     }
+    for (size_t i = 0; i < plan->cover_count; i++) {
+        if (plan->covers[i].own)
+            return false;
+    }
     for (size_t i = 0; i < plan->system_count; i++) { /* hosts without merged /usr */
         if (!strchr(plan->system[i].dst, '/') && strcmp(plan->system[i].dst, "usr") != 0)
             return false;
@@ -388,12 +424,18 @@ static const char *const search_path[] = {"/usr/local/sbin/", "/usr/local/bin/",
 
 static int plan_program(struct room_plan *plan, struct text *t, struct err *e)
 {
-    const char *name = plan->argv[0];
     size_t n = 0;
+    /* A copy of the last word: pid 1 overwrites the end of what it was started with. */
+    while (plan->argv[n + 1])
+        n++;
+    if (!(plan->argv[n] = text_join(t, plan->argv[n], "")))
+        return out_of_text(e);
+    const char *name = plan->argv[0];
+    n = 0;
     if (name[0] == '\0')
         return err_set(e, ERR_NOT_FOUND, ENOENT, "run the command: its name is empty");
     if (strchr(name, '/')) {
-        plan->exec_paths[n++] = name;
+        plan->exec_paths[n++] = plan->argv[0];
         return 0;
     }
     for (size_t i = 0; i < sizeof search_path / sizeof *search_path; i++) {
@@ -482,6 +524,7 @@ int plan_make(struct room_plan *plan, const struct policy *policy, char **argv, 
             plan->layers_off |= 1ull << i;
     }
     int r = plan_system(plan, &t, e);
+    plan_covers(plan);
     if (r == 0)
         r = plan_mounts(plan, &t, e);
     plan->skeleton_tree = -1;
@@ -510,6 +553,8 @@ void plan_text(const struct room_plan *plan, struct sbuf *out)
         if (i == STEP_SYSTEM) {
             for (size_t k = 0; k < plan->system_count; k++)
                 sbuf_fmt(out, "      ro    %s -> /%s\n", plan->system[k].src, plan->system[k].dst);
+            for (size_t k = 0; k < plan->cover_count; k++)
+                sbuf_fmt(out, "      empty /%s\n", plan->covers[k].path);
         }
         if (i == STEP_BINDS || i == STEP_WRITABLE) {
             for (size_t k = 0; k < plan->mount_count; k++) {

@@ -63,7 +63,7 @@ struct step_row {
 };
 extern const struct step_row step_rows[STEP_COUNT];
 
-enum { PLAN_RLIMITS_MAX = 12, PLAN_SYSTEM_MAX = 48, PLAN_EXEC_MAX = 16 };
+enum { PLAN_RLIMITS_MAX = 12, PLAN_SYSTEM_MAX = 48, PLAN_EXEC_MAX = 16, PLAN_COVERS_MAX = 3 };
 
 
 /* A path of the host that appears in the room. */
@@ -88,6 +88,11 @@ struct plan_file {
     bool is_link;
 };
 
+struct plan_cover {
+    const char *path; /* without the leading slash */
+    bool own;         /* the policy shows something below: needs a folder of its own, PLAN_COVER_DIR/path */
+};
+
 struct plan_mask {
     const char *path; /* without the leading slash */
     bool named;       /* by the policy: found inside the room; may be a folder, may not be there */
@@ -110,6 +115,8 @@ struct room_plan {
     /* files; all arrays in the supervisor's memory */
     struct plan_mount system[PLAN_SYSTEM_MAX]; /* read-only pieces of the host's system or of rootfs */
     size_t system_count;
+    struct plan_cover covers[PLAN_COVERS_MAX]; /* folders of the system that are laid over with empty ones */
+    size_t cover_count;
     struct plan_mount *mounts; /* what the policy names, parents before children */
     size_t mount_count;
     struct plan_file files[PLAN_SYSTEM_MAX];
@@ -122,7 +129,7 @@ struct room_plan {
     uint64_t scratch_bytes, scratch_inodes;
 
     /* program */
-    char *const *argv;
+    char **argv;
     char *const *envp;
     const char *exec_paths[PLAN_EXEC_MAX]; /* tried in order; NULL-terminated */
     int stdio[3];                          /* the program's ends; -1 for all when it gets a terminal */
@@ -153,10 +160,14 @@ static inline bool plan_requires(const struct room_plan *p, enum layer_id layer)
 
 /* Fills a zeroed plan from a checked policy; every string lives in the policy's arena or in `text` (a scratch memory of
  * at least PLAN_TEXT_MAX bytes that must live as long as the plan). Resolves host paths once (openat2, no magic links).
- * argv and envp are kept, not copied. -errno with e filled. */
+ * argv is kept, but its last word is replaced by a copy. -errno with e filled. */
 #define PLAN_TEXT_MAX (1 << 20)
 int plan_make(struct room_plan *plan, const struct policy *policy, char **argv, char *text, size_t text_size,
               struct err *e);
+
+/* Does a target (without the leading slash) lie below a covered folder? It is then made at PLAN_COVER_DIR/target. */
+#define PLAN_COVER_DIR "run/strongroom/"
+bool plan_is_covered(const struct room_plan *plan, const char *dst);
 
 /* Numbered, for people (--dry-run). */
 struct sbuf;
