@@ -198,6 +198,7 @@ static void finish_receipt(struct room *r)
 {
     struct result *res = r->result;
     struct report_layer *l = res->report.layers;
+    l[LAYER_ID_DENIALS].probed = r->listened;
     if (r->place.version == LEAF_NONE) {
         l[LAYER_ID_CGROUP].state = LAYER_STATE_DEGRADED;
         note(res, LAYER_ID_CGROUP, r->place.why);

@@ -33,6 +33,7 @@ struct room {
     int ctl;        /* our end of the control socket */
     int proc;       /* the room's /proc */
     int notify;     /* seccomp listener */
+    bool listened;  /* the listener arrived */
     int mounts;     /* the host's mount table as it was: poll tells whether it changed */
 
     /* bounds */

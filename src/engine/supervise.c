@@ -56,6 +56,7 @@ static void take_started(struct room *r, const struct report *got, int *fds, int
     }
     if (at < n && (got->fds & REPORT_FD_NOTIFY))
         r->notify = fds[at++];
+    r->listened = r->notify >= 0;
     while (at < n)
         fd_close(&fds[at++]);
     engine_phase(r, PHASE_STARTED);

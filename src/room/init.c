@@ -125,6 +125,9 @@ int step_program(const struct room_plan *plan, struct room_state *s)
     if (pid < 0)
         return -errno;
     if (seat_answer.probe < 0 && seat_answer.code == 0) {
+        static const enum layer_id tried[] = {LAYER_ID_SECCOMP, LAYER_ID_FDS, LAYER_ID_SESSION};
+        for (size_t i = 0; i < sizeof tried / sizeof *tried; i++)
+            s->report.layers[tried[i]].probed = s->report.layers[tried[i]].state != LAYER_STATE_OFF;
         s->report.payload_pid = pid;
         return 0;
     }

@@ -30,6 +30,8 @@ extern step_fn *const step_functions[STEP_COUNT];
 /* Records that a layer holds less than asked. */
 void steps_degrade(struct room_state *s, enum layer_id layer, enum layer_state state, int code);
 
+bool walls_caps_are_empty(void); /* effective, permitted, inheritable; of the calling process */
+
 step_fn step_signals, step_session, step_keyring, step_network, step_go, step_cgroup, step_time,
     step_hostname, step_private, step_root, step_system, step_binds, step_readonly, step_proc, step_dev, step_scratch,
     step_writable, step_hide, step_pivot, step_conceal, step_workdir, step_nesting, step_rlimits, step_caps, step_nnp,

@@ -1,7 +1,6 @@
-/* walls: the steps that take rights away, and the probes that try whether they are gone.
+/* walls: the steps that take rights away.
  *
- * Lives in: the room's pid 1. Trusts: nothing that it did not read back.
- * A probe tries what must fail; a probe that succeeds ends the room (EPROTO with the layer's index as item). */
+ * Lives in: the room's pid 1. Trusts: nothing that it did not read back (and probes.c tries afterwards). */
 #include "room/steps.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
@@ -9,12 +8,8 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/securebits.h>
-#include <netinet/in.h>
-#include <sched.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 
 int step_nesting(const struct room_plan *plan, struct room_state *s)
 {
@@ -31,7 +26,7 @@ static int set_caps_empty(void)
     return syscall(SYS_capset, &head, none) < 0 ? -errno : 0;
 }
 
-static bool caps_are_empty(void)
+bool walls_caps_are_empty(void)
 {
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct have[2];
@@ -62,7 +57,7 @@ int step_caps(const struct room_plan *plan, struct room_state *s)
     int r = set_caps_empty();
     if (r < 0)
         return r;
-    return caps_are_empty() ? 0 : -EPROTO;
+    return walls_caps_are_empty() ? 0 : -EPROTO;
 }
 
 int step_nnp(const struct room_plan *plan, struct room_state *s)
@@ -150,112 +145,6 @@ int step_landlock(const struct room_plan *plan, struct room_state *s)
     if (r < 0)
         return r;
     return kernel_landlock_restrict(ruleset) < 0 ? -errno : 0;
-}
-
-/* --- probes before the filter ------------------------------------------------------------------------------------- */
-
-/* Each returns 0 when the wall held and -EPROTO when it did not. */
-
-static int probe_nesting(const struct room_plan *plan, struct room_state *s)
-{
-    (void) plan;
-    (void) s;
-    return unshare(CLONE_NEWUSER) == 0 ? -EPROTO : 0;
-}
-
-static int probe_caps(const struct room_plan *plan, struct room_state *s)
-{
-    (void) plan;
-    (void) s;
-    if (mount("none", "/tmp", "tmpfs", 0, NULL) == 0 || sethostname("x", 1) == 0)
-        return -EPROTO;
-    for (int cap = 0; cap <= CAP_LAST_CAP; cap++) {
-        if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1)
-            return -EPROTO;
-    }
-    return caps_are_empty() ? 0 : -EPROTO;
-}
-
-static int probe_root(const struct room_plan *plan, struct room_state *s)
-{
-    (void) plan;
-    (void) s;
-    static const char *const closed[] = {"/strongroom-probe", "/usr/strongroom-probe", "/etc/strongroom-probe"};
-    for (size_t i = 0; i < sizeof closed / sizeof *closed; i++) {
-        int fd = openat(AT_FDCWD, closed[i], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-        if (fd >= 0)
-            return -EPROTO;
-    }
-    return 0;
-}
-
-/* The root of the scratch file system is ours and writable by every other rule: only Landlock stands before it. */
-static int probe_landlock(const struct room_plan *plan, struct room_state *s)
-{
-    (void) plan;
-    if (s->scratch < 0)
-        return 0;
-    int fd = openat(s->scratch, "landlock-probe", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    fd_close(&s->scratch);
-    return fd >= 0 ? -EPROTO : 0;
-}
-
-static int probe_net(const struct room_plan *plan, struct room_state *s)
-{
-    if (plan->policy->net == NET_HOST)
-        return 0;
-    /* 192.0.2.1 is reserved for documentation (RFC 5737). Connecting a UDP socket sends nothing; it asks for a route. */
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(0xc0000201)};
-    bool reached = connect(s->sock, (struct sockaddr *) &to, sizeof to) == 0;
-    fd_close(&s->sock);
-    return reached ? -EPROTO : 0;
-}
-
-static int probe_init(const struct room_plan *plan, struct room_state *s)
-{
-    (void) plan;
-    (void) s;
-    return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : -EPROTO;
-}
-
-static int probe_nnp(const struct room_plan *plan, struct room_state *s)
-{
-    (void) plan;
-    (void) s;
-    return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? 0 : -EPROTO;
-}
-
-/* The descriptors that pid 1 keeps are all above 2 and close on exec; the program's seat closes them once more. */
-static int probe_pid(const struct room_plan *plan, struct room_state *s)
-{
-    (void) plan;
-    (void) s;
-    return getpid() == 1 ? 0 : -EPROTO;
-}
-
-static const struct {
-    enum layer_id layer;
-    step_fn *probe;
-} probes[] = {
-    {LAYER_ID_NESTING, probe_nesting}, {LAYER_ID_CAPS, probe_caps}, {LAYER_ID_ROOT, probe_root},
-    {LAYER_ID_LANDLOCK, probe_landlock}, {LAYER_ID_NET, probe_net}, {LAYER_ID_INIT, probe_init},
-    {LAYER_ID_NNP, probe_nnp}, {LAYER_ID_PID, probe_pid},
-};
-
-int step_probes(const struct room_plan *plan, struct room_state *s)
-{
-    for (size_t i = 0; i < sizeof probes / sizeof *probes; i++) {
-        struct report_layer *l = &s->report.layers[probes[i].layer];
-        if (l->state == LAYER_STATE_OFF)
-            continue;
-        int r = probes[i].probe(plan, s);
-        if (r < 0) {
-            s->item = (int) probes[i].layer;
-            return r;
-        }
-        l->probed = 1;
-    }
-    return 0;
 }
 
 static int load_filter(const struct seccomp_program *filter, unsigned flags)
