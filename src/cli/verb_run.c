@@ -115,7 +115,11 @@ int verb_run(int argc, char **argv)
     } else if (open_result(&o, &result_fd, &io) < 0) {
         status = say_error(&io);
     } else {
-        (void) engine_run(&req, &result, &e); /* the status below says the same */
+        int n = engine_run(&req, &result, &e);
+        if (n < 0 && e.kind == ERR_LIMIT) {
+            struct err scope = {0}; /* the first error is the one to tell */
+            (void) engine_restart_in_scope(argc + 1, argv - 1, &scope);
+        }
         status = result.exit_status;
         int kept = deliver(&o, &result, result_fd, &e);
         if (kept != 0 && status == 0)

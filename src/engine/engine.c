@@ -3,6 +3,7 @@
  * Lives in: the process that asks for a room. Trusts: a checked policy. The order of this file is the order of life:
  * plan, limits, spawn, supervise, teardown, result. */
 #include "engine/inner.h"
+#include "limits/leaf_scope.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
 
@@ -306,4 +307,9 @@ out:
         result->exit_status = err_exit_status(e ? e->kind : ERR_ROOM);
     close_all(r);
     return n;
+}
+
+int engine_restart_in_scope(int argc, char **argv, struct err *e)
+{
+    return leaf_reexec_in_scope(argc, argv, e);
 }

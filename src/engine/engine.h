@@ -23,4 +23,8 @@ int engine_plan(const struct engine_request *req, struct room_plan *plan, char *
  * from a single-threaded process. */
 int engine_run(const struct engine_request *req, struct result *result, struct err *e);
 
+/* After engine_run() refused for want of a cgroup (err kind ERR_LIMIT or the layer cgroup): starts the whole command
+ * again inside a delegated systemd scope of the user's. Returns only when that is not possible: -errno, e filled. */
+int engine_restart_in_scope(int argc, char **argv, struct err *e);
+
 #endif

@@ -101,7 +101,7 @@ int limits_plan(struct room *r, struct err *e)
     if (l[LIMIT_ID_CPUS].by == LIMIT_BY_WEIGHT)
         r->plan.nice = 10;
     if (r->place.version == LEAF_NONE && r->policy->layers[LAYER_ID_CGROUP] == LAYER_REQUIRE) {
-        int n = err_set(e, ERR_ROOM, ENOTSUP, "require the layer cgroup: %s", r->place.why);
+        int n = err_set(e, ERR_LIMIT, ENOTSUP, "require the layer cgroup: %s", r->place.why);
         err_hint(e, "`strongroom doctor` says how to delegate a cgroup to this user");
         return n;
     }
