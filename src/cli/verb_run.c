@@ -87,6 +87,21 @@ static int deliver(const struct run_options *o, const struct result *r, int resu
     return say_error(&e);
 }
 
+/* One line each, with our prefix. */
+static void say_notes(const char *notes)
+{
+    struct sbuf b = SBUF(text);
+    while (*notes) {
+        const char *end = strchr(notes, '\n');
+        size_t len = end ? (size_t) (end - notes) : strlen(notes);
+        sbuf_text(&b, "strongroom: note: ");
+        sbuf_bytes(&b, notes, len);
+        sbuf_char(&b, '\n');
+        notes += len + (end != NULL);
+    }
+    say_stderr(&b);
+}
+
 int verb_run(int argc, char **argv)
 {
     struct run_options o;
@@ -106,10 +121,8 @@ int verb_run(int argc, char **argv)
     req.argv = o.command;
     req.wants_record = o.json || o.explain || o.result_fd >= 0 || o.result_path;
     int status;
-    if (o.notes[0] && !o.quiet) {
-        struct sbuf b = {.text = o.notes, .size = sizeof o.notes, .len = strlen(o.notes)};
-        say_stderr(&b);
-    }
+    if (!o.quiet)
+        say_notes(o.notes);
     if (o.dry_run) {
         status = show_plan(&o, &req);
     } else if (open_result(&o, &result_fd, &io) < 0) {
