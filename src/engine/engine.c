@@ -137,6 +137,7 @@ static void hint_step(const struct room *r, enum step_id step, int code, struct 
         {STEP_WRITABLE, ESTALE, "it changed between the check and the use; try again"},
         {STEP_BINDS, ENOENT, "a mount point below another mount must already exist there; strongroom creates nothing in your folders"},
         {STEP_WRITABLE, ENOENT, "a mount point below another mount must already exist there; strongroom creates nothing in your folders"},
+        {STEP_WRITABLE, EACCES, "this user may not reach it; choose a path below folders that everybody may enter"},
         {STEP_BINDS, EACCES, "this user may not read it; choose a readable path or change its mode"},
         {STEP_WORKDIR, ENOENT, "choose a folder that exists in the room with -C, or show it with --ro or --rw"},
     };
@@ -228,6 +229,8 @@ static void finish(struct room *r)
     res->stdin_bytes = r->in.bytes;
     res->stdout_bytes = r->out.bytes;
     res->stderr_bytes = r->err.bytes;
+    const int lost = r->out.error ? r->out.error : r->err.error;
+    res->lost_output = lost == EPIPE ? 0 : lost; /* a reader that has enough is no failure, and the program had SIGPIPE */
     if (res->report.end_ns)
         res->run_us = (res->report.end_ns - res->report.start_ns) / 1000;
     uint64_t begin = (uint64_t) r->req->started.tv_sec * 1000000 + (uint64_t) r->req->started.tv_nsec / 1000;
@@ -236,6 +239,8 @@ static void finish(struct room *r)
     res->status = res->report.status;
     res->outcome = judge(r);
     res->exit_status = exit_status(res);
+    if (res->lost_output && res->exit_status == 0)
+        res->exit_status = 125; /* the program could not know */
     finish_receipt(r);
     if (r->req->wants_record)
         policy_hash(r->policy, res->hash);

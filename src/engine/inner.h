@@ -60,6 +60,7 @@ struct room {
     bool dead;          /* pid 1 is reaped */
     bool failed;        /* FAILED arrived */
     enum outcome why;   /* reason of our kill */
+    unsigned early_signals; /* USR1, USR2 that came before STARTED: passed on then */
     unsigned asked_to_end; /* how often the caller asked */
     uint64_t deadline_ms, grace_ms, flush_ms, watch_ms, kill_ms, undertaker_ms;
     uint64_t cpu_seen_us, memory_seen;

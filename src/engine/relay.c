@@ -68,8 +68,10 @@ static ssize_t move_spliced(struct relay *r, size_t size)
         r->kind = RELAY_COPY;
         return 0;
     }
-    if (errno != EAGAIN)
+    if (errno != EAGAIN) {
+        r->error = errno;
         return -1;
+    }
     struct pollfd in = {.fd = r->from, .events = POLLIN};
     r->wait_out = poll(&in, 1, 0) == 1 && (in.revents & POLLIN); /* there is something: so `to` is full */
     return 0;
@@ -107,8 +109,10 @@ static ssize_t move_copied(struct relay *r, size_t size)
         r->wait_out = true;
         return 0;
     }
-    if (n < 0)
+    if (n < 0) {
+        r->error = errno;
         return -1;
+    }
     r->at += (uint32_t) n;
     return n;
 }

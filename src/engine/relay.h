@@ -21,6 +21,7 @@ struct relay {
     bool own_from, own_to; /* close them at the end */
     bool wait_out;       /* the last try stopped because `to` was full */
     bool ended;          /* end of file, or an error on either side */
+    int error;           /* why writing to `to` failed for good, 0 */
     uint64_t bytes;      /* written to `to` */
     uint32_t at, have;   /* RELAY_COPY: what is in the buffer */
     char *buffer;        /* RELAY_BUFFER bytes, used by RELAY_COPY and RELAY_SOCKET only */

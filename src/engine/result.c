@@ -291,6 +291,8 @@ static void brief_limit(const struct result *r, enum limit_id id, struct sbuf *o
 void result_brief(const struct result *r, const struct policy *p, struct sbuf *out)
 {
     (void) p;
+    if (r->lost_output)
+        sbuf_fmt(out, "strongroom: write the program's output: %s; the rest of it is lost\n", strerror(r->lost_output));
     switch (r->outcome) {
     case OUTCOME_MEMORY:
         brief_limit(r, LIMIT_ID_MEMORY, out);

@@ -73,6 +73,7 @@ struct result {
     struct limit_report limits[LIMIT_ID_COUNT];
     uint64_t phase_us[PHASE_COUNT]; /* when each phase was over, CLOCK_MONOTONIC; 0: never */
     uint64_t stdin_bytes, stdout_bytes, stderr_bytes;
+    int lost_output; /* errno of writing the program's output to where the caller wanted it, 0: all was delivered */
     struct denials denials;
     struct teardown teardown;
     char layer_note[LAYER_ID_COUNT][96]; /* why a layer is not on, or what to know about it */

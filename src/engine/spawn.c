@@ -167,6 +167,17 @@ static int say_go(struct room *r, struct err *e)
     return c < 0 ? err_set(e, ERR_ROOM, -c, "start the room's pid 1") : 0;
 }
 
+/* The program may open /dev/stdout and its like anew: that asks for the right to its pipe, which is ours by birth. */
+static int give_pipes(const struct room *r)
+{
+    for (int i = 0; r->plan.privileged && i < 3; i++) {
+        const int fd = r->pipes[i][i == 0 ? 1 : 0];
+        if (fd >= 0 && fchown(fd, r->plan.uid_outside, r->plan.gid_outside) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
 static void close_childs_ends(struct room *r, int *ctl)
 {
     fd_close(ctl);
@@ -216,6 +227,8 @@ int room_spawn(struct room *r, struct err *e)
     if (!leaf_first && (n = make_leaf(r, e)) < 0)
         return n;
     engine_phase(r, PHASE_LEAF);
+    if ((n = give_pipes(r)) < 0)
+        return err_set(e, ERR_ROOM, -n, "give the room its pipes");
     if ((n = write_maps(r, e)) < 0 || (n = say_go(r, e)) < 0)
         return n;
     engine_phase(r, PHASE_GO);

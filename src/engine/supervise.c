@@ -42,6 +42,13 @@ static uint64_t watch_interval(const struct room *r)
 
 /* --- what comes from pid 1 -------------------------------------------------------------------------------------------- */
 
+static void pass_signal(struct room *r, int sig, int group)
+{
+    struct command c = {.type = COMMAND_SIGNAL, .signal = sig, .group = group};
+    if (r->started && r->ctl >= 0)
+        (void) fd_frame_send(r->ctl, &c, sizeof c, NULL, 0, MSG_DONTWAIT); /* a dead pid 1 needs no signal */
+}
+
 static void take_started(struct room *r, const struct report *got, int *fds, int n)
 {
     int at = 0;
@@ -63,6 +70,10 @@ static void take_started(struct room *r, const struct report *got, int *fds, int
     r->started = true;
     r->result->has_room = true;
     r->watch_ms = engine_now_ms() + watch_interval(r);
+    for (int sig = 1; r->early_signals >> sig; sig++) {
+        if (r->early_signals >> sig & 1)
+            pass_signal(r, sig, 0);
+    }
     uint64_t limit = r->policy->limits[LIMIT_ID_TIMEOUT];
     r->deadline_ms = limit == LIMIT_UNLIMITED ? 0 : engine_now_ms() + limit;
 }
@@ -94,13 +105,6 @@ static void take_report(struct room *r)
 }
 
 /* --- signals of the caller's -------------------------------------------------------------------------------------------- */
-
-static void pass_signal(struct room *r, int sig, int group)
-{
-    struct command c = {.type = COMMAND_SIGNAL, .signal = sig, .group = group};
-    if (r->started && r->ctl >= 0)
-        (void) fd_frame_send(r->ctl, &c, sizeof c, NULL, 0, MSG_DONTWAIT); /* a dead pid 1 needs no signal */
-}
 
 /* The caller stops us (job control): the room's processes stop too, then we do, and go on together. */
 static void stop_with_room(struct room *r, int sig)
@@ -138,7 +142,10 @@ static void take_signal(struct room *r)
         return;
     case SIGUSR1:
     case SIGUSR2:
-        pass_signal(r, sig, 0);
+        if (r->started)
+            pass_signal(r, sig, 0);
+        else
+            r->early_signals |= 1u << sig;
         return;
     default:
         break;
