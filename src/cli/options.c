@@ -268,6 +268,16 @@ static void keep_note(void *ctx, const char *text)
     sbuf_char(b, '\n');
 }
 
+/* Names without a value take the caller's; what the caller does not have stays absent. The strings are the process's own
+ * environment and outlive the policy. Only for a command: a shown policy says the name, not the value. */
+static void take_callers_env(struct policy *p)
+{
+    for (size_t i = 0; i < p->env_count; i++) {
+        if (!p->env[i].value)
+            p->env[i].value = getenv(p->env[i].name);
+    }
+}
+
 static int build(struct walk *w, struct run_options *o, const struct policy_files *files, struct err *e)
 {
     struct sbuf notes = SBUF(o->notes);
@@ -286,6 +296,8 @@ static int build(struct walk *w, struct run_options *o, const struct policy_file
         r = argument_files_add(o->policy, o->command, here, e);
     if (r == 0)
         r = policy_check(o->policy, keep_note, &notes, e);
+    if (r == 0 && o->command)
+        take_callers_env(o->policy);
     policy_set_base(o->policy, NULL, NULL);
     return r;
 }

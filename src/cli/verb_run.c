@@ -42,6 +42,11 @@ static int show_plan(const struct run_options *o, const struct engine_request *r
 static int open_result(const struct run_options *o, int *ret_fd, struct err *e)
 {
     *ret_fd = -1;
+    if (o->result_fd >= 0 && o->result_path) {
+        int n = err_set(e, ERR_USAGE, 0, "--result %s and --result-fd %d: the result has one place", o->result_path, o->result_fd);
+        err_hint(e, "leave out one of the two");
+        return n;
+    }
     if (o->result_fd >= 0) {
         *ret_fd = fcntl(o->result_fd, F_DUPFD_CLOEXEC, 3);
         if (*ret_fd < 0) {
