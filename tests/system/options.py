@@ -1,0 +1,374 @@
+"""options: each option of `strongroom run --help` does what its line says."""
+import json
+import os
+import re
+import socket
+
+import room
+from room import Skip, ended, python, refused, same, sh, test
+
+covered = set()
+
+
+def option(*names):
+    """Marks a test as the proof of these options."""
+    covered.update(names)
+    return test
+
+
+def plan(*options, command=('/bin/true',)):
+    r = room.room(*command, options=[*options, '--dry-run'], record=False)
+    same(r.status, 0, str(r))
+    return r.out.decode()
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+@option('volume')
+def volume_is_read_only_by_default():
+    room.path('vol/file', 'text\n')
+    where = room.path('vol')
+    for mode in ('', ':ro'):
+        r = ended(sh('cat /data/file; echo x >/data/file; echo x >/data/new', options=['-v', where + ':/data' + mode]), 'exited')
+        same(r.out, b'text\n')
+        assert r.status != 0 and b'Read-only' in r.err or b'denied' in r.err, r
+    same(open(where + '/file').read(), 'text\n')
+
+
+@option('volume')
+def volume_rw_writes_the_host():
+    where = room.path('volrw')
+    room.path('volrw/file', 'old\n')
+    if not room.ROOT:
+        os.chmod(where, 0o755)
+    r = ended(sh('echo new >/data/file && mkdir /data/dir && echo x >/data/dir/y && ls /data', options=['--volume', where + ':/data:rw']), 'exited', 0)
+    same(r.out, b'dir\nfile\n')
+    same(open(where + '/file').read(), 'new\n')
+    st = os.stat(where + '/dir/y')
+    same(st.st_uid, os.stat(where).st_uid, 'owner of what the room wrote')
+    assert 'written there is real' in r.record['receipt']['root'].get('note', ''), r.record['receipt']['root']
+
+
+@option('ro')
+def ro_shows_a_path_at_its_place():
+    where = room.path('ro')
+    room.path('ro/file', 'text')
+    r = ended(sh('cat %s/file && ! touch %s/x' % (where, where), options=['--ro', where]), 'exited', 0)
+    same(r.out, b'text')
+
+
+@option('rw')
+def rw_shows_a_path_writable():
+    where = room.path('rw')
+    os.makedirs(where, exist_ok=True)
+    ended(sh('echo real >%s/file' % where, options=['--rw', where]), 'exited', 0)
+    same(open(where + '/file').read(), 'real\n')
+
+
+@option('tmpfs')
+def tmpfs_is_empty_writable_and_capped():
+    r = ended(sh('ls -A /scratch; head -c 3000000 /dev/zero >/scratch/f; stat -c %s /scratch/f', options=['--tmpfs', '/scratch:1M']), 'exited', 0)
+    assert b'No space' in r.err, r
+    same(r.out, b'1048576\n')
+    ended(sh('echo x >/more/y && cat /more/y', options=['--tmpfs', '/more']), 'exited', 0)
+
+
+@option('hide')
+def hide_masks_a_path():
+    r = ended(sh('wc -c </etc/passwd; ls /usr/share | wc -l', options=['--hide', '/etc/passwd', '--hide', '/usr/share']), 'exited', 0)
+    same(r.out.split(), [b'0', b'0'])
+
+
+@option('rootfs')
+def rootfs_is_another_system():
+    """A tiny one: a static program and nothing else."""
+    busybox = next((p for p in ('/bin/busybox', '/usr/bin/busybox') if os.path.exists(p)), None)
+    if not busybox:
+        raise Skip('no busybox-static here')
+    top = room.path('rootfs')
+    os.makedirs(top + '/usr/bin', exist_ok=True)
+    if not os.path.exists(top + '/usr/bin/busybox'):
+        with open(busybox, 'rb') as f, open(top + '/usr/bin/busybox', 'wb') as g:
+            g.write(f.read())
+        os.chmod(top + '/usr/bin/busybox', 0o755)
+        os.symlink('busybox', top + '/usr/bin/sh')
+        os.symlink('usr/bin', top + '/bin')
+    r = ended(room.room('/bin/sh', '-c', 'busybox ls /usr/bin; busybox touch /usr/bin/x || echo closed', options=['--rootfs', top]), 'exited', 0)
+    same(r.out, b'busybox\nsh\nclosed\n')
+    ended(room.room('/usr/bin/env', options=['--rootfs', top]), 'not-run', 127)
+
+
+@option('args')
+def args_shows_what_the_command_names():
+    room.path('args/script.sh', 'cat data.txt; echo x >data.txt || echo closed')
+    room.path('args/data.txt', 'data\n')
+    room.path('args/other.txt', 'other\n')
+    here = room.path('args')
+    r = ended(room.room('/bin/sh', 'script.sh', 'data.txt', cwd=here), 'exited', 0)
+    same(r.out, b'data\nclosed\n')
+    same(ended(room.room('/bin/ls', cwd=here), 'exited', 0).out, b'')
+    r = ended(room.room('/bin/sh', 'script.sh', cwd=here, options=['--args', 'none']), 'exited')
+    same((r.status, r.out), (2, b''), str(r))
+
+
+@option('workdir')
+def workdir_is_where_the_program_starts():
+    same(ended(sh('pwd'), 'exited', 0).out, b'/work\n')
+    for flag in (['-C', '/usr/lib'], ['--workdir', '/usr/lib'], ['--workdir=/usr/lib']):
+        same(ended(sh('pwd', options=flag), 'exited', 0).out, b'/usr/lib\n', str(flag))
+    refused(sh('pwd', options=['-C', '/nowhere/at/all']), 'workdir')
+
+
+# --- environment ------------------------------------------------------------------------------------------------------
+
+@option('env')
+def env_sets_takes_and_keeps_out():
+    outer = dict(os.environ, SECRET='s3cret', TAKEN='from outside')
+    r = ended(room.room('/usr/bin/env', options=['-e', 'A=1', '--env', 'B=x=y z', '-e', 'TAKEN', '-e', 'MISSING', '-e', 'A=2', '-e', 'EMPTY='], env=outer), 'exited', 0)
+    got = dict(line.split('=', 1) for line in r.out.decode().splitlines())
+    same({k: got.get(k) for k in ('A', 'B', 'TAKEN', 'EMPTY')}, {'A': '2', 'B': 'x=y z', 'TAKEN': 'from outside', 'EMPTY': ''})
+    same(sorted(set(got) - {'A', 'B', 'TAKEN', 'EMPTY'}), ['HOME', 'LANG', 'LOGNAME', 'PATH', 'SHELL', 'TMPDIR', 'USER'])
+
+
+@option('env')
+def env_keeps_blanks_and_control_characters():
+    r = ended(room.room('/usr/bin/env', options=['-e', 'RAW= \t\x7f\u20ac\n.']), 'exited', 0)
+    assert 'RAW= \t\x7f\u20ac\n.\n'.encode() in r.out, r
+    refused(room.room('/usr/bin/env', options=['-e', b'RAW=\xff']), 'not valid UTF-8')
+
+
+@option('env')
+def env_wins_over_the_presets():
+    r = ended(sh('echo $HOME $LANG', options=['-e', 'HOME=/tmp', '-e', 'LANG=C']), 'exited', 0)
+    same(r.out, b'/tmp C\n')
+
+
+@option('env-file')
+def env_file_is_read():
+    name = room.path('envs', '# comment\n\nONE=1\nTWO=two words\r\nTAKEN\n')
+    r = ended(room.room('/usr/bin/env', options=['--env-file', name, '-e', 'ONE=flag'], env=dict(os.environ, TAKEN='t')), 'exited', 0)
+    lines = r.out.decode().splitlines()
+    assert 'TWO=two words' in lines and 'TAKEN=t' in lines and 'ONE=flag' in lines, lines
+
+
+# --- limits: what is asked arrives; bounds.py meets them --------------------------------------------------------------
+
+@option('memory', 'cpus', 'cpu-time', 'pids', 'files', 'file-size', 'disk', 'inodes', 'output', 'timeout', 'prefer')
+def limits_are_told_as_asked():
+    asked = {'memory': ('96M', 96 << 20), 'cpus': ('0.5', 500), 'cpu-time': ('90s', 90000), 'pids': ('40', 40), 'files': ('64', 64),
+             'file-size': ('3M', 3 << 20), 'disk': ('5M', 5 << 20), 'inodes': ('500', 500), 'output': ('70k', 70 << 10), 'timeout': ('1.5m', 90000)}
+    options = [w for k, v in asked.items() for w in ('--' + k, v[0])]
+    r = ended(sh('ulimit -n; ulimit -f; ulimit -t', options=[*options, '--prefer', 'memory,cpus']), 'exited', 0)
+    same({k: r.limit(k)['asked'] for k in asked}, {k: v[1] for k, v in asked.items()})
+    same(r.out.split(), [b'64', b'%d' % (3 << 11), b'90'])
+
+
+@option('memory')
+def limits_unlimited_are_not_asked():
+    names = ['cpus', 'cpu-time', 'file-size', 'timeout', 'output']
+    r = ended(room.room('/bin/true', options=[w for n in names for w in ('--' + n, 'unlimited')]), 'exited', 0)
+    same([r.limit(n)['asked'] for n in names], [None] * len(names))
+
+
+# --- identity ---------------------------------------------------------------------------------------------------------
+
+@option('hostname')
+def hostname_is_the_rooms():
+    same(ended(sh('hostname 2>/dev/null || cat /proc/sys/kernel/hostname; cat /etc/hostname'), 'exited', 0).out, b'room\nroom\n')
+    r = ended(sh('cat /proc/sys/kernel/hostname /etc/hostname; grep -c lab-7.example /etc/hosts', options=['--hostname', 'lab-7.example']), 'exited', 0)
+    same(r.out, b'lab-7.example\nlab-7.example\n1\n')
+
+
+@option('name')
+def name_is_in_the_result():
+    same(ended(room.room('/bin/true', options=['--name', 'nightly.build_7']), 'exited', 0).record['name'], 'nightly.build_7')
+
+
+@option('uid')
+def uid_is_chosen_and_never_root():
+    same(ended(sh('id -u; id -g; id -G'), 'exited', 0).out, b'1000\n1000\n1000\n')
+    for flag in (['--uid', '7'], ['-u', '7'], ['--user', '7']):
+        r = ended(sh('id -u; id -g; id -un; touch f; stat -c %u f', options=flag), 'exited', 0)
+        same(r.out, b'7\n7\nroom\n7\n')
+    refused(room.room('/bin/true', options=['--uid', '0']), 'no root inside')
+
+
+# --- walls ------------------------------------------------------------------------------------------------------------
+
+@option('require')
+def require_decides():
+    if room.has_cgroup():
+        ended(room.room('/bin/true', options=['--require', 'cgroup,landlock']), 'exited', 0)
+    else:
+        refused(room.room('/bin/true', options=['--require', 'cgroup']), 'cgroup', 'hint: ')
+    if not room.OWNS_UIDS:
+        refused(room.room('/bin/true', options=['--require', 'uids']), 'uids', '--prefer uids')
+    for r in (room.room('/bin/true', options=['--require', 'all']),):
+        assert r.status == 0 or r.status == 125, r
+        if r.status == 0:
+            same({v['state'] for v in r.record['receipt'].values()}, {'on'}, 'all layers required')
+
+
+@option('require')
+def limits_that_nothing_holds_are_refused():
+    if room.has_cgroup():
+        ended(room.room('/bin/true', options=['-m', '64M']), 'exited', 0)
+        return
+    refused(room.room('/bin/true', options=['-m', '64M']), 'memory', '--prefer memory')
+    r = ended(room.room('/bin/true', options=['-m', '64M', '--prefer', 'memory']), 'exited', 0)
+    same((r.limit('memory')['enforced_by'], r.limit('memory')['degraded']), (['watch'], True))
+
+
+@option('net')
+def net_none_and_host():
+    there = 'import os,socket; print(sorted(n for _, n in socket.if_nameindex()))'
+    r = sh('cat /proc/net/dev | wc -l')
+    same(ended(r, 'exited', 0).out, b'3\n', 'interfaces: two lines of heading and lo')
+    r = ended(room.room('/bin/true', options=['--net', 'host']), 'exited', 0)
+    same(r.record['receipt']['net']['state'], 'off')
+    assert 'shares' in r.record['receipt']['net']['note'], there
+
+
+# --- terminal (terminal.py does the work) -----------------------------------------------------------------------------
+
+@option('tty', 'interactive')
+def terminal_flags_are_taken():
+    same(ended(sh('tty; cat', options=['-i'], feed=b'x'), 'exited').out, b'not a tty\nx')
+    r = room.room('/bin/sh', '-c', 'tty', options=['-it'])
+    assert r.status == 0 and b'/dev/pts/0' in r.out, r
+
+
+# --- policy (tests/system/policy does the work) -----------------------------------------------------------------------
+
+def need_reader():
+    reader = os.path.join(room.PROJECT, 'build-host')
+    if not any('strongroom-policy' in n for _, _, names in os.walk(reader) for n in names) and not os.path.exists('/usr/local/libexec/strongroom'):
+        raise Skip('the reader of policy files is not built')
+
+
+@option('policy', 'settings')
+def profiles_are_found_and_unknown_ones_named():
+    r = refused(room.room('/bin/true', options=['--policy', 'no-such-profile']), 'no-such-profile')
+    r = refused(room.room('/bin/true', options=['--settings', '/no/such/file.json']), '/no/such/file.json')
+    assert r.record is None
+
+
+# --- this call --------------------------------------------------------------------------------------------------------
+
+@option('dry-run')
+def dry_run_prints_the_plan_and_builds_nothing():
+    marker = room.path('marker-dir')
+    os.makedirs(marker, exist_ok=True)
+    text = plan('--rw', marker, '--hide', '/etc/passwd', command=['/usr/bin/touch', marker + '/made'])
+    assert not os.listdir(marker), 'the program ran'
+    numbers = [int(m) for m in re.findall(r'(?m)^ ?(\d+)  ', text)]
+    same(numbers, list(range(1, len(numbers) + 1)), 'numbers of the steps')
+    assert len(numbers) > 25, text
+    for word in ('rw    %s -> %s' % (marker, marker), 'hide  /etc/passwd', 'exec  /usr/bin/touch', 'seccomp', 'landlock'):
+        assert word in text, 'no %r in %s' % (word, text)
+
+
+@option('dry-run')
+def dry_run_escapes_names():
+    name = room.path('odd\x1b[31m')
+    os.makedirs(name, exist_ok=True)
+    text = plan('--ro', name, command=['/bin/echo', 'a\nb\x1b'])
+    assert '\x1b' not in text and '\nb' not in text, repr(text)
+
+
+@option('explain')
+def explain_tells_how_the_room_held():
+    r = ended(sh('exit 3', options=['--explain']), 'exited', 3)
+    text = r.err.decode()
+    for word in ('exit status 3', 'receipt: ', 'layers on', 'teardown: survivors 0, mounts 0, cgroups 0', 'policy sha256 ', 'memory', 'held by'):
+        assert word in text, 'no %r in %s' % (word, text)
+
+
+@option('json', 'result', 'result-fd')
+def ways_to_the_result():
+    r = ended(sh('exit 4', options=['--json']), 'exited', 4)
+    same(json.loads(r.err), r.record)
+    refused(sh('exit 4', options=['--result', room.path('result.json')]), 'one place')
+
+
+@option('result')
+def result_file_is_new_and_private():
+    name = room.path('private.json', 'x' * 100000)
+    os.unlink(name)
+    ended(sh('exit 4', record=False, options=['--result', name]), None, 4)
+    room.check_record(json.load(open(name)))
+    same(os.stat(name).st_mode & 0o777, 0o600)
+    ended(sh('exit 5', record=False, options=['--result', name]), None, 5)
+    same(json.load(open(name))['exit_status'], 5)
+
+
+@option('result')
+def results_are_written_when_there_is_no_room():
+    name = room.path('noroom.json')
+    ended(room.room('/no/such/program', record=False, options=['--result', name]), None, 127)
+    same(json.load(open(name))['outcome'], 'not-run')
+    ended(room.room('/bin/true', record=False, options=['--result', name, '-C', '/no/where']), None, 125)
+    same(json.load(open(name))['outcome'], 'no-room')
+
+
+@option('result-fd')
+def result_descriptor_does_not_reach_the_program():
+    r = ended(python('import os; print(sorted(map(int, os.listdir("/proc/self/fd"))))'), 'exited', 0)
+    same(r.out, b'[0, 1, 2, 3]\n')  # 3 is the listing itself
+
+
+@option('trace-steps')
+def trace_steps_tells_each_step():
+    r = ended(room.room('/bin/true', options=['--trace-steps']), 'exited', 0)
+    for step in ('signals', 'root', 'pivot', 'seccomp', 'program', 'teardown', 'total'):
+        assert re.search(r'strongroom:  %s +\d' % step, r.err.decode()), step
+
+
+@option('quiet')
+def quiet_is_quiet():
+    for flag in ('-q', '--quiet'):
+        r = ended(room.room('/bin/sleep', '9', options=[flag, '--timeout', '100ms']), 'timeout', 124)
+        same(r.err, b'')
+        assert room.room('/no/such', options=[flag]).err, 'errors are said all the same'
+
+
+@option('help')
+def help_is_data_and_fits_the_line():
+    for flag in ('-h', '--help'):
+        r = room.room(record=False, options=[flag])
+        r = room.finish(room.start([flag], None, record=False))
+        same((r.status, r.err), (0, b''))
+        assert max(map(len, r.out.decode().splitlines())) <= 80
+    r = room.finish(room.start(['run'], None, record=False, verb='help'))
+    assert b'--memory' in r.out
+
+
+@test
+def every_option_of_the_help_is_tried_here():
+    r = room.finish(room.start(['--help'], None, record=False))
+    known = set(re.findall(r'--([a-z-]+)', re.sub(r'(?s)^Usage.*?\n\n', '', r.out.decode())))
+    same(sorted(known - covered), [], 'options without a test')
+    same(sorted(covered - known), [], 'tests without an option')
+
+
+@test
+def options_end_where_the_command_begins():
+    same(ended(room.finish(room.start([], ['/bin/echo', '-q', '--', '--json'])), 'exited', 0).out, b'-q -- --json\n')
+    r = room.finish(room.start(['--timeout=5s', '/bin/echo', '--timeout', 'x'], None))
+    same(ended(r, 'exited', 0).out, b'--timeout x\n')
+    r = room.finish(room.start(['-qe', 'A=1', '-eB=2', '-m=512M', '--prefer=memory', '/bin/sh', '-c', 'echo $A$B'], None))
+    same(ended(r, 'exited', 0).out, b'12\n')
+
+
+@test
+def abstract_sockets_of_the_host_are_out_of_reach():
+    s = socket.socket(socket.AF_UNIX)
+    s.bind('\0strongroom-test-%d' % os.getpid())
+    s.listen()
+    r = python('import socket; s=socket.socket(socket.AF_UNIX); s.connect("\\0strongroom-test-%d")' % os.getpid(), options=['--net', 'host'])
+    s.close()
+    same(r.status, 1, str(r))
+
+
+if __name__ == '__main__':
+    room.main()
