@@ -260,6 +260,7 @@ static void close_all(struct room *r)
     }
     fd_close(&r->ctl);
     fd_close(&r->proc);
+    fd_close(&r->scratch);
     fd_close(&r->notify);
     fd_close(&r->pidfd);
     fd_close(&r->signals);
@@ -274,7 +275,7 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     static struct room room;
     struct room *r = &room;
     *r = (struct room){.plan.skeleton_tree = -1, .req = req, .policy = req->policy, .result = result, .tty_fd = -1, .pipes = {{-1, -1}, {-1, -1}, {-1, -1}}};
-    r->ctl = r->proc = r->notify = r->pidfd = r->signals = r->lifeline = r->mounts = -1;
+    r->ctl = r->proc = r->scratch = r->notify = r->pidfd = r->signals = r->lifeline = r->mounts = -1;
     memset(result, 0, sizeof *result);
 
     engine_phase(r, PHASE_OPTIONS);

@@ -32,6 +32,7 @@ struct room {
     int pidfd;
     int ctl;        /* our end of the control socket */
     int proc;       /* the room's /proc */
+    int scratch;    /* root of the room's scratch file system, only asked how full it is */
     int notify;     /* seccomp listener */
     bool listened;  /* the listener arrived */
     int mounts;     /* the host's mount table as it was: poll tells whether it changed */

@@ -6,29 +6,31 @@
  * Lives in: the supervisor. Trusts: the leaf's own answers. */
 #include "engine/inner.h"
 #include "base/num.h"
+#include "sys/fd.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 
 struct holder {
     unsigned always;   /* holds it with every kernel and user */
     bool by_leaf;      /* the cgroup leaf can hold it */
     unsigned fallback; /* holds it when the leaf does not: weaker, and labelled */
-    const char *note;  /* what is weaker about the fallback */
+    const char *note;  /* what is weaker about the fallback, or about every holder where no leaf can hold it */
 };
 
 static const struct holder holders[LIMIT_ID_COUNT] = {
     [LIMIT_ID_MEMORY] = {0, true, LIMIT_BY_WATCH,
-                         "no memory cgroup: usage is sampled every 20 ms, and each process's data is capped"},
+                         "no memory cgroup: usage is sampled every 20 ms, and each process's data is capped; memfd and unmapped shared pages escape it"},
     [LIMIT_ID_CPUS] = {0, true, LIMIT_BY_WEIGHT, "no cpu cgroup: lower priority only, no ceiling"},
     [LIMIT_ID_CPU_TIME] = {LIMIT_BY_RLIMIT, false, 0, "per process"},
     [LIMIT_ID_PIDS] = {LIMIT_BY_RLIMIT, true, 0, NULL},
     [LIMIT_ID_FILES] = {LIMIT_BY_RLIMIT, false, 0, "per process"},
     [LIMIT_ID_FILE_SIZE] = {LIMIT_BY_RLIMIT, false, 0, NULL},
-    [LIMIT_ID_DISK] = {LIMIT_BY_TMPFS, false, 0, NULL},
-    [LIMIT_ID_INODES] = {LIMIT_BY_TMPFS, false, 0, NULL},
+    [LIMIT_ID_DISK] = {LIMIT_BY_TMPFS, false, 0, "peak: as it was at the end"},
+    [LIMIT_ID_INODES] = {LIMIT_BY_TMPFS, false, 0, "peak: as it was at the end"},
     [LIMIT_ID_OUTPUT] = {LIMIT_BY_RELAY, false, 0, NULL},
     [LIMIT_ID_TIMEOUT] = {LIMIT_BY_TIMER, false, 0, NULL},
 };
@@ -51,8 +53,11 @@ static int plan_one(struct room *r, enum limit_id id, struct err *e)
     l->by = h->always;
     if (leaf)
         l->by |= r->place.version == LEAF_V2 ? LIMIT_BY_CGROUP2 : LIMIT_BY_CGROUP1;
-    if (l->by)
+    if (l->by) {
+        if (h->note && !h->by_leaf)
+            note(r, id, h->note);
         return 0;
+    }
     if (r->policy->limit_demand[id] == LAYER_REQUIRE) {
         int n = err_set(e, ERR_LIMIT, ENOTSUP, "enforce the limit %s: %s", limit_rows[id].name,
                         r->place.why[0] ? r->place.why : "no cgroup of ours carries its controller");
@@ -131,12 +136,36 @@ static void read_leaf(struct room *r)
         most(&l[LIMIT_ID_CPU_TIME].peak, u.cpu_us / 1000);
 }
 
+/* How full the scratch file system is, now. It outlives the room by our descriptor, which is given back here: its pages
+ * are charged to the room's cgroup. A bound that was met and made room for again is not seen. */
+static void read_scratch(struct room *r)
+{
+    struct limit_report *disk = &r->result->limits[LIMIT_ID_DISK], *inodes = &r->result->limits[LIMIT_ID_INODES];
+    struct statfs s;
+    if (r->scratch < 0)
+        return;
+    if (fstatfs(r->scratch, &s) == 0) {
+        if (disk->asked != LIMIT_UNLIMITED) {
+            most(&disk->peak, (uint64_t) (s.f_blocks - s.f_bfree) * (uint64_t) s.f_bsize);
+            disk->hits += s.f_bfree == 0;
+        }
+        if (inodes->asked != LIMIT_UNLIMITED) {
+            most(&inodes->peak, (uint64_t) (s.f_files - s.f_ffree));
+            inodes->hits += s.f_ffree == 0;
+        }
+    }
+    fd_close(&r->scratch);
+}
+
 void limits_read(struct room *r)
 {
     struct limit_report *l = r->result->limits;
     const struct report *report = &r->result->report;
     if (r->has_leaf)
         read_leaf(r);
+    read_scratch(r);
+    if (r->cpu_seen_us)
+        most(&l[LIMIT_ID_CPU_TIME].peak, r->cpu_seen_us / 1000);
     if (r->memory_seen)
         most(&l[LIMIT_ID_MEMORY].peak, r->memory_seen);
     if (r->exited) {

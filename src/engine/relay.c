@@ -54,6 +54,12 @@ bool relay_has_more(const struct relay *r)
     return r->have > r->at || (poll(&p, 1, 0) == 1 && (p.revents & POLLIN));
 }
 
+bool relay_at_end(const struct relay *r)
+{
+    struct pollfd p = {.fd = r->from, .events = POLLIN};
+    return !r->ended && r->have == r->at && poll(&p, 1, 0) == 1 && !(p.revents & POLLIN);
+}
+
 /* Returns bytes moved, 0 for "later", -1 for the end. */
 static ssize_t move_spliced(struct relay *r, size_t size)
 {

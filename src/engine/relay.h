@@ -38,6 +38,9 @@ uint64_t relay_move(struct relay *r, uint64_t budget);
 /* Is there at least one more byte to read right now? */
 bool relay_has_more(const struct relay *r);
 
+/* Is the end of file the only thing left to read? */
+bool relay_at_end(const struct relay *r);
+
 void relay_end(struct relay *r);
 
 #endif

@@ -64,6 +64,8 @@ static void take_started(struct room *r, const struct report *got, int *fds, int
     if (at < n && (got->fds & REPORT_FD_NOTIFY))
         r->notify = fds[at++];
     r->listened = r->notify >= 0;
+    if (at < n && (got->fds & REPORT_FD_SCRATCH))
+        r->scratch = fds[at++];
     while (at < n)
         fd_close(&fds[at++]);
     engine_phase(r, PHASE_STARTED);
@@ -193,8 +195,13 @@ static void move_output(struct room *r, struct relay *out)
     uint64_t moved = left ? relay_move(out, left) : 0;
     if (moved > 4)
         r->interrupt_ms = 0; /* more than the echo of "^C": the program answers */
-    if (moved < left || out->ended || !relay_has_more(out))
+    if (moved < left || out->ended)
         return;
+    if (!relay_has_more(out)) {
+        if (left == 0 && relay_at_end(out))
+            relay_end(out); /* exactly as much as allowed: nobody will read the end of file for us */
+        return;
+    }
     if (limit <= r->out.bytes + r->err.bytes) {
         r->result->limits[LIMIT_ID_OUTPUT].hits++;
         room_kill(r, OUTCOME_OUTPUT);

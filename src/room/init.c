@@ -203,13 +203,14 @@ __attribute__((noreturn)) static void live(const struct room_plan *plan, struct 
 
 static void report_started(const struct room_plan *plan, struct room_state *s)
 {
-    int fds[3];
+    int fds[4];
     size_t n = 0;
     const struct {
         int *fd;
         unsigned bit;
-    } carried[] = {{&s->proc, REPORT_FD_PROC}, {&s->tty, REPORT_FD_TTY}, {&s->notify, REPORT_FD_NOTIFY}};
-    for (size_t i = 0; i < 3; i++) {
+    } carried[] = {{&s->proc, REPORT_FD_PROC}, {&s->tty, REPORT_FD_TTY}, {&s->notify, REPORT_FD_NOTIFY},
+                 {&s->scratch, REPORT_FD_SCRATCH}};
+    for (size_t i = 0; i < 4; i++) {
         if (*carried[i].fd < 0)
             continue;
         fds[n++] = *carried[i].fd;
@@ -218,7 +219,7 @@ static void report_started(const struct room_plan *plan, struct room_state *s)
     s->report.type = REPORT_STARTED;
     if (fd_frame_send(plan->ctl, &s->report, sizeof s->report, fds, n, 0) < 0)
         _exit(125);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 4; i++)
         fd_close(carried[i].fd);
     fd_close(&s->tty_slave);
     for (int i = 0; i < 3; i++) {
