@@ -285,7 +285,8 @@ def our_files():
     found = []
     for top in ('/tmp', '/run', '/var/tmp', '/dev/shm', os.environ.get('XDG_RUNTIME_DIR', '/nowhere')):
         try:
-            found += [os.path.join(top, n) for n in os.listdir(top) if 'strongroom' in n.lower() and not n.startswith('strongroom-test-')]
+            found += [os.path.join(top, n) for n in os.listdir(top) 
+                      if 'strongroom' in n.lower() and not re.match(r'strongroom-[a-z]+[-._]', n)]  # tests' own folders
         except OSError:
             pass
     return found
