@@ -118,7 +118,8 @@ def memory_of_the_scratch_file_system():
     if room.has_cgroup():
         out_of_memory(r)
     else:
-        ended(r, 'exited', 0)  # held by --disk alone, as documented
+        ended(r, 'exited', 1)  # the file system holds no more than the memory limit
+        assert r.limit('disk')['hits'] >= 1 and r.limit('disk')['peak'] <= 64 * MIB, r.limit('disk')
 
 
 @test

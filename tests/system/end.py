@@ -79,7 +79,7 @@ def hundreds_of_processes_die_at_once():
 @test
 def ctrl_c_ends_an_ordinary_program():
     word, traces = room.token(), Traces()
-    p = room.start([], ['/bin/sh', '-c', 'echo ready; sleep 100; exit 9', word])
+    p = room.start([], ['/bin/sh', '-c', 'echo ready; exec sleep 100', word])
     room.read_line(p)
     os.killpg(p.pid, signal.SIGINT)
     r = ended(room.finish(p), 'signalled', 128 + signal.SIGINT)
