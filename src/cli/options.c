@@ -264,7 +264,8 @@ static void keep_note(void *ctx, const char *text)
 {
     struct sbuf *b = ctx;
 
-    sbuf_fmt(b, "strongroom: note: %s\n", text);
+    sbuf_text(b, text);
+    sbuf_char(b, '\n');
 }
 
 /* Names without a value take the caller's; what the caller does not have stays absent. The strings are the process's own
