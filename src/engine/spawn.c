@@ -190,6 +190,7 @@ int room_spawn(struct room *r, struct err *e)
 {
     int ctl[2];
     r->plan.privileged = owns_uids();
+    r->plan.is_root_outside = !r->plan.privileged && geteuid() == 0;
     if (!r->plan.privileged && r->policy->layers[LAYER_ID_UIDS] == LAYER_REQUIRE) {
         int n = err_set(e, ERR_ROOM, EPERM, "require the layer uids: a uid for this room alone");
         err_hint(e, "only root gives rooms uids of their own; accept the caller's with --prefer uids");

@@ -251,9 +251,12 @@ static int remove_once(struct leaf *l, bool gone[LEAF_HIERARCHIES])
 {
     int left = 0;
 
-    for (int h = 0; h < l->place->count; h++) {
+    /* The first hierarchy, which holds the claim on the slot and is what a sweep looks at, goes last. */
+    for (int h = l->place->count - 1; h >= 0; h--) {
         if (gone[h] || l->dir_fd[h] < 0)
             continue;
+        if (h == 0 && left > 0)
+            return left + 1;
         gone[h] = unlinkat(l->place->parent_fd[h], l->name, AT_REMOVEDIR) == 0 || errno == ENOENT;
         left += !gone[h];
     }

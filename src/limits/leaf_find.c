@@ -167,6 +167,48 @@ static int read_mounts(const struct leaf_host *host, struct homes *h, struct lin
     return 0;
 }
 
+/* Where nearly every host mounts a hierarchy. Our own cgroup must be seen there: in a container that shows only a part of
+ * the tree it is not, and the mount table has to tell. */
+static bool is_usual(struct leaf_home *home, const char *point, unsigned long magic)
+{
+    struct statfs fs;
+    bool seen;
+    int fd = openat(AT_FDCWD, point, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0)
+        return false;
+    seen = fstatfs(fd, &fs) == 0 && (unsigned long)fs.f_type == magic &&
+           (strcmp(home->path, "/") == 0 || faccessat(fd, home->path + 1, F_OK, 0) == 0);
+    (void)close(fd); /* O_PATH */
+    if (!seen)
+        return false;
+    home->mounted = true;
+    home->below = home->path + 1;
+    memcpy(home->point, point, strlen(point) + 1);
+    return true;
+}
+
+static bool all_usual(struct homes *h)
+{
+    static const struct {
+        unsigned controller;
+        const char *point;
+    } rows[] = {{LEAF_HAS_PIDS, "/sys/fs/cgroup/pids"},
+                {LEAF_HAS_MEMORY, "/sys/fs/cgroup/memory"},
+                {LEAF_HAS_CPU, "/sys/fs/cgroup/cpu"}};
+    int found = 0;
+
+    if (h->count == 0)
+        return h->has_unified && is_usual(&h->unified, "/sys/fs/cgroup", CGROUP2_SUPER_MAGIC);
+    for (int i = 0; i < h->count; i++) {
+        for (size_t k = 0; k < sizeof rows / sizeof *rows && !h->v1[i].mounted; k++) {
+            if (h->v1[i].controllers & rows[k].controller)
+                found += is_usual(&h->v1[i], rows[k].point, CGROUP_SUPER_MAGIC);
+        }
+    }
+    return found == h->count;
+}
+
 int leaf_find_open(const struct leaf_host *host, const char *point, enum leaf_version version)
 {
     struct statfs fs;
@@ -290,7 +332,7 @@ void leaf_find_in(const struct leaf_host *host, struct leaf_place *ret)
     r = read_members(host, &h, &in);
     if (r < 0)
         leaf_find_why(ret, "read our cgroup", host->member_file, -r);
-    if (h.count > 0 || h.has_unified) {
+    if ((h.count > 0 || h.has_unified) && !(host->usual && all_usual(&h))) {
         r = read_mounts(host, &h, &in);
         if (r < 0)
             leaf_find_why(ret, "read the mounts", host->mount_file, -r);
@@ -305,7 +347,8 @@ void leaf_find_in(const struct leaf_host *host, struct leaf_place *ret)
 void leaf_find_place(struct leaf_place *ret)
 {
     const struct leaf_host host = {
-        .member_file = "/proc/self/cgroup", .mount_file = "/proc/self/mountinfo", .root = geteuid() == 0};
+        .member_file = "/proc/self/cgroup", .mount_file = "/proc/self/mountinfo", .root = geteuid() == 0,
+        .usual = true};
 
     leaf_find_in(&host, ret);
 }

@@ -10,6 +10,7 @@ struct leaf_host {
     const char *member_file; /* /proc/self/cgroup */
     const char *mount_file;  /* /proc/self/mountinfo */
     bool root;               /* effective uid 0 */
+    bool usual;              /* look at the usual mount points first: saves reading the whole mount table */
     bool any_fs;             /* tests only: the trees are simulated, do not ask for the file system's type */
 };
 

@@ -53,25 +53,28 @@ static bool is_old(const struct stat *st)
     return clock_gettime(CLOCK_REALTIME, &now) == 0 && now.tv_sec - newest > AGE_MIN_S;
 }
 
-/* Removes one candidate if it is old and nobody answers for it. */
-static bool sweep_one(int parent_fd, const char *name)
+/* Removes one candidate if it is old and nobody answers for it; its namesakes of the other hierarchies with it. */
+static bool sweep_one(const struct leaf_place *p, const char *name)
 {
     struct stat st;
     bool removed = false;
     int fd;
 
-    if (fstatat(parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode) || !is_old(&st))
+    if (fstatat(p->parent_fd[0], name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode) || !is_old(&st))
         return false;
-    fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    fd = openat(p->parent_fd[0], name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return false;
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-        removed = unlinkat(parent_fd, name, AT_REMOVEDIR) == 0;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        for (int h = p->count - 1; h > 0; h--)
+            (void)unlinkat(p->parent_fd[h], name, AT_REMOVEDIR); /* ENOENT, or EBUSY: the next sweep's business */
+        removed = unlinkat(p->parent_fd[0], name, AT_REMOVEDIR) == 0;
+    }
     (void)close(fd); /* a directory */
     return removed;
 }
 
-static int sweep_parent(int fd)
+static int sweep_parent(const struct leaf_place *p, int fd)
 {
     _Alignas(struct entry) char buf[4096];
     int removed = 0, seen = 0;
@@ -83,24 +86,24 @@ static int sweep_parent(int fd)
 
             at += d->reclen;
             if (is_ours(d->name))
-                removed += sweep_one(fd, d->name);
+                removed += sweep_one(p, d->name);
         }
     }
     return removed;
 }
 
+/* A leaf is made in the first hierarchy first and removed there last: what is not in its parent is nowhere. */
 int leaf_sweep(const struct leaf_place *p)
 {
-    int removed = 0;
+    int removed = 0, fd;
 
-    for (int h = 0; h < p->count; h++) {
-        int fd = openat(p->parent_fd[h], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-        if (fd < 0)
-            continue;
-        if (flock(fd, LOCK_EX | LOCK_NB) == 0) /* another sweeper is as good */
-            removed += sweep_parent(fd);
-        (void)close(fd); /* a directory */
-    }
+    if (p->count == 0)
+        return 0;
+    fd = openat(p->parent_fd[0], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) /* another sweeper is as good */
+        removed = sweep_parent(p, fd);
+    (void)close(fd); /* a directory */
     return removed;
 }

@@ -295,16 +295,17 @@ static int mask(const char *with, const char *path)
 /* Facts of the host that /proc shows to everybody. */
 static const struct {
     const char *with, *path;
+    bool of_root; /* readable by the host's root only: no mask needed for another uid */
 } proc_masks[] = {
-    {BOOT_ID, "proc/sys/kernel/random/boot_id"},
-    {EMPTY_FILE, "proc/cmdline"},
-    {EMPTY_FILE, "proc/config.gz"},
-    {EMPTY_FILE, "proc/keys"},
-    {EMPTY_FILE, "proc/key-users"},
-    {EMPTY_FILE, "proc/timer_list"},
-    {EMPTY_DIR, "proc/acpi"},
-    {EMPTY_DIR, "proc/scsi"},
-    {EMPTY_DIR, "proc/asound"},
+    {BOOT_ID, "proc/sys/kernel/random/boot_id", false},
+    {EMPTY_FILE, "proc/cmdline", false},
+    {EMPTY_FILE, "proc/config.gz", false},
+    {EMPTY_FILE, "proc/keys", false},
+    {EMPTY_FILE, "proc/key-users", false},
+    {EMPTY_FILE, "proc/timer_list", true},
+    {EMPTY_DIR, "proc/acpi", false},
+    {EMPTY_DIR, "proc/scsi", false},
+    {EMPTY_DIR, "proc/asound", false},
 };
 
 int step_proc(const struct room_plan *plan, struct room_state *s)
@@ -327,6 +328,8 @@ int step_proc(const struct room_plan *plan, struct room_state *s)
     if (plan->oom_first)
         (void) fd_write_file(AT_FDCWD, "proc/self/oom_score_adj", "500"); /* a preference, not a wall */
     for (size_t i = 0; i < sizeof proc_masks / sizeof *proc_masks; i++) {
+        if (proc_masks[i].of_root && !plan->is_root_outside)
+            continue;
         if ((r = mask(proc_masks[i].with, proc_masks[i].path)) < 0)
             return r;
     }

@@ -108,6 +108,7 @@ struct room_plan {
 
     /* identity */
     bool privileged;           /* the supervisor is root in its user namespace */
+    bool is_root_outside;      /* the room's kernel uid is 0 (root without the right to hand out uids) */
     uint32_t uid, gid;         /* inside */
     uint32_t uid_outside, gid_outside; /* filled before the id maps are written */
     const char *hostname;

@@ -39,8 +39,10 @@ static bool caps_hold(const struct room_plan *plan, struct room_state *s)
     (void) s;
     if (mount("none", "/tmp", "tmpfs", 0, NULL) == 0 || sethostname("x", 1) == 0)
         return false;
-    for (int cap = 0; cap <= CAP_LAST_CAP; cap++) {
-        if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1)
+    /* step_caps dropped each and looked at every answer; here the ones that matter most are asked for once more. */
+    static const int worst[] = {CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_SETUID, CAP_SYS_PTRACE, CAP_DAC_OVERRIDE};
+    for (size_t i = 0; i < sizeof worst / sizeof *worst; i++) {
+        if (prctl(PR_CAPBSET_READ, worst[i], 0, 0, 0) == 1)
             return false;
     }
     return walls_caps_are_empty();
