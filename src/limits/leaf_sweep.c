@@ -53,22 +53,25 @@ static bool is_old(const struct stat *st)
     return clock_gettime(CLOCK_REALTIME, &now) == 0 && now.tv_sec - newest > AGE_MIN_S;
 }
 
-/* Removes one candidate if it is old and nobody answers for it; its namesakes of the other hierarchies with it. */
-static bool sweep_one(const struct leaf_place *p, const char *name)
+/* Removes one candidate if it is old and nobody answers for it; first its namesakes of the other hierarchies, so that what
+ * remains can still be found. Returns how many directories went. */
+static int sweep_one(const struct leaf_place *p, const char *name)
 {
     struct stat st;
-    bool removed = false;
-    int fd;
+    int removed = 0, kept = 0, fd;
 
     if (fstatat(p->parent_fd[0], name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode) || !is_old(&st))
-        return false;
+        return 0;
     fd = openat(p->parent_fd[0], name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
-        return false;
+        return 0;
     if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
-        for (int h = p->count - 1; h > 0; h--)
-            (void)unlinkat(p->parent_fd[h], name, AT_REMOVEDIR); /* ENOENT, or EBUSY: the next sweep's business */
-        removed = unlinkat(p->parent_fd[0], name, AT_REMOVEDIR) == 0;
+        for (int h = p->count - 1; h >= 0 && (h > 0 || kept == 0); h--) {
+            if (unlinkat(p->parent_fd[h], name, AT_REMOVEDIR) == 0)
+                removed++;
+            else
+                kept += errno != ENOENT;
+        }
     }
     (void)close(fd); /* a directory */
     return removed;
