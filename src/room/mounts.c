@@ -480,7 +480,9 @@ int step_conceal(const struct room_plan *plan, struct room_state *s)
     s->root = copy; /* stays open: the copy lives as long as this descriptor */
     if (fchdir(copy) < 0 || chroot(".") < 0)
         return -errno;
-    return 0;
+    /* What is not in our mount table cannot be unmounted: EINVAL. MNT_EXPIRE would at most mark it. */
+    s->concealed = umount2("/", MNT_EXPIRE) < 0 && errno == EINVAL;
+    return s->concealed ? 0 : -EPROTO;
 }
 
 int step_workdir(const struct room_plan *plan, struct room_state *s)

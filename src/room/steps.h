@@ -20,7 +20,7 @@ struct room_state {
     int signals; /* signalfd for SIGCHLD */
     int item;    /* which mount a step was at, for the error text */
     int64_t boot_offset_ns; /* what was subtracted from the monotonic clock */
-    uint32_t landlock_abi;
+    bool concealed;         /* the kernel says that our root is in no mount table */
 };
 
 /* 0, or -errno. */
