@@ -52,6 +52,7 @@ static int take_signals(struct room *r)
     if (sigprocmask(SIG_SETMASK, &set, NULL) < 0)
         return -errno;
     sigdelset(&set, SIGPIPE); /* stays blocked: a closed reader is an error value, not an end */
+    sigdelset(&set, SIGCHLD); /* the pidfd tells */
     struct sigaction by_default = {.sa_handler = SIG_DFL};
     (void) sigaction(SIGCHLD, &by_default, NULL); /* a caller's "ignore" would steal our children's status */
     r->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

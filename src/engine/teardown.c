@@ -52,10 +52,9 @@ static void wait_for_pid1(struct room *r)
 {
     int status;
     struct pollfd p = {.fd = r->pidfd, .events = POLLIN};
-    if (r->pid <= 0)
+    if (r->pid <= 0 || r->dead)
         return;
-    if (!r->dead)
-        (void) kernel_pidfd_send_signal(r->pidfd, SIGKILL); /* ESRCH: it is a zombie already */
+    (void) kernel_pidfd_send_signal(r->pidfd, SIGKILL); /* ESRCH: it is a zombie already */
     if (poll(&p, 1, ENGINE_TEARDOWN_MS) != 1)
         return; /* the survivors' count will say so */
     while (waitpid(r->pid, &status, 0) < 0 && errno == EINTR) {
