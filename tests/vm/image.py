@@ -203,7 +203,10 @@ class Tree:
                 os.makedirs(there, exist_ok=True)
             elif stat.S_ISREG(kind) or stat.S_ISLNK(kind):
                 os.makedirs(os.path.dirname(there), exist_ok=True)
-                shutil.copy2(real, there, follow_symlinks=False)
+                if stat.S_ISLNK(kind):  # copy2 would look where a link leads, and stumble over a pipe
+                    os.symlink(os.readlink(real), there)
+                else:
+                    shutil.copy2(real, there)
         except PermissionError:
             pass
 
@@ -355,6 +358,8 @@ def project_image(image, root, word, jobs):
         for where, dirs, names in os.walk(os.path.join(PROJECT, top)):
             short = os.path.relpath(where, PROJECT)
             dirs[:] = [d for d in dirs if not NOT_PAYLOAD.search('%s/%s/' % (short, d)) and not NOT_PAYLOAD.search('%s/%s' % (short, d))]
+            for name in dirs:  # empty ones, and links to some
+                tree.add(os.path.join(where, name), '/%s/%s' % (short, name))
             for name in names:
                 if not NOT_PAYLOAD.search('%s/%s' % (short, name)):
                     tree.add(os.path.join(where, name), '/%s/%s' % (short, name))
