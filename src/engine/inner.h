@@ -51,6 +51,7 @@ struct room {
     bool raw;       /* the caller's terminal is in raw mode and `saved` must be restored */
     struct termios saved;
     int tty_fd;     /* the caller's terminal, -1 */
+    bool input_ends_line;  /* what went into the terminal last was a newline */
     uint64_t interrupt_ms; /* when the last unanswered Ctrl-C was typed, 0 */
 
     /* life */
@@ -112,6 +113,7 @@ unsigned watch_count(int proc); /* processes listed in that /proc */
 /* terminal.c */
 void terminal_enter(struct room *r);
 void terminal_leave(struct room *r);
+void terminal_end_input(struct room *r);
 void terminal_resize(struct room *r);
 
 /* limits.c: who enforces what in this room; fills result->limits[].asked/by before, peaks and hits after. */

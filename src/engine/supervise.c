@@ -52,6 +52,7 @@ static void pass_signal(struct room *r, int sig, int group)
 static void take_started(struct room *r, const struct report *got, int *fds, int n)
 {
     int at = 0;
+    r->started = true;
     if (at < n && (got->fds & REPORT_FD_PROC))
         r->proc = fds[at++];
     if (at < n && (got->fds & REPORT_FD_TTY)) {
@@ -69,7 +70,6 @@ static void take_started(struct room *r, const struct report *got, int *fds, int
     while (at < n)
         fd_close(&fds[at++]);
     engine_phase(r, PHASE_STARTED);
-    r->started = true;
     r->result->has_room = true;
     r->watch_ms = engine_now_ms() + watch_interval(r);
     for (int sig = 1; r->early_signals >> sig; sig++) {
@@ -179,12 +179,18 @@ static void watch_interrupt(struct room *r, const char *keys, size_t n)
 
 static void move_input(struct room *r)
 {
-    uint32_t before = r->in.have;
     if (r->killed)
         return;
-    (void) relay_move(&r->in, UINT64_MAX);
-    if (r->plan.tty && r->in.buffer && r->in.have != before)
-        watch_interrupt(r, r->in.buffer, r->in.have);
+    const uint64_t moved = relay_move(&r->in, r->plan.tty ? RELAY_BUFFER : UINT64_MAX);
+    if (!r->plan.tty)
+        return;
+    if (moved) { /* look at each key once, when it is delivered: the buffer's part before `at` */
+        const size_t n = moved < r->in.at ? (size_t) moved : r->in.at;
+        r->input_ends_line = n && r->in.buffer[r->in.at - 1] == '\n';
+        watch_interrupt(r, r->in.buffer + r->in.at - n, n);
+    }
+    if (r->in.ended && !isatty(0))
+        terminal_end_input(r);
 }
 
 static void move_output(struct room *r, struct relay *out)

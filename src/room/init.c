@@ -221,7 +221,7 @@ static void report_started(const struct room_plan *plan, struct room_state *s)
         _exit(125);
     for (size_t i = 0; i < 4; i++)
         fd_close(carried[i].fd);
-    fd_close(&s->tty_slave);
+    /* Our own end of the terminal stays open: a program that closes its last one just before it ends must not be hung up. */
     for (int i = 0; i < 3; i++) {
         int fd = plan->stdio[i];
         fd_close(&fd);
