@@ -1,8 +1,8 @@
 /* verb_doctor: `strongroom doctor [--json] [--fix [--dry-run]]`.
  *
- * Tries each facility that rooms are built from (probe/host.h), then makes a room, and says what each lack costs and how
- * it is mended on this very host. stdout is the answer: a table, JSON, or (--fix without root, --dry-run) lines for a
- * root shell. stderr is talk.
+ * Tries each facility that rooms are built from (probe/host.h), then makes a room, and says what each lack
+ * costs and how it is mended on this very host. stdout is the answer: a table, JSON, or (--fix without root,
+ * --dry-run) lines for a root shell. stderr is talk.
  *
  * Lives in: the command. Trusts: nothing of argv. Must not: change the host without --fix. */
 #include "base/json.h"
@@ -42,7 +42,7 @@ struct examination {
 static struct examination exam;
 static char text[TEXT_MAX];
 
-/* --- examination -------------------------------------------------------------------------------------------------- */
+/* --- examination ---------------------------------------------------------------------------------------- */
 
 static void add_fixes(struct examination *x, const struct remedy *r)
 {
@@ -120,7 +120,7 @@ static void examine(struct examination *x)
     host_end();
 }
 
-/* --- for people ----------------------------------------------------------------------------------------------------- */
+/* --- for people ----------------------------------------------------------------------------------------- */
 
 static bool is_fine(const struct facility_answer *a)
 {
@@ -235,7 +235,7 @@ static void say_room(const struct examination *x, struct sbuf *out)
     sbuf_char(out, '\n');
 }
 
-/* --- for programs --------------------------------------------------------------------------------------------------- */
+/* --- for programs --------------------------------------------------------------------------------------- */
 
 static void json_names(struct json *j, const char *key, uint64_t layers, uint64_t limits)
 {
@@ -325,7 +325,7 @@ static void say_json(const struct examination *x, struct sbuf *out)
     sbuf_char(out, '\n');
 }
 
-/* --- fixes ---------------------------------------------------------------------------------------------------------- */
+/* --- fixes ---------------------------------------------------------------------------------------------- */
 
 /* The lines for a root shell, and nothing else, on stdout. */
 static int print_fixes(const struct examination *x)
@@ -358,7 +358,7 @@ static void apply_fixes(const struct examination *x)
         (void)print_fixes(x);
 }
 
-/* --- the verb ------------------------------------------------------------------------------------------------------- */
+/* --- the verb ------------------------------------------------------------------------------------------- */
 
 static int show_help(void)
 {

@@ -1,7 +1,7 @@
 /* verb_selftest: `strongroom selftest [--attack] [--json]`.
  *
- * Attacks rooms on this very host and says which walls held. stdout is the answer. The word --inside is for the copy of
- * this program that runs in such a room.
+ * Attacks rooms on this very host and says which walls held. stdout is the answer. The word --inside is for
+ * the copy of this program that runs in such a room.
  *
  * Lives in: the command, and with --inside in a room. Trusts: nothing of argv. */
 #include "base/json.h"

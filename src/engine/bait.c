@@ -1,7 +1,7 @@
 /* bait: see bait.h.
  *
- * Lives in: the command, for `selftest`. May: make files whose names nobody else has (O_EXCL, random). Must not: leave
- * them, also when a signal ends us. */
+ * Lives in: the command, for `selftest`. May: make files whose names nobody else has (O_EXCL, random). Must
+ * not: leave them, also when a signal ends us. */
 #include "engine/bait.h"
 #include "base/sbuf.h"
 #include "sys/fd.h"
@@ -24,14 +24,16 @@ static void take_away(struct bait *b)
     for (size_t i = 0; i < b->file_count; i++)
         (void)unlink(b->files[i]); /* gone already is as good */
     if (b->shm >= 0)
-        (void)syscall(SYS_shmctl, b->shm, IPC_RMID, NULL);
+        /* The C library's wrapper may not be used on a signal. */
+        (void)kernel_raw(SYS_shmctl, b->shm, IPC_RMID, 0, 0);
 }
 
+/* Only calls that are safe on a signal; the handler is taken off by SA_RESETHAND, and the signal, sent once
+ * more, ends us. */
 static void on_signal(int n)
 {
     if (planted)
         take_away(planted);
-    (void)signal(n, SIG_DFL);
     (void)raise(n);
 }
 
@@ -98,8 +100,9 @@ void bait_plant(struct bait *b, bool lasting)
         return;
     planted = b;
     static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    const struct sigaction once = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-        (void)signal(ends[i], on_signal);
+        (void)sigaction(ends[i], &once, NULL); /* fails for no signal of these */
     const char *home = getenv("HOME");
     if (home && home[0] == '/' && home[1])
         write_file(b, home);

@@ -15,9 +15,9 @@ struct bait {
     size_t file_count;
 };
 
-/* What dies with this process: an environment variable, descriptors without close-on-exec, two sockets. With `lasting`
- * also files in $HOME, /tmp and /dev/shm and a shared memory segment, which bait_remove() takes away (as does a signal
- * that ends us). What cannot be planted is left out. */
+/* What dies with this process: an environment variable, descriptors without close-on-exec, two sockets. With
+ * `lasting` also files in $HOME, /tmp and /dev/shm and a shared memory segment, which bait_remove() takes
+ * away (as does a signal that ends us). What cannot be planted is left out. */
 void bait_plant(struct bait *b, bool lasting);
 void bait_remove(struct bait *b);
 

@@ -1,11 +1,12 @@
 /* selftest: see selftest.h.
  *
- * Theory of operation. This program is static, so it runs inside a room as it is: it is shown to a default room read-only
- * as WALL_PROGRAM and started there as `selftest --inside …` (probe/wall.h). One room runs all probes that a program can
- * judge itself; each hazardous program gets a room of its own with tight bounds, and the host judges what became of it.
+ * Theory of operation. This program is static, so it runs inside a room as it is: it is shown to a default
+ * room read-only as WALL_PROGRAM and started there as `selftest --inside …` (probe/wall.h). One room runs all
+ * probes that a program can judge itself; each hazardous program gets a room of its own with tight bounds,
+ * and the host judges what became of it.
  *
- * Lives in: the command; each supervisor in a child (engine/trial.h). Trusts: nothing that comes from inside but one line
- * a probe, of bounded length, for rows that exist. */
+ * Lives in: the command; each supervisor in a child (engine/trial.h). Trusts: nothing that comes from inside
+ * but one line a probe, of bounded length, for rows that exist. */
 #include "engine/selftest.h"
 #include "engine/bait.h"
 #include "engine/inner.h"
@@ -43,7 +44,7 @@ struct attempt {
 static struct attempt attempt;
 static struct bait bait;
 
-/* --- what is told to the probes ------------------------------------------------------------------------------------------ */
+/* --- what is told to the probes ------------------------------------------------------------------------- */
 
 static void add_word(struct attempt *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void add_word(struct attempt *a, const char *fmt, ...)
@@ -104,7 +105,7 @@ static void tell_facts(struct attempt *a)
         add_word(a, "file=%s", bait.files[i]);
 }
 
-/* --- one room ------------------------------------------------------------------------------------------------------------ */
+/* --- one room ------------------------------------------------------------------------------------------- */
 
 static void read_output(struct attempt *a, int fd, unsigned ms)
 {
@@ -204,7 +205,7 @@ static int run_bare(struct attempt *a, struct err *e)
     return pid < 0 ? err_set(e, ERR_ROOM, errno, "start the probes") : 0;
 }
 
-/* --- verdicts ------------------------------------------------------------------------------------------------------------- */
+/* --- verdicts ------------------------------------------------------------------------------------------- */
 
 static struct wall_verdict *verdict_of(struct selftest *s, const char *name)
 {
@@ -283,7 +284,7 @@ static const char *how(const struct attempt *a)
     return a->end.ended ? outcome_name(a->end.result.outcome) : "without a word";
 }
 
-/* --- the rooms -------------------------------------------------------------------------------------------------------------- */
+/* --- the rooms ------------------------------------------------------------------------------------------ */
 
 static void mark_asked(struct selftest *s, unsigned sets)
 {
@@ -370,7 +371,7 @@ static void survive(struct selftest *s, struct err *e)
          (unsigned)t->us);
 }
 
-/* --- attacks: each row a room ------------------------------------------------------------------------------------------------- */
+/* --- attacks: each row a room --------------------------------------------------------------------------- */
 
 static bool judge_forks(const struct attempt *a, struct sbuf *out)
 {

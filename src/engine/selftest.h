@@ -17,8 +17,8 @@ struct selftest {
     unsigned held, broke, skipped;
 };
 
-/* Plants what must not be reached, makes the rooms one after the other, and removes what was planted. 0, or -errno with e
- * when no room could be made (then nothing was tested). Single-threaded; once per process. */
+/* Plants what must not be reached, makes the rooms one after the other, and removes what was planted. 0, or
+ * -errno with e when no room could be made (then nothing was tested). Single-threaded; once per process. */
 int selftest_run(struct selftest *s, struct err *e);
 
 #endif

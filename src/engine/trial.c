@@ -1,7 +1,7 @@
 /* trial: see trial.h.
  *
- * Lives in: the caller and its child, the supervisor. The result comes back through a shared page. Trusts: the child,
- * which is ourselves. Must not: let a supervisor outlive its time. */
+ * Lives in: the caller and its child, the supervisor. The result comes back through a shared page. Trusts:
+ * the child, which is ourselves. Must not: let a supervisor outlive its time. */
 #include "engine/trial.h"
 #include "engine/inner.h"
 #include "sys/fd.h"

@@ -1,5 +1,5 @@
-/* trial: a room in a process of its own, for whoever makes more than one (engine_run() is once per process) or wants to
- * look at a room without becoming its supervisor: `doctor`, `selftest`. */
+/* trial: a room in a process of its own, for whoever makes more than one (engine_run() is once per process)
+ * or wants to look at a room without becoming its supervisor: `doctor`, `selftest`. */
 #ifndef ENGINE_TRIAL_H
 #define ENGINE_TRIAL_H
 
@@ -19,9 +19,9 @@ struct trial_end {
     struct result result;
 };
 
-/* Starts a supervisor whose stdin, stdout and stderr are the given descriptors (-1: /dev/null). `prepare` (may be NULL)
- * is called in it before anything else. Nothing else is closed on the way: what the caller leaves open is what the room
- * has to keep out. -errno. */
+/* Starts a supervisor whose stdin, stdout and stderr are the given descriptors (-1: /dev/null). `prepare`
+ * (may be NULL) is called in it before anything else. Nothing else is closed on the way: what the caller
+ * leaves open is what the room has to keep out. -errno. */
 int trial_start(struct trial *t, const struct policy *p, char **argv, const int stdio[3],
                 void (*prepare)(void *), void *arg);
 

@@ -104,8 +104,8 @@ static void read_self(struct host_facts *h)
     h->admin = syscall(SYS_capget, &head, data) == 0 && (data[0] >> 21 /* CAP_SYS_ADMIN */ & 1);
 }
 
-/* The kernel gives the namespaces that it starts with fixed inode numbers (include/linux/proc_ns.h); a machine made from a
- * container's image has that image's marks, but these namespaces. */
+/* The kernel gives the namespaces that it starts with fixed inode numbers (include/linux/proc_ns.h); a
+ * machine made from a container's image has that image's marks, but these namespaces. */
 static bool is_whole_machine(void)
 {
     static const struct {

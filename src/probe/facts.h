@@ -1,5 +1,6 @@
-/* facts: what kind of host this is, as far as it decides what would mend a missing facility. Plain values; the remedies
- * (remedy.h) are a pure function of them, so that each situation can be tested on any machine. */
+/* facts: what kind of host this is, as far as it decides what would mend a missing facility. Plain values;
+ * the remedies (remedy.h) are a pure function of them, so that each situation can be tested on any machine.
+ * */
 #ifndef PROBE_FACTS_H
 #define PROBE_FACTS_H
 

@@ -1,7 +1,8 @@
 /* fix: see fix.h.
  *
- * Lives in: the command, for `doctor --fix` as root. Trusts: the facts. May: write one switch below /proc/sys, make one
- * file per fix, start systemctl or apparmor_parser. Must not: change or remove what it did not make. */
+ * Lives in: the command, for `doctor --fix` as root. Trusts: the facts. May: write one switch below
+ * /proc/sys, make one file per fix, start systemctl or apparmor_parser. Must not: change or remove what it
+ * did not make. */
 #include "probe/fix.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"

@@ -24,8 +24,8 @@ void fix_commands(const struct fix *f, const struct host_facts *h, struct sbuf *
 /* The way back, as one comment line for that shell. Pure. */
 void fix_undo(const struct fix *f, const struct host_facts *h, struct sbuf *out);
 
-/* Does what fix_commands says. Files of others are never changed: one that exists with other contents is an error, before
- * anything is done. -errno with e. */
+/* Does what fix_commands says. Files of others are never changed: one that exists with other contents is an
+ * error, before anything is done. -errno with e. */
 int fix_apply(const struct fix *f, const struct host_facts *h, struct err *e);
 
 /* Whether a path can stand in an AppArmor profile and a shell line without quoting. */

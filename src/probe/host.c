@@ -1,7 +1,8 @@
 /* host: the table of facilities, and the process in which one is tried.
  *
- * Lives in: the command, for `doctor`. Each trial lives in a child in a session of its own, which is killed when its time
- * is over; the answer comes back through a shared page. Trusts: that page no further than its size. */
+ * Lives in: the command, for `doctor`. Each trial lives in a child in a session of its own, which is killed
+ * when its time is over; the answer comes back through a shared page. Trusts: that page no further than its
+ * size. */
 #include "probe/host.h"
 #include "limits/leaf.h"
 #include "probe/inner.h"

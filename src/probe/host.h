@@ -1,7 +1,7 @@
 /* host: the kernel facilities that rooms are built from, one row each, and the trial of each.
  *
- * A facility is tried by using it as a room does, in a short-lived process of its own with a bounded time; nothing is
- * concluded from versions or configuration. */
+ * A facility is tried by using it as a room does, in a short-lived process of its own with a bounded time;
+ * nothing is concluded from versions or configuration. */
 #ifndef PROBE_HOST_H
 #define PROBE_HOST_H
 
@@ -103,8 +103,9 @@ struct facility_answer {
 
 const char *facility_state_name(enum facility_state s);
 
-/* Around several trials or rooms of one process: as the only member of its cgroup it may have to step aside before leaves
- * can be made (limits/leaf_find.h); its children then find the place ready, as a supervisor that is alone would. */
+/* Around several trials or rooms of one process: as the only member of its cgroup it may have to step aside
+ * before leaves can be made (limits/leaf_find.h); its children then find the place ready, as a supervisor
+ * that is alone would. */
 void host_begin(void);
 void host_end(void);
 

@@ -1,6 +1,7 @@
 /* host_spaces: trials of processes and namespaces.
  *
- * Lives in: a child that is thrown away. Trusts: nothing. May: change everything of itself. Must not: change the host. */
+ * Lives in: a child that is thrown away. Trusts: nothing. May: change everything of itself. Must not: change
+ * the host. */
 #include "probe/inner.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
@@ -193,7 +194,7 @@ void try_ns_time(const struct host_facts *h, struct facility_answer *a)
         answer_ok(a, "made, clock moved");
 }
 
-/* --- id maps ------------------------------------------------------------------------------------------------------ */
+/* --- id maps -------------------------------------------------------------------------------------------- */
 
 /* A host uid of the range that rooms take theirs from. */
 #define ROOM_UID 0x70000001u

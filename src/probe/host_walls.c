@@ -13,7 +13,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-/* Refuses getpriority with `action`, allows all else. The number alone is looked at: this is a trial, not a wall. */
+/* Refuses getpriority with `action`, allows all else. The number alone is looked at: this is a trial, not a
+ * wall. */
 static int load_filter(unsigned action, unsigned flags)
 {
     struct sock_filter insns[] = {
@@ -150,7 +151,7 @@ void try_keyring(const struct host_facts *h, struct facility_answer *a)
         answer_ok(a, "joined");
 }
 
-/* --- cgroup ------------------------------------------------------------------------------------------------------- */
+/* --- cgroup --------------------------------------------------------------------------------------------- */
 
 void try_cgroup(const struct host_facts *h, struct facility_answer *a)
 {
@@ -186,7 +187,7 @@ void try_cgroup(const struct host_facts *h, struct facility_answer *a)
     leaf_place_close(&place);
 }
 
-/* --- bounds of this process, which a room inherits ------------------------------------------------------------------ */
+/* --- bounds of this process, which a room inherits ------------------------------------------------------ */
 
 static bool lower(struct sbuf *out, const char *what, int resource, uint64_t wanted)
 {
@@ -214,7 +215,7 @@ void try_rlimits(const struct host_facts *h, struct facility_answer *a)
         answer_ok(a, "above the room's defaults");
 }
 
-/* --- programs and machines -------------------------------------------------------------------------------------------- */
+/* --- programs and machines ------------------------------------------------------------------------------ */
 
 void try_helpers(const struct host_facts *h, struct facility_answer *a)
 {

@@ -12,8 +12,9 @@ void answer_ok(struct facility_answer *a, const char *fmt, ...) __attribute__((f
 void answer_not(struct facility_answer *a, enum facility_state state, int code, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Makes the calling process the root of a new user namespace (only our own id is mapped, as root) with `flags` more
- * namespaces. -errno. A map that cannot be written is not an error: capabilities do not depend on it. */
+/* Makes the calling process the root of a new user namespace (only our own id is mapped, as root) with
+ * `flags` more namespaces. -errno. A map that cannot be written is not an error: capabilities do not depend
+ * on it. */
 int host_enter(int flags);
 
 /* A file system that is attached nowhere; options as in key, value, …, NULL. Its mount or -errno. */

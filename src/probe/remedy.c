@@ -1,7 +1,7 @@
 /* remedy: see remedy.h.
  *
- * Lives in: any process. Trusts: the facts. Pure. The order within a function is the order of likelihood: the first
- * situation that fits speaks, because several remedies at once help nobody. */
+ * Lives in: any process. Trusts: the facts. Pure. The order within a function is the order of likelihood: the
+ * first situation that fits speaks, because several remedies at once help nobody. */
 #include "probe/remedy.h"
 #include "limits/leaf.h"
 

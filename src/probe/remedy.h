@@ -1,5 +1,5 @@
-/* remedy: what mends a facility that is missing, for this very host. A pure function of the facts, the facility and the
- * error that its trial met. */
+/* remedy: what mends a facility that is missing, for this very host. A pure function of the facts, the
+ * facility and the error that its trial met. */
 #ifndef PROBE_REMEDY_H
 #define PROBE_REMEDY_H
 

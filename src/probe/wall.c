@@ -1,8 +1,8 @@
 /* wall: the table of probes, and the program inside that runs them.
  *
- * Lives in: the room, as its program (and outside of any, where a test wants to see the probes fail). Each probe has a
- * process of its own, with a bounded time; that it is killed by the filter is an answer. Trusts: what the host told.
- * Must not: do harm where there is no room. */
+ * Lives in: the room, as its program (and outside of any, where a test wants to see the probes fail). Each
+ * probe has a process of its own, with a bounded time; that it is killed by the filter is an answer. Trusts:
+ * what the host told. Must not: do harm where there is no room. */
 #include "probe/wall.h"
 #include "base/num.h"
 #include "probe/wall_inner.h"
@@ -82,7 +82,7 @@ void wall_sum(struct wall_verdict *v, const struct wall_tries *t, const char *br
         wall_held(v, "%s (%u tried)", held, t->tried);
 }
 
-/* --- lines ------------------------------------------------------------------------------------------------------------ */
+/* --- lines ---------------------------------------------------------------------------------------------- */
 
 static const char *const state_words[] = {[WALL_SKIP] = "SKIP", [WALL_HELD] = "HELD", [WALL_BROKE] = "BROKE"};
 
@@ -105,7 +105,7 @@ const struct wall_row *wall_parse_line(const char *line, size_t len, struct wall
     return NULL;
 }
 
-/* --- inside ------------------------------------------------------------------------------------------------------------- */
+/* --- inside --------------------------------------------------------------------------------------------- */
 
 static const char *value_of(const char *word, const char *key)
 {

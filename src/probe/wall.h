@@ -1,8 +1,8 @@
 /* wall: the probes of `strongroom selftest`: what a program inside a room can try against each of its walls.
  *
  * Most probes run inside: this very program, shown to the room as WALL_PROGRAM, is started there with
- * `selftest --inside SET KEY=VALUE…` and writes one line a probe on stdout. What only the host can judge (was the room
- * ended, is something left) is judged outside; such rows have no function. */
+ * `selftest --inside SET KEY=VALUE…` and writes one line a probe on stdout. What only the host can judge (was
+ * the room ended, is something left) is judged outside; such rows have no function. */
 #ifndef PROBE_WALL_H
 #define PROBE_WALL_H
 
@@ -120,14 +120,16 @@ struct wall_verdict {
     char detail[200];
 };
 
-/* Runs inside: argv is SET KEY=VALUE… ; SET is "look", "room", "attack" (each with what is below it) or the name of one
- * of the bombs. Returns an exit status. */
+/* Runs inside: argv is SET KEY=VALUE… ; SET is "look", "room", "attack" (each with what is below it) or the
+ * name of one of the bombs. Returns an exit status. */
 int wall_inside(int argc, char **argv);
 
-/* One line that came from inside, without its newline: a row's name and its verdict. NULL: not such a line. Pure. */
+/* One line that came from inside, without its newline: a row's name and its verdict. NULL: not such a line.
+ * Pure. */
 const struct wall_row *wall_parse_line(const char *line, size_t len, struct wall_verdict *ret);
 
-/* One of the bombs (wall_bombs.c): -1 when there is none of that name, else its exit status, if it comes back. */
+/* One of the bombs (wall_bombs.c): -1 when there is none of that name, else its exit status, if it comes
+ * back. */
 int wall_bomb(const char *name);
 
 #endif

@@ -1,7 +1,7 @@
 /* wall_bombs: the hazardous programs of `selftest --attack`, and the survivor.
  *
- * Lives in: a room of its own with tight bounds; each has a bound of its own too, so that a wall that is not there costs
- * the host little. What became of them is judged outside; some say a number on stdout. */
+ * Lives in: a room of its own with tight bounds; each has a bound of its own too, so that a wall that is not
+ * there costs the host little. What became of them is judged outside; some say a number on stdout. */
 #include "base/sbuf.h"
 #include "probe/wall.h"
 #include "sys/fd.h"
@@ -89,7 +89,8 @@ static unsigned long long touch(unsigned most)
     return n;
 }
 
-/* Four that are each below the bound, so that only a bound of the whole room meets them; then one that is not. */
+/* Four that are each below the bound, so that only a bound of the whole room meets them; then one that is
+ * not. */
 static int memory(void)
 {
     const struct timespec meanwhile = {.tv_nsec = 600000000};

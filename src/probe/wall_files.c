@@ -1,7 +1,7 @@
 /* wall_files: probes of the room's tree.
  *
- * Lives in: a child of the room's program. Trusts: what the host told. Must not: leave anything behind where there is no
- * room: what could be made is removed at once, what could be opened is not written to. */
+ * Lives in: a child of the room's program. Trusts: what the host told. Must not: leave anything behind where
+ * there is no room: what could be made is removed at once, what could be opened is not written to. */
 #include "policy/limit.h"
 #include "probe/wall_inner.h"
 #include "sys/fd.h"
@@ -125,7 +125,7 @@ void wall_canary_files(const struct wall_ask *a, struct wall_verdict *v)
         wall_skip(v, "nothing was planted");
 }
 
-/* --- /proc and /dev ----------------------------------------------------------------------------------------------------- */
+/* --- /proc and /dev ------------------------------------------------------------------------------------- */
 
 void wall_proc_write(const struct wall_ask *a, struct wall_verdict *v)
 {
@@ -216,7 +216,7 @@ void wall_dev_make(const struct wall_ask *a, struct wall_verdict *v)
     wall_sum(v, &t, "made /dev/mem's twin in", "refused");
 }
 
-/* --- scratch -------------------------------------------------------------------------------------------------------------- */
+/* --- scratch -------------------------------------------------------------------------------------------- */
 
 static const char *const scratch[] = {"/work", "/tmp", "/dev/shm"};
 

@@ -1,7 +1,7 @@
 /* wall_rights: probes of what a process may: capabilities, filters, pid 1, sessions, descriptors, bounds.
  *
- * Lives in: a child of the room's program. Trusts: what the host told. Must not: do harm where there is no room. Calls are
- * made with arguments that no kernel acts upon. */
+ * Lives in: a child of the room's program. Trusts: what the host told. Must not: do harm where there is no
+ * room. Calls are made with arguments that no kernel acts upon. */
 #include "policy/limit.h"
 #include "probe/wall_inner.h"
 #include "sys/fd.h"
@@ -71,7 +71,7 @@ void wall_nnp(const struct wall_ask *a, struct wall_verdict *v)
         wall_broke(v, "not set");
 }
 
-/* --- namespaces and system calls -------------------------------------------------------------------------------------------- */
+/* --- namespaces and system calls ------------------------------------------------------------------------ */
 
 void wall_nesting(const struct wall_ask *a, struct wall_verdict *v)
 {
@@ -92,7 +92,8 @@ void wall_nesting(const struct wall_ask *a, struct wall_verdict *v)
     wall_sum(v, &t, "made one by", "refused");
 }
 
-/* Arguments: at worst an invalid request; errors that say "not permitted" or "no such call" mean that a wall answered. */
+/* Arguments: at worst an invalid request; errors that say "not permitted" or "no such call" mean that a wall
+ * answered. */
 static const struct {
     const char *name;
     long nr, arg[4];
@@ -184,7 +185,8 @@ void wall_seccomp_ioctl(const struct wall_ask *a, struct wall_verdict *v)
     static const unsigned long type_in = 0x5412 /* TIOCSTI */;
     struct wall_tries t = {0};
     (void)a;
-    /* Not a terminal: without a filter the answer is ENOTTY. The high half of the number is nothing to the kernel. */
+    /* Not a terminal: without a filter the answer is ENOTTY. The high half of the number is nothing to the
+     * kernel. */
     FD_AUTO null = open("/dev/null", O_RDWR | O_CLOEXEC);
     wall_tried(&t, !refused(syscall(SYS_ioctl, null, type_in, "x")), "TIOCSTI");
     wall_tried(&t, !refused(syscall(SYS_ioctl, null, type_in | 1ul << 32, "x")), "TIOCSTI with high bits");
@@ -213,7 +215,7 @@ void wall_landlock(const struct wall_ask *a, struct wall_verdict *v)
         wall_held(v, "%d on us", 16 - layers);
 }
 
-/* --- pid 1, session, keyring ------------------------------------------------------------------------------------------------- */
+/* --- pid 1, session, keyring ---------------------------------------------------------------------------- */
 
 void wall_init_read(const struct wall_ask *a, struct wall_verdict *v)
 {
@@ -279,7 +281,7 @@ void wall_keyring(const struct wall_ask *a, struct wall_verdict *v)
     wall_sum(v, &t, "not refused", "refused");
 }
 
-/* --- what is inherited ---------------------------------------------------------------------------------------------------------- */
+/* --- what is inherited ---------------------------------------------------------------------------------- */
 
 void wall_env(const struct wall_ask *a, struct wall_verdict *v)
 {

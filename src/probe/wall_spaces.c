@@ -1,7 +1,7 @@
 /* wall_spaces: probes of processes, mounts, network, objects, names and clocks.
  *
- * Lives in: a child of the room's program. Trusts: what the host told. Must not: do harm where there is no room: calls
- * that change something are made with arguments that fail after the permission was checked. */
+ * Lives in: a child of the room's program. Trusts: what the host told. Must not: do harm where there is no
+ * room: calls that change something are made with arguments that fail after the permission was checked. */
 #include "probe/wall_inner.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
@@ -71,7 +71,7 @@ void wall_user_map(const struct wall_ask *a, struct wall_verdict *v)
     wall_held(v, "one uid, one gid");
 }
 
-/* --- processes ---------------------------------------------------------------------------------------------------------- */
+/* --- processes ------------------------------------------------------------------------------------------ */
 
 void wall_pid_signal(const struct wall_ask *a, struct wall_verdict *v)
 {
@@ -108,7 +108,7 @@ void wall_pid_list(const struct wall_ask *a, struct wall_verdict *v)
         wall_held(v, "%u processes, all the room's", count);
 }
 
-/* --- mounts ------------------------------------------------------------------------------------------------------------- */
+/* --- mounts --------------------------------------------------------------------------------------------- */
 
 void wall_mount_list(const struct wall_ask *a, struct wall_verdict *v)
 {
@@ -137,7 +137,7 @@ void wall_mount_calls(const struct wall_ask *a, struct wall_verdict *v)
     wall_sum(v, &t, "not refused", "all refused");
 }
 
-/* --- network ------------------------------------------------------------------------------------------------------------ */
+/* --- network -------------------------------------------------------------------------------------------- */
 
 void wall_net_devices(const struct wall_ask *a, struct wall_verdict *v)
 {
@@ -174,7 +174,8 @@ static int try_connect(int family, int type, const void *to, socklen_t size)
     return connect(sock, to, size) < 0 && errno != EINPROGRESS ? -errno : 0;
 }
 
-/* Connecting a UDP socket sends nothing: it asks for a route. The addresses: RFC 5737, a metadata service, a resolver. */
+/* Connecting a UDP socket sends nothing: it asks for a route. The addresses: RFC 5737, a metadata service, a
+ * resolver. */
 void wall_net_route(const struct wall_ask *a, struct wall_verdict *v)
 {
     static const struct {
@@ -260,7 +261,7 @@ void wall_net_families(const struct wall_ask *a, struct wall_verdict *v)
     wall_sum(v, &t, "open", "none opens");
 }
 
-/* --- objects, names, clocks ----------------------------------------------------------------------------------------------- */
+/* --- objects, names, clocks ----------------------------------------------------------------------------- */
 
 void wall_ipc_calls(const struct wall_ask *a, struct wall_verdict *v)
 {
