@@ -310,6 +310,8 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     if (n < 0)
         result->exit_status = err_exit_status(e ? e->kind : ERR_ROOM);
 out:
+    if (n < 0 && e && e->code == EMFILE)
+        err_hint(e, "raise the limit of open files (ulimit -n): a room needs about 32, and one for each path shown");
     if (n < 0 && !result->exit_status)
         result->exit_status = err_exit_status(e ? e->kind : ERR_ROOM);
     close_all(r);

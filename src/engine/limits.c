@@ -59,7 +59,7 @@ static int plan_one(struct room *r, enum limit_id id, struct err *e)
         return 0;
     }
     if (r->policy->limit_demand[id] == LAYER_REQUIRE) {
-        int n = err_set(e, ERR_LIMIT, ENOTSUP, "enforce the limit %s: %s", limit_rows[id].name,
+        int n = err_set(e, ERR_LIMIT, 0, "enforce the limit %s: %s", limit_rows[id].name,
                         r->place.why[0] ? r->place.why : "no cgroup of ours carries its controller");
         err_hint(e, "delegate a cgroup to this user (`strongroom doctor` says how), or accept less with --prefer %s",
                  limit_rows[id].name);
@@ -106,7 +106,7 @@ int limits_plan(struct room *r, struct err *e)
     if (l[LIMIT_ID_CPUS].by == LIMIT_BY_WEIGHT)
         r->plan.nice = 10;
     if (r->place.version == LEAF_NONE && r->policy->layers[LAYER_ID_CGROUP] == LAYER_REQUIRE) {
-        int n = err_set(e, ERR_LIMIT, ENOTSUP, "require the layer cgroup: %s", r->place.why);
+        int n = err_set(e, ERR_LIMIT, 0, "require the layer cgroup: %s", r->place.why);
         err_hint(e, "`strongroom doctor` says how to delegate a cgroup to this user");
         return n;
     }

@@ -249,6 +249,14 @@ static void plan_covers(struct room_plan *plan)
 static int plan_system(struct room_plan *plan, struct text *t, struct err *e)
 {
     const char *root = plan->policy->rootfs ? plan->policy->rootfs : "";
+    if (root[0]) {
+        FD_AUTO dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (dir < 0) {
+            int n = err_set(e, ERR_IO, errno, "open the root of the room: %s", root);
+            err_hint(e, "--rootfs wants a folder with a system in it (usr, bin, lib)");
+            return n;
+        }
+    }
     char *usr = text_join(t, root, "/usr");
     if (!usr)
         return out_of_text(e);

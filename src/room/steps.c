@@ -52,11 +52,14 @@ void steps_degrade(struct room_state *s, enum layer_id layer, enum layer_state s
 int step_signals(const struct room_plan *plan, struct room_state *s)
 {
     (void) plan;
-    struct sigaction old, by_default = {.sa_handler = SIG_DFL};
+    /* The kernel's own struct and call: the C library keeps a few signals to itself, and those are inherited too. */
+    struct {
+        unsigned long handler, flags, restorer, mask;
+    } old, by_default = {0};
     sigset_t mine;
-    for (int n = 1; n < NSIG; n++) {
-        if (sigaction(n, NULL, &old) == 0 && old.sa_handler != SIG_DFL)
-            (void) sigaction(n, &by_default, NULL); /* fails for SIGKILL and SIGSTOP only, which need nothing */
+    for (int n = 1; n <= 64; n++) {
+        if (kernel_raw(SYS_rt_sigaction, n, 0, (long) &old, 8) == 0 && old.handler != 0)
+            (void) kernel_raw(SYS_rt_sigaction, n, (long) &by_default, 0, 8); /* SIGKILL and SIGSTOP refuse, and need nothing */
     }
     sigemptyset(&mine);
     sigaddset(&mine, SIGCHLD);
