@@ -75,6 +75,8 @@ int main(int argc, char **argv)
         v = find("help");
     if (!v && strcmp(argv[1], "--version") == 0)
         v = find("version");
+    if (strcmp(argv[1], "skeleton") == 0) /* for the build and the installation: no row, so no help and no completion */
+        return verb_skeleton(argc - 1, argv + 1);
     if (!v) {
         (void) err_set(&e, ERR_USAGE, 0, "unknown verb: %s", argv[1]);
         (void) err_hint(&e, "strongroom help lists them; to run a program: strongroom run -- %s", argv[1]);

@@ -28,7 +28,7 @@ static int show_help(void)
 static int show_plan(const struct run_options *o, const struct engine_request *req)
 {
     static struct room_plan plan;
-    static char memory[PLAN_TEXT_MAX], words[RESULT_JSON_MAX * 4];
+    static char memory[PLAN_TEXT_MAX], words[RESULT_JSON_MAX];
     struct err e = {0};
     struct sbuf b = SBUF(words);
     (void) o;
@@ -124,6 +124,7 @@ int verb_run(int argc, char **argv)
     }
     req.policy = o.policy;
     req.argv = o.command;
+    req.explains = o.explain;
     req.wants_record = o.json || o.explain || o.result_fd >= 0 || o.result_path;
     int status;
     if (!o.quiet)

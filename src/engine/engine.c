@@ -33,11 +33,14 @@ void engine_phase(struct room *r, enum phase p)
 int engine_plan(const struct engine_request *req, struct room_plan *plan, char *text, size_t text_size, struct err *e)
 {
     const struct policy *p = req->policy;
+    static const enum seccomp_variant notify[2][2] = {{SECCOMP_ROOM_NOTIFY, SECCOMP_ROOM_NETLINK_NOTIFY},
+                                                      {SECCOMP_ROOM_WATCH, SECCOMP_ROOM_NETLINK_WATCH}};
     const bool host_net = p->net == NET_HOST;
     memset(plan, 0, sizeof *plan);
     plan->filter = seccomp_program(host_net ? SECCOMP_ROOM_NETLINK : SECCOMP_ROOM);
     if (p->layers[LAYER_ID_DENIALS] != LAYER_OFF)
-        plan->filter_notify = seccomp_program(host_net ? SECCOMP_ROOM_NETLINK_NOTIFY : SECCOMP_ROOM_NOTIFY);
+        plan->filter_notify = seccomp_program(notify[req->explains][host_net]);
+    plan->hand_out_root = req->explains && plan->filter_notify;
     return plan_make(plan, p, req->argv, text, text_size, e);
 }
 
@@ -267,6 +270,7 @@ static void close_all(struct room *r)
     fd_close(&r->signals);
     fd_close(&r->lifeline);
     fd_close(&r->mounts);
+    fd_close(&r->root);
     leaf_place_close(&r->place);
 }
 
@@ -276,7 +280,7 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     static struct room room;
     struct room *r = &room;
     *r = (struct room){.plan.skeleton_tree = -1, .req = req, .policy = req->policy, .result = result, .tty_fd = -1, .pipes = {{-1, -1}, {-1, -1}, {-1, -1}}};
-    r->ctl = r->proc = r->scratch = r->notify = r->pidfd = r->signals = r->lifeline = r->mounts = -1;
+    r->ctl = r->proc = r->scratch = r->notify = r->pidfd = r->signals = r->lifeline = r->mounts = r->root = -1;
     memset(result, 0, sizeof *result);
 
     engine_phase(r, PHASE_OPTIONS);

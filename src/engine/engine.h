@@ -11,6 +11,7 @@ struct engine_request {
     const struct policy *policy; /* checked; const for the whole run */
     char **argv;                 /* the program and its arguments */
     struct timespec started;     /* CLOCK_MONOTONIC when the command began */
+    bool explains;               /* watch the files and peers that the program names: slower calls, fuller record */
     bool wants_record;           /* somebody will read peaks, hash and the like: they are only gathered then */
 };
 
@@ -22,6 +23,10 @@ int engine_plan(const struct engine_request *req, struct room_plan *plan, char *
  * and stderr of the calling process are the program's. Changes the calling process's signal mask; to be called once,
  * from a single-threaded process. */
 int engine_run(const struct engine_request *req, struct result *result, struct err *e);
+
+/* Lays out the default room's files in `dir`, which must not exist yet: done when strongroom is built or installed, so
+ * that a room needs one mount in the place of some fifty files of its own. -errno with e filled. */
+int engine_write_skeleton(const char *dir, struct err *e);
 
 /* After engine_run() refused for want of a cgroup (err kind ERR_LIMIT or the layer cgroup): starts the whole command
  * again inside a delegated systemd scope of the user's. Returns only when that is not possible: -errno, e filled. */

@@ -33,6 +33,7 @@ struct room {
     int ctl;        /* our end of the control socket */
     int proc;       /* the room's /proc */
     int scratch;    /* root of the room's scratch file system, only asked how full it is */
+    int root;       /* the room's root, O_PATH; -1 when nothing is to be explained */
     int notify;     /* seccomp listener */
     bool listened;  /* the listener arrived */
     int mounts;     /* the host's mount table as it was: poll tells whether it changed */
@@ -96,6 +97,10 @@ void undertaker_dismiss(struct room *r);
 
 /* denials.c: one notification of the filter: recorded, answered with EPERM. */
 void denials_take(struct room *r);
+
+/* observe.c: a call that is allowed, told because somebody asked for an explanation. */
+struct seccomp_notif;
+void observe_call(struct room *r, const struct seccomp_notif *n);
 
 /* watch.c: the fallback where no cgroup bounds memory. Samples the room's own process table. */
 struct watch_sample {

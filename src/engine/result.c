@@ -97,6 +97,40 @@ static void json_receipt(struct json *j, const struct result *r)
     json_close(j, '}');
 }
 
+static const struct {
+    const char *why, *allow;
+} observed_whys[OBSERVED_WHY_COUNT] = {
+#define X(id, why, allow) {why, allow},
+    OBSERVED_TABLE(X)
+#undef X
+};
+
+/* The exact option; nothing where none would be accepted. */
+static bool allow_text(const struct observed *o, struct sbuf *out)
+{
+    const char *allow = observed_whys[o->why].allow;
+    if (!allow || strncmp(o->object, "/sys", 4) == 0 || strncmp(o->object, "/proc", 5) == 0 || strncmp(o->object, "/dev", 4) == 0)
+        return false;
+    sbuf_text(out, allow);
+    if (o->why != OBSERVED_NO_NETWORK)
+        sbuf_escaped(out, o->object);
+    return true;
+}
+
+static void json_observed(struct json *j, const struct observed *o)
+{
+    char allow[2 * OBSERVED_MAX];
+    struct sbuf b = SBUF(allow);
+    json_open(j, NULL, '{');
+    json_str(j, "layer", layer_rows[o->why == OBSERVED_NO_NETWORK ? LAYER_ID_NET : LAYER_ID_ROOT].name);
+    json_str(j, "what", o->what);
+    json_str(j, "object", o->object);
+    json_unum(j, "count", o->count);
+    json_str(j, "why", observed_whys[o->why].why);
+    json_str(j, "allow", allow_text(o, &b) ? allow : NULL);
+    json_close(j, '}');
+}
+
 static void json_denials(struct json *j, const struct result *r)
 {
     json_open(j, "denials", '[');
@@ -111,6 +145,8 @@ static void json_denials(struct json *j, const struct result *r)
         json_str(j, "why", why);
         json_close(j, '}');
     }
+    for (size_t i = 0; i < r->denials.observed_count; i++)
+        json_observed(j, &r->denials.observed[i]);
     json_close(j, ']');
     json_unum(j, "denials_untold", r->denials.other);
 }
@@ -245,6 +281,17 @@ static void explain_denials(const struct result *r, struct sbuf *out)
             sbuf_fmt(out, " (%llu times)", (unsigned long long) d->count);
         if (why)
             sbuf_fmt(out, ": %s", why);
+        sbuf_char(out, '\n');
+    }
+    for (size_t i = 0; i < r->denials.observed_count; i++) {
+        const struct observed *o = &r->denials.observed[i];
+        char allow[2 * OBSERVED_MAX];
+        struct sbuf b = SBUF(allow);
+        sbuf_fmt(out, "strongroom: denied %s ", o->what);
+        sbuf_escaped(out, o->object);
+        sbuf_fmt(out, ": %s", observed_whys[o->why].why);
+        if (allow_text(o, &b))
+            sbuf_fmt(out, "; allow with: %s", allow);
         sbuf_char(out, '\n');
     }
     if (r->denials.other)

@@ -49,9 +49,35 @@ struct denial {
     uint64_t count;
 };
 
+#define OBSERVED_MAX 512 /* longest name that is shown, with the NUL */
+
+/* X(id, why it could not succeed, the option that would let it: NULL, or a text in front of the object) */
+#define OBSERVED_TABLE(X)                                                                                              \
+    X(ABSENT, "it is not in this room", "--ro ")                                                                       \
+    X(READ_ONLY, "it is read-only in this room", "--rw ")                                                              \
+    X(NO_PLACE, "nothing can be made there; /work and /tmp are writable", NULL)                                        \
+    X(NO_NETWORK, "this room has no network", "--net host")
+
+enum observed_why {
+#define X(id, ...) OBSERVED_##id,
+    OBSERVED_TABLE(X)
+#undef X
+        OBSERVED_WHY_COUNT
+};
+
+/* A call that was let go on, and could not succeed. */
+struct observed {
+    const char *what; /* "open", "delete", … */
+    char object[OBSERVED_MAX];
+    enum observed_why why;
+    uint64_t count;
+};
+
 struct denials {
     struct denial rows[DENIALS_MAX];
     size_t n;
+    struct observed observed[DENIALS_MAX]; /* only where somebody asked for an explanation */
+    size_t observed_count;
     uint64_t other; /* beyond DENIALS_MAX */
 };
 
@@ -88,7 +114,7 @@ const char *outcome_text(enum outcome o);
 
 /* The whole as JSON (docs/result.schema.json). */
 void result_json(const struct result *r, const struct policy *p, bool pretty, struct sbuf *out);
-#define RESULT_JSON_MAX (64 << 10)
+#define RESULT_JSON_MAX (1 << 20) /* 64 names of 511 bytes, each byte escaped to six, twice */
 
 /* For people, several lines, each with the "strongroom: " prefix. */
 void result_explain(const struct result *r, const struct policy *p, struct sbuf *out);

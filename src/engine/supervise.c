@@ -67,6 +67,8 @@ static void take_started(struct room *r, const struct report *got, int *fds, int
     r->listened = r->notify >= 0;
     if (at < n && (got->fds & REPORT_FD_SCRATCH))
         r->scratch = fds[at++];
+    if (at < n && (got->fds & REPORT_FD_ROOT))
+        r->root = fds[at++];
     while (at < n)
         fd_close(&fds[at++]);
     engine_phase(r, PHASE_STARTED);

@@ -22,6 +22,8 @@ const struct seccomp_program *seccomp_program(enum seccomp_variant variant)
         [SECCOMP_ROOM_NOTIFY] = PROGRAM(seccomp_room_notify),
         [SECCOMP_ROOM_NETLINK] = PROGRAM(seccomp_room_netlink),
         [SECCOMP_ROOM_NETLINK_NOTIFY] = PROGRAM(seccomp_room_netlink_notify),
+        [SECCOMP_ROOM_WATCH] = PROGRAM(seccomp_room_watch),
+        [SECCOMP_ROOM_NETLINK_WATCH] = PROGRAM(seccomp_room_netlink_watch),
     };
 #undef PROGRAM
     return (unsigned)variant < SECCOMP_VARIANT_COUNT ? &programs[variant] : NULL;
@@ -62,4 +64,16 @@ const char *syscall_why_denied(int nr)
         return "a system call that this version does not know";
     const char *why = (const char *)&text + at[nr].why;
     return why[0] != '\0' ? why : NULL;
+}
+
+bool syscall_is_watched(int nr)
+{
+    enum { ALLOW, DENY, NOSYS, WATCH, RULES };
+#define RULE(id) RULES
+#define SYSCALL(name, verdict, why) [__NR_##name] = (verdict) == WATCH,
+    static const bool watched[NUMBERS] = {
+#include "policy/syscalls.def"
+    };
+#undef RULE
+    return nr >= 0 && nr < NUMBERS && watched[nr];
 }

@@ -61,6 +61,7 @@ struct row {
 #define ALLOW                       OUT_ALLOW
 #define DENY                        OUT_DENY
 #define NOSYS                       OUT_NOSYS
+#define WATCH                       OUT_WATCH
 #define RULE(id)                    OUT_RULE(id)
 #define SYSCALL(name, verdict, why) {__NR_##name, verdict, #name},
 static const struct row rows[] = {
@@ -69,6 +70,7 @@ static const struct row rows[] = {
 #undef ALLOW
 #undef DENY
 #undef NOSYS
+#undef WATCH
 #undef RULE
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))
 
@@ -97,6 +99,7 @@ struct code {
     int count;
     uint32_t deny; /* the return value for OUT_DENY */
     bool netlink;
+    bool watch; /* OUT_WATCH notifies */
 };
 
 __attribute__((noreturn)) static void fail(const char *what, const char *which)
@@ -321,6 +324,8 @@ static int emit_outcome(struct code *c, uint32_t outcome, int holds)
         return emit_ret(c, SECCOMP_RET_ALLOW);
     case OUT_DENY:
         return emit_ret(c, c->deny);
+    case OUT_WATCH:
+        return emit_ret(c, SECCOMP_RET_USER_NOTIF);
     case OUT_KILL:
         return emit_ret(c, SECCOMP_RET_KILL_PROCESS);
     case OUT_ERRNO_KIND:
@@ -330,7 +335,7 @@ static int emit_outcome(struct code *c, uint32_t outcome, int holds)
     }
 }
 
-static void number_spans(struct tree *t)
+static void number_spans(const struct code *c, struct tree *t)
 {
     static uint32_t by_number[NUMBERS_MAX];
     static bool seen[NUMBERS_MAX];
@@ -343,7 +348,7 @@ static void number_spans(struct tree *t)
         if (seen[rows[i].nr])
             fail("two rows for one number", rows[i].name);
         seen[rows[i].nr] = true;
-        by_number[rows[i].nr] = rows[i].outcome;
+        by_number[rows[i].nr] = rows[i].outcome == OUT_WATCH && !c->watch ? OUT_ALLOW : rows[i].outcome;
     }
     t->count = 0;
     for (int nr = 0; nr < NUMBERS_MAX; nr++) {
@@ -360,15 +365,16 @@ static void number_spans(struct tree *t)
 #endif
 }
 
-static void compile(struct code *c, bool notify, bool netlink)
+static void compile(struct code *c, bool notify, bool netlink, bool watch)
 {
     c->count = 0;
     c->deny = notify ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ERRNO | EPERM;
     c->netlink = netlink;
+    c->watch = watch;
     struct tree *t = calloc(1, sizeof(*t));
     if (t == NULL)
         fail("out of memory", "tree");
-    number_spans(t);
+    number_spans(c, t);
     tree_solve(t);
     int root = emit_range(c, t, 0, t->count - 1, HOLDS_NOTHING);
     free(t);
@@ -395,17 +401,19 @@ int main(void)
 {
     static const struct {
         const char *name;
-        bool notify, netlink;
+        bool notify, netlink, watch;
     } variants[] = {
-        {"seccomp_room", false, false},
-        {"seccomp_room_notify", true, false},
-        {"seccomp_room_netlink", false, true},
-        {"seccomp_room_netlink_notify", true, true},
+        {"seccomp_room", false, false, false},
+        {"seccomp_room_notify", true, false, false},
+        {"seccomp_room_netlink", false, true, false},
+        {"seccomp_room_netlink_notify", true, true, false},
+        {"seccomp_room_watch", true, false, true},
+        {"seccomp_room_netlink_watch", true, true, true},
     };
     static struct code c;
     printf("/* Made by seccomp_gen from syscalls.def and seccomp_rules.h. */\n\n");
     for (size_t i = 0; i < sizeof(variants) / sizeof(variants[0]); i++) {
-        compile(&c, variants[i].notify, variants[i].netlink);
+        compile(&c, variants[i].notify, variants[i].netlink, variants[i].watch);
         print_program(&c, variants[i].name);
     }
     return ferror(stdout) || fflush(stdout) ? 1 : 0;

@@ -23,6 +23,7 @@
 #define OUT_KILL       0x00030000u
 #define OUT_ERRNO_KIND 0x00040000u
 #define OUT_RULE_KIND  0x00050000u
+#define OUT_WATCH      0x00060000u /* allowed; told to the supervisor where it wants to watch */
 #define OUT_ERRNO(e)   (OUT_ERRNO_KIND | (uint32_t)(e))
 #define OUT_RULE(id)   (OUT_RULE_KIND | (uint32_t)RULE_##id)
 #define OUT_NOSYS      OUT_ERRNO(ENOSYS)

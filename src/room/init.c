@@ -203,7 +203,7 @@ __attribute__((noreturn)) static void live(const struct room_plan *plan, struct 
 
 static void report_started(const struct room_plan *plan, struct room_state *s)
 {
-    int fds[4];
+    int fds[5];
     size_t n = 0;
     const struct {
         int *fd;
@@ -215,6 +215,10 @@ static void report_started(const struct room_plan *plan, struct room_state *s)
             continue;
         fds[n++] = *carried[i].fd;
         s->report.fds |= carried[i].bit;
+    }
+    if (plan->hand_out_root) { /* and keep it: the room's files live as long as this descriptor */
+        fds[n++] = s->root;
+        s->report.fds |= REPORT_FD_ROOT;
     }
     s->report.type = REPORT_STARTED;
     if (fd_frame_send(plan->ctl, &s->report, sizeof s->report, fds, n, 0) < 0)

@@ -173,6 +173,15 @@ static int build_root(const struct room_plan *plan, struct room_state *s)
     return r;
 }
 
+int mounts_write_skeleton(const struct room_plan *plan, int dir)
+{
+    struct room_state s = {.root = dir};
+    if (fchdir(dir) < 0)
+        return -errno;
+    (void) umask(022); /* cannot fail */
+    return build_root(plan, &s);
+}
+
 int step_root(const struct room_plan *plan, struct room_state *s)
 {
     static const char *const options[] = {"source", "strongroom", "size", "1m", "nr_inodes", "8k", "mode", "0755", NULL};

@@ -269,15 +269,28 @@ static int plan_system(struct room_plan *plan, struct text *t, struct err *e)
         char *src = text_join(t, root, system_pieces[i].path);
         if (!src)
             return out_of_text(e);
-        if (access(src, F_OK) == 0)
+        if (plan->for_skeleton || access(src, F_OK) == 0)
             r = add_system(plan, src, system_pieces[i].path + 1, system_pieces[i].is_dir, e);
     }
     return r;
 }
 
 /* Files that every room has. %-less: what varies is made below. */
+/* The names that programs ask for most (IANA's registry of service names). */
+static const char services[] = "ftp 21/tcp\nssh 22/tcp\ntelnet 23/tcp\nsmtp 25/tcp\ndomain 53/tcp\ndomain 53/udp\n"
+                               "http 80/tcp\npop3 110/tcp\nntp 123/udp\nimap 143/tcp\nldap 389/tcp\nhttps 443/tcp\n"
+                               "submission 587/tcp\nldaps 636/tcp\nimaps 993/tcp\npop3s 995/tcp\nmysql 3306/tcp\n"
+                               "postgresql 5432/tcp\nredis 6379/tcp\ngit 9418/tcp\n";
+
 static const struct plan_file fixed_files[] = {
-    {"etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n", false},
+    {"etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n", false},
+    {"etc/host.conf", "multi on\n", false},
+    {"etc/resolv.conf", "# this room has no network\n", false},
+    {"etc/shells", "/bin/sh\n/bin/bash\n", false},
+    {"etc/locale.alias", "", false},
+    {"etc/localtime", "../usr/share/zoneinfo/UTC", true},
+    {"etc/services", services, false},
+    {"etc/protocols", "ip 0 IP\nicmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\nipv6-icmp 58 IPv6-ICMP\n", false},
     {"etc/machine-id", "", false},
     {"etc/os-release", "../usr/lib/os-release", true},
     {"var/tmp", "../tmp", true},
@@ -334,14 +347,17 @@ static int plan_files(struct room_plan *plan, struct text *t, struct err *e)
         r = add_file(plan, "etc/hosts", hosts, false, e);
     if (r == 0)
         r = add_file(plan, "run/strongroom/boot_id", boot_id, false, e);
-    for (size_t i = 0; r == 0 && i < sizeof fixed_files / sizeof *fixed_files; i++)
+    for (size_t i = 0; r == 0 && i < sizeof fixed_files / sizeof *fixed_files; i++) {
+        if (plan->policy->net == NET_HOST && strcmp(fixed_files[i].path, "etc/resolv.conf") == 0)
+            continue; /* the host's own is bound there */
         r = add_file(plan, fixed_files[i].path, fixed_files[i].text, fixed_files[i].is_link, e);
+    }
     return r;
 }
 
 /* --- the skeleton ------------------------------------------------------------------------------------------------------ */
 
-#define SKELETON "skeleton-1" /* scripts/skeleton; the number changes with its contents */
+#define SKELETON "skeleton-2" /* the number changes with its contents; meson.build names it too */
 
 /* A folder that somebody else could change is no foundation. */
 static bool is_trusted(const char *path)
@@ -536,7 +552,7 @@ int plan_make(struct room_plan *plan, const struct policy *policy, char **argv, 
     if (r == 0)
         r = plan_mounts(plan, &t, e);
     plan->skeleton_tree = -1;
-    if (r == 0 && fits_skeleton(plan))
+    if (r == 0 && !plan->for_skeleton && fits_skeleton(plan))
         plan->skeleton = find_skeleton(&t);
     if (r == 0 && !plan->skeleton)
         r = plan_files(plan, &t, e);

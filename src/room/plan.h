@@ -124,7 +124,8 @@ struct room_plan {
     size_t file_count;
     struct plan_mask *masks; /* existing files and folders of the room that must read as empty */
     size_t mask_count;
-    const char *skeleton; /* host folder with the layout of a default room (scripts/skeleton); NULL: build it in memory */
+    const char *skeleton; /* host folder with the layout of a default room (mounts_write_skeleton); NULL: build it in memory */
+    bool for_skeleton;    /* this plan is only to be written down as a skeleton */
     int skeleton_tree;    /* a detached copy of it made outside (root only), or -1 */
     const char *workdir;
     uint64_t scratch_bytes, scratch_inodes;
@@ -144,6 +145,7 @@ struct room_plan {
 
     const struct seccomp_program *filter;        /* without a listener */
     const struct seccomp_program *filter_notify; /* the same with a listener that records denials; NULL: not wanted */
+    bool hand_out_root;                          /* the supervisor looks names up in the room's root */
     int nice;                                    /* added to the caller's; 0 when a cgroup bounds the processor */
 
     int ctl;                   /* the child's end of the control socket */

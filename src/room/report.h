@@ -16,7 +16,7 @@
 enum report_type { REPORT_STARTED = 1, REPORT_FAILED, REPORT_EXITED };
 enum { COMMAND_GO = 1, COMMAND_SIGNAL };
 
-enum { REPORT_FD_PROC = 1, REPORT_FD_TTY = 2, REPORT_FD_NOTIFY = 4, REPORT_FD_SCRATCH = 8 }; /* in this order when present */
+enum { REPORT_FD_PROC = 1, REPORT_FD_TTY = 2, REPORT_FD_NOTIFY = 4, REPORT_FD_SCRATCH = 8, REPORT_FD_ROOT = 16 }; /* in this order when present */
 
 struct report_layer {
     uint8_t state;   /* enum layer_state */

@@ -30,6 +30,9 @@ extern step_fn *const step_functions[STEP_COUNT];
 /* Records that a layer holds less than asked. */
 void steps_degrade(struct room_state *s, enum layer_id layer, enum layer_state state, int code);
 
+/* Lays the plan's root out in an empty folder of the host (the working directory afterwards). */
+int mounts_write_skeleton(const struct room_plan *plan, int dir);
+
 bool walls_caps_are_empty(void); /* effective, permitted, inheritable; of the calling process */
 
 step_fn step_signals, step_session, step_keyring, step_network, step_go, step_cgroup, step_time,

@@ -52,12 +52,14 @@ static const struct row {
 #define ALLOW                            OUT_ALLOW
 #define DENY                             OUT_DENY
 #define NOSYS                            OUT_NOSYS
+#define WATCH                            OUT_WATCH
 #define RULE(id)                         OUT_RULE(id)
 #define SYSCALL(call, verdict, why_text) {__NR_##call, verdict, #call, why_text},
 #include "policy/syscalls.def"
 #undef ALLOW
 #undef DENY
 #undef NOSYS
+#undef WATCH
 #undef RULE
 };
 
@@ -120,6 +122,8 @@ static uint32_t run_short(enum seccomp_variant variant, const struct seccomp_dat
         [SECCOMP_ROOM_NOTIFY] = {seccomp_room_notify, COUNT(seccomp_room_notify)},
         [SECCOMP_ROOM_NETLINK] = {seccomp_room_netlink, COUNT(seccomp_room_netlink)},
         [SECCOMP_ROOM_NETLINK_NOTIFY] = {seccomp_room_netlink_notify, COUNT(seccomp_room_netlink_notify)},
+        [SECCOMP_ROOM_WATCH] = {seccomp_room_watch, COUNT(seccomp_room_watch)},
+        [SECCOMP_ROOM_NETLINK_WATCH] = {seccomp_room_netlink_watch, COUNT(seccomp_room_netlink_watch)},
     };
     assert_true(programs[variant].len > seccomp_program(variant)->len);
     return run_program(&programs[variant], d).value;
@@ -129,12 +133,17 @@ static uint32_t run_short(enum seccomp_variant variant, const struct seccomp_dat
 
 static bool is_notify(enum seccomp_variant v)
 {
-    return v == SECCOMP_ROOM_NOTIFY || v == SECCOMP_ROOM_NETLINK_NOTIFY;
+    return v == SECCOMP_ROOM_NOTIFY || v == SECCOMP_ROOM_NETLINK_NOTIFY || v >= SECCOMP_ROOM_WATCH;
+}
+
+static bool is_watch(enum seccomp_variant v)
+{
+    return v == SECCOMP_ROOM_WATCH || v == SECCOMP_ROOM_NETLINK_WATCH;
 }
 
 static bool is_netlink(enum seccomp_variant v)
 {
-    return v == SECCOMP_ROOM_NETLINK || v == SECCOMP_ROOM_NETLINK_NOTIFY;
+    return v == SECCOMP_ROOM_NETLINK || v == SECCOMP_ROOM_NETLINK_NOTIFY || v == SECCOMP_ROOM_NETLINK_WATCH;
 }
 
 static uint32_t expected(enum seccomp_variant variant, const struct seccomp_data *d)
@@ -162,6 +171,8 @@ static uint32_t expected(enum seccomp_variant variant, const struct seccomp_data
     switch (OUT_KIND(out)) {
     case OUT_ALLOW:
         return SECCOMP_RET_ALLOW;
+    case OUT_WATCH:
+        return is_watch(variant) ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
     case OUT_DENY:
         return is_notify(variant) ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ERRNO | EPERM;
     case OUT_KILL:
@@ -415,18 +426,21 @@ static void names_and_reasons(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) {
         assert_string_equal(syscall_name(rows[i].nr), rows[i].name);
         const char *why = syscall_why_denied(rows[i].nr);
-        if (rows[i].outcome == OUT_ALLOW)
+        const bool allowed = rows[i].outcome == OUT_ALLOW || rows[i].outcome == OUT_WATCH;
+        if (allowed)
             assert_null(why);
         else
             assert_string_equal(why, rows[i].why);
         /* every refusal has its reason */
-        assert_true((rows[i].outcome == OUT_ALLOW) == (rows[i].why[0] == '\0'));
+        assert_true(allowed == (rows[i].why[0] == '\0'));
+        assert_true(syscall_is_watched(rows[i].nr) == (rows[i].outcome == OUT_WATCH));
     }
     assert_null(syscall_name(-1));
     assert_null(syscall_name(337));
     assert_null(syscall_name(470));
     assert_null(syscall_name(100000));
     assert_non_null(syscall_why_denied(100000));
+    assert_false(syscall_is_watched(-1) || syscall_is_watched(100000));
 }
 
 /* libseccomp has its own table; what it knows must agree. */
