@@ -185,6 +185,9 @@ int mounts_write_skeleton(const struct room_plan *plan, int dir)
 int step_root(const struct room_plan *plan, struct room_state *s)
 {
     static const char *const options[] = {"source", "strongroom", "size", "1m", "nr_inodes", "8k", "mode", "0755", NULL};
+    int r = plan->skeleton ? 0 : steps_become_user(plan, s); /* only somebody can own files */
+    if (r < 0)
+        return r;
     if (plan->skeleton_tree >= 0)
         s->root = fcntl(plan->skeleton_tree, F_DUPFD_CLOEXEC, 3);
     else if (plan->skeleton)
@@ -193,8 +196,7 @@ int step_root(const struct room_plan *plan, struct room_state *s)
         s->root = new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
     if (s->root < 0)
         return plan->skeleton ? -errno : s->root;
-    int r = attach(s->root, "/");
-    if (r < 0)
+    if ((r = attach(s->root, "/")) < 0)
         return r;
     if (fchdir(s->root) < 0)
         return -errno;
@@ -365,6 +367,7 @@ static int open_terminal(const struct room_plan *plan, struct room_state *s)
 
 int step_dev(const struct room_plan *plan, struct room_state *s)
 {
+    (void) plan;
     static const char *const options[] = {"source", "devpts", "ptmxmode", "0666", "mode", "0620", NULL};
     for (size_t i = 0; i < sizeof dev_nodes / sizeof *dev_nodes; i++) {
         char src[16] = "/dev/";
@@ -381,7 +384,23 @@ int step_dev(const struct room_plan *plan, struct room_state *s)
     s->null = openat(AT_FDCWD, "dev/null", O_RDWR | O_CLOEXEC);
     if (s->null < 0)
         return -errno;
-    return plan->tty ? open_terminal(plan, s) : 0;
+    return 0;
+}
+
+int step_terminal(const struct room_plan *plan, struct room_state *s)
+{
+    return plan->tty ? open_terminal(plan, s) : 0; /* it belongs to who opens it */
+}
+
+int step_masks(const struct room_plan *plan, struct room_state *s)
+{
+    for (size_t i = 0; i < plan->mask_count; i++) {
+        s->item = (int) i;
+        int r = plan->masks[i].named ? 0 : mask(EMPTY_FILE, plan->masks[i].path);
+        if (r < 0)
+            return r;
+    }
+    return 0;
 }
 
 int step_scratch(const struct room_plan *plan, struct room_state *s)
@@ -463,7 +482,7 @@ int step_hide(const struct room_plan *plan, struct room_state *s)
 {
     for (size_t i = 0; i < plan->mask_count; i++) {
         s->item = (int) i;
-        int r = plan->masks[i].named ? mask_inside(s, plan->masks[i].path) : mask(EMPTY_FILE, plan->masks[i].path);
+        int r = plan->masks[i].named ? mask_inside(s, plan->masks[i].path) : 0;
         if (r < 0)
             return r;
     }

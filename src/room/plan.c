@@ -592,9 +592,11 @@ void plan_text(const struct room_plan *plan, struct sbuf *out)
                 sbuf_char(out, '\n');
             }
         }
-        if (i == STEP_HIDE) {
-            for (size_t k = 0; k < plan->mask_count; k++)
-                sbuf_fmt(out, "      hide  /%s\n", plan->masks[k].path);
+        if (i == STEP_MASKS || i == STEP_HIDE) {
+            for (size_t k = 0; k < plan->mask_count; k++) {
+                if (plan->masks[k].named == (i == STEP_HIDE))
+                    sbuf_fmt(out, "      hide  /%s\n", plan->masks[k].path);
+            }
         }
         if (i == STEP_PROGRAM) {
             sbuf_text(out, "      exec ");

@@ -14,7 +14,8 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-/* The litany, in the order in which it is recited. X(id, name, layer, what is done)
+/* The litany, in the order in which it is recited. What needs no identity comes before GO, so that it is done while the
+ * supervisor makes the cgroup leaf and writes the id maps. X(id, name, layer, what is done)
  * A step that fails ends the room, unless its layer is only preferred: then the receipt says what is missing. */
 #define STEP_TABLE(X)                                                                                                  \
     X(SIGNALS, "signals", FDS, "reset signal handlers and mask")                                                       \
@@ -24,17 +25,19 @@
     X(HOSTNAME, "hostname", UTS, "set the room's host name")                                                           \
     X(PRIVATE, "private", MOUNT, "stop mount propagation to and from the host")                                        \
     X(TIME, "time", TIME, "own boot clock")                                                                            \
-    X(GO, "identity", USER, "wait for id maps and cgroup; become the room's user")                                     \
-    X(CGROUP, "cgroup", CGROUP_NS, "join the cgroup leaf; own view of the cgroup tree")                                \
-    X(ROOT, "root", ROOT, "new root: tmpfs with folders, links and a minimal /etc")                                    \
+    X(ROOT, "root", ROOT, "new root: the skeleton, or a tmpfs with folders, links and a minimal /etc")                 \
     X(SYSTEM, "system", ROOT, "bind the system's programs")                                                            \
     X(BINDS, "binds", ROOT, "bind what the policy names")                                                              \
     X(READONLY, "readonly", ROOT, "make all of it read-only, nosuid, nodev in one call")                               \
     X(PROC, "proc", PROC, "fresh /proc; host facts masked; then read-only")                                            \
     X(DEV, "dev", DEV, "null zero full random urandom tty; own terminals")                                             \
+    X(MASKS, "masks", ROOT, "mask set-user-ID programs")                                                               \
+    X(GO, "identity", USER, "wait for id maps and cgroup; become the room's user")                                     \
+    X(CGROUP, "cgroup", CGROUP_NS, "join the cgroup leaf; own view of the cgroup tree")                                \
+    X(TERMINAL, "terminal", DEV, "open the program's terminal, where it gets one")                                     \
     X(SCRATCH, "scratch", SCRATCH, "one capped tmpfs behind /work, /tmp and /dev/shm")                                 \
     X(WRITABLE, "writable", ROOT, "bind what the policy names as writable; tmpfs folders")                             \
-    X(HIDE, "hide", ROOT, "mask set-user-ID programs and what the policy hides")                                       \
+    X(HIDE, "hide", ROOT, "mask what the policy hides")                                                                \
     X(PIVOT, "pivot", MOUNT, "pivot into the new root and let go of the host's")                                       \
     X(CONCEAL, "conceal", MOUNT, "step into a detached copy, so that the mount table reads empty")                     \
     X(WORKDIR, "workdir", ROOT, "enter the working directory")                                                         \

@@ -34,7 +34,7 @@ step_fn *const step_functions[STEP_COUNT] = {
     [STEP_PRIVATE] = step_private,   [STEP_ROOT] = step_root,         [STEP_SYSTEM] = step_system,
     [STEP_BINDS] = step_binds,       [STEP_READONLY] = step_readonly, [STEP_PROC] = step_proc,
     [STEP_DEV] = step_dev,           [STEP_SCRATCH] = step_scratch,   [STEP_WRITABLE] = step_writable,
-    [STEP_HIDE] = step_hide,         [STEP_PIVOT] = step_pivot,       [STEP_CONCEAL] = step_conceal,
+    [STEP_HIDE] = step_hide, [STEP_MASKS] = step_masks, [STEP_TERMINAL] = step_terminal,         [STEP_PIVOT] = step_pivot,       [STEP_CONCEAL] = step_conceal,
     [STEP_WORKDIR] = step_workdir,   [STEP_NESTING] = step_nesting,   [STEP_RLIMITS] = step_rlimits,
     [STEP_CAPS] = step_caps,         [STEP_NNP] = step_nnp,           [STEP_INIT] = step_init,
     [STEP_LANDLOCK] = step_landlock, [STEP_FDS] = step_fds,           [STEP_PROBES] = step_probes,
@@ -95,9 +95,11 @@ int step_network(const struct room_plan *plan, struct room_state *s)
 }
 
 /* The supervisor has written the id maps and made the cgroup leaf meanwhile. */
-int step_go(const struct room_plan *plan, struct room_state *s)
+int steps_become_user(const struct room_plan *plan, struct room_state *s)
 {
     struct command go;
+    if (s->is_user)
+        return 0;
     int n = fd_frame_recv(plan->ctl, &go, sizeof go, s->join, sizeof s->join / sizeof *s->join, 0);
     if (n < 0)
         return n;
@@ -108,7 +110,13 @@ int step_go(const struct room_plan *plan, struct room_state *s)
     if (setresgid(plan->gid, plan->gid, plan->gid) < 0 || setresuid(plan->uid, plan->uid, plan->uid) < 0)
         return -errno;
     /* Changing ids made the process unreadable, also to itself below /proc; the init step does that for good. */
-    return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0 ? -errno : 0;
+    s->is_user = prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0;
+    return s->is_user ? 0 : -errno;
+}
+
+int step_go(const struct room_plan *plan, struct room_state *s)
+{
+    return steps_become_user(plan, s);
 }
 
 int step_cgroup(const struct room_plan *plan, struct room_state *s)

@@ -20,6 +20,7 @@ struct room_state {
     int signals; /* signalfd for SIGCHLD */
     int item;    /* which mount a step was at, for the error text */
     int64_t boot_offset_ns; /* what was subtracted from the monotonic clock */
+    bool is_user;           /* GO was said: the id maps are written and we are the room's user */
     bool concealed;         /* the kernel says that our root is in no mount table */
 };
 
@@ -33,11 +34,14 @@ void steps_degrade(struct room_state *s, enum layer_id layer, enum layer_state s
 /* Lays the plan's root out in an empty folder of the host (the working directory afterwards). */
 int mounts_write_skeleton(const struct room_plan *plan, int dir);
 
+/* Waits for GO once; what makes files needs to be somebody. 0 or -errno. */
+int steps_become_user(const struct room_plan *plan, struct room_state *s);
+
 bool walls_caps_are_empty(void); /* effective, permitted, inheritable; of the calling process */
 
 step_fn step_signals, step_session, step_keyring, step_network, step_go, step_cgroup, step_time,
     step_hostname, step_private, step_root, step_system, step_binds, step_readonly, step_proc, step_dev, step_scratch,
-    step_writable, step_hide, step_pivot, step_conceal, step_workdir, step_nesting, step_rlimits, step_caps, step_nnp,
+    step_writable, step_hide, step_masks, step_terminal, step_pivot, step_conceal, step_workdir, step_nesting, step_rlimits, step_caps, step_nnp,
     step_init, step_landlock, step_fds, step_probes, step_seccomp, step_program;
 
 #endif
