@@ -36,7 +36,6 @@ int engine_plan(const struct engine_request *req, struct room_plan *plan, char *
     static const enum seccomp_variant notify[2][2] = {{SECCOMP_ROOM_NOTIFY, SECCOMP_ROOM_NETLINK_NOTIFY},
                                                       {SECCOMP_ROOM_WATCH, SECCOMP_ROOM_NETLINK_WATCH}};
     const bool host_net = p->net == NET_HOST;
-    memset(plan, 0, sizeof *plan);
     plan->filter = seccomp_program(host_net ? SECCOMP_ROOM_NETLINK : SECCOMP_ROOM);
     if (p->layers[LAYER_ID_DENIALS] != LAYER_OFF)
         plan->filter_notify = seccomp_program(notify[req->explains][host_net]);
@@ -279,9 +278,15 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     static char text[PLAN_TEXT_MAX];
     static struct room room;
     struct room *r = &room;
-    *r = (struct room){.plan.skeleton_tree = -1, .req = req, .policy = req->policy, .result = result, .tty_fd = -1, .pipes = {{-1, -1}, {-1, -1}, {-1, -1}}};
+    r->req = req;
+    r->policy = req->policy;
+    r->result = result;
+    r->tty_fd = r->plan.skeleton_tree = -1;
+    for (int i = 0; i < 3; i++)
+        r->pipes[i][0] = r->pipes[i][1] = -1;
+    for (int i = 0; i < LEAF_HIERARCHIES; i++)
+        r->place.parent_fd[i] = -1;
     r->ctl = r->proc = r->scratch = r->notify = r->pidfd = r->signals = r->lifeline = r->mounts = r->root = -1;
-    memset(result, 0, sizeof *result);
 
     engine_phase(r, PHASE_OPTIONS);
     int n = engine_plan(req, &r->plan, text, sizeof text, e);
