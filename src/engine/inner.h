@@ -11,7 +11,11 @@
 
 /* Bounds of the supervisor. */
 enum {
+#ifdef STRONGROOM_FAULT
+    ENGINE_BUILD_MS = 700,
+#else
     ENGINE_BUILD_MS = 10000,   /* from the clone to the program's execve */
+#endif
     ENGINE_GRACE_MS = 1000,    /* between the caller's first request to end and our kill */
     ENGINE_TEARDOWN_MS = 2000, /* from our kill to all gone */
     ENGINE_FLUSH_MS = 10000,   /* for a slow reader of the output, after the room has ended */

@@ -7,9 +7,11 @@
 #include "engine/inner.h"
 #include "base/sbuf.h"
 #include "room/init.h"
+#include "sys/fault.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
 
+#include <poll.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -48,7 +50,10 @@ static int make_leaf(struct room *r, struct err *e)
         r->plan.uid_outside = r->plan.gid_outside = hint;
         return 0;
     }
-    int n = leaf_make(&r->place, hint, SLOT_MIN, SLOT_MAX, r->policy->limits, &r->leaf, e);
+    int n = fault_at("call", "leaf");
+    if (n < 0)
+        return err_set(e, ERR_LIMIT, -n, "make the room's cgroup");
+    n = leaf_make(&r->place, hint, SLOT_MIN, SLOT_MAX, r->policy->limits, &r->leaf, e);
     if (n < 0)
         return n;
     r->has_leaf = true;
@@ -102,7 +107,9 @@ static int write_maps(struct room *r, struct err *e)
     }
     struct sbuf m = SBUF(map);
     sbuf_fmt(&m, "%u %u 1", r->plan.uid, r->plan.uid_outside);
-    int n = fd_write_file(dir, "uid_map", map);
+    int n = fault_at("call", "maps");
+    if (n == 0)
+        n = fd_write_file(dir, "uid_map", map);
     if (n < 0)
         return err_set(e, ERR_ROOM, -n, "map the room's uid: \"%s\" into %s/uid_map", map, path);
     m = SBUF(map);
@@ -161,7 +168,9 @@ static int say_go(struct room *r, struct err *e)
         if (r->leaf.join_fd[i] >= 0)
             fds[n++] = r->leaf.join_fd[i];
     }
-    int c = fd_frame_send(r->ctl, &go, sizeof go, fds, n, 0);
+    int c = fault_at("call", "go");
+    if (c == 0)
+        c = fd_frame_send(r->ctl, &go, sizeof go, fds, n, 0);
     for (int i = 0; r->has_leaf && i < r->place.count; i++)
         fd_close(&r->leaf.join_fd[i]);
     return c < 0 ? err_set(e, ERR_ROOM, -c, "start the room's pid 1") : 0;
@@ -176,6 +185,13 @@ static int give_pipes(const struct room *r)
             return -errno;
     }
     return 0;
+}
+
+/* Pid 1 speaks before GO only to say what failed: then that is the reason, and not that we found it dead. */
+static bool has_spoken(const struct room *r)
+{
+    struct pollfd p = {.fd = r->ctl, .events = POLLIN};
+    return poll(&p, 1, 0) == 1;
 }
 
 static void close_childs_ends(struct room *r, int *ctl)
@@ -196,13 +212,16 @@ int room_spawn(struct room *r, struct err *e)
         err_hint(e, "only root gives rooms uids of their own; accept the caller's with --prefer uids");
         return n;
     }
-    int n = make_pipes(r);
+    int n = fault_at("call", "pipes");
+    if (n == 0)
+        n = make_pipes(r);
     if (n == 0)
         n = fd_frame_pair(ctl);
     if (n < 0)
         return err_set(e, ERR_ROOM, -n, "make the room's pipes");
     r->ctl = ctl[0];
     r->plan.ctl = ctl[1];
+    r->plan.ctl_outside = ctl[0];
 
     /* Born inside its cgroup (v2), or with trees mapped to the slot's uid, the child needs the leaf first; otherwise the
      * leaf is made while it builds. */
@@ -218,10 +237,11 @@ int room_spawn(struct room *r, struct err *e)
     }
     if (r->plan.privileged)
         trees_prepare_skeleton(r);
-    r->pid = clone_room(r, &r->pidfd);
+    int code = -fault_at("call", "clone");
+    r->pid = code ? -1 : clone_room(r, &r->pidfd);
     if (r->pid == 0)
         init_main(&r->plan);
-    int code = errno;
+    code = code ? code : errno;
     r->deadline_ms = engine_now_ms() + ENGINE_BUILD_MS;
     engine_phase(r, PHASE_CLONE);
     close_childs_ends(r, &ctl[1]);
@@ -233,9 +253,9 @@ int room_spawn(struct room *r, struct err *e)
     if (!leaf_first && (n = make_leaf(r, e)) < 0)
         return n;
     engine_phase(r, PHASE_LEAF);
-    if ((n = give_pipes(r)) < 0)
+    if ((n = fault_at("call", "give-pipes")) < 0 || (n = give_pipes(r)) < 0)
         return err_set(e, ERR_ROOM, -n, "give the room its pipes");
-    if ((n = write_maps(r, e)) < 0 || (n = say_go(r, e)) < 0)
+    if (((n = write_maps(r, e)) < 0 || (n = say_go(r, e)) < 0) && !has_spoken(r))
         return n;
     engine_phase(r, PHASE_GO);
     r->result->uid_outside = r->plan.uid_outside;

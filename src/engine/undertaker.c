@@ -12,6 +12,7 @@
  * Lives in: beside the supervisor, own session. May: kill this room, remove this leaf.
  * Must not: malloc, stdio, write to any memory but its own stack (the memory is shared while both live). */
 #include "engine/inner.h"
+#include "sys/fault.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
 
@@ -65,6 +66,8 @@ static int undertake(void *arg)
 void undertaker_start(struct room *r)
 {
     int pair[2];
+    if (fault_at("call", "undertaker") < 0)
+        return;
     r->undertaker_ms = 0;
     if (!r->has_leaf || pipe2(pair, O_CLOEXEC) < 0)
         return; /* too few descriptors: the next start's sweep is what remains */

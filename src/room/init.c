@@ -9,6 +9,7 @@
  * Trusts: the control socket. Must not: malloc, stdio, keep anything open that a later program could inherit. */
 #include "room/init.h"
 #include "room/steps.h"
+#include "sys/fault.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
 
@@ -267,7 +268,10 @@ void init_main(const struct room_plan *plan)
             s->report.start_ns = before;
         if (!plan_wants(plan, layer))
             continue;
-        int r = step_functions[i](plan, s);
+        (void) fault_at("hang", step_rows[i].name);
+        int r = fault_at("step", step_rows[i].name);
+        if (r == 0)
+            r = step_functions[i](plan, s);
         if (r < 0) {
             if (!may_miss(plan, (enum step_id) i))
                 fail(plan, s, (enum step_id) i, -r);

@@ -151,6 +151,7 @@ struct room_plan {
     bool hand_out_root;                          /* the supervisor looks names up in the room's root */
     int nice;                                    /* added to the caller's; 0 when a cgroup bounds the processor */
 
+    int ctl_outside;           /* the supervisor's end, of which the child holds a copy by birth and must let go */
     int ctl;                   /* the child's end of the control socket */
     unsigned long long layers_off; /* bit per layer_id that policy turned off */
 };

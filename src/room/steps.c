@@ -50,7 +50,10 @@ void steps_degrade(struct room_state *s, enum layer_id layer, enum layer_state s
 
 int step_signals(const struct room_plan *plan, struct room_state *s)
 {
-    (void) plan;
+    /* From here on we go when the supervisor goes: our copy of its end would keep us waiting for a word of the dead. */
+    (void) kernel_raw(SYS_close, plan->ctl_outside, 0, 0, 0);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+        return -errno;
     /* The kernel's own struct and call: the C library keeps a few signals to itself, and those are inherited too. */
     struct {
         unsigned long handler, flags, restorer, mask;
@@ -110,7 +113,11 @@ int steps_become_user(const struct room_plan *plan, struct room_state *s)
     if (syscall(SYS_setresgid, plan->gid, plan->gid, plan->gid) < 0 ||
         syscall(SYS_setresuid, plan->uid, plan->uid, plan->uid) < 0)
         return -errno;
-    /* Changing ids made the process unreadable, also to itself below /proc; the init step does that for good. */
+    /* Changing ids made the kernel forget the death signal. If the supervisor died just before, our report will not reach
+     * anybody, which ends us too. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+        return -errno;
+    /* It also made the process unreadable, also to itself below /proc; the init step does that for good. */
     s->is_user = prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0;
     return s->is_user ? 0 : -errno;
 }

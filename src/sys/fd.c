@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -111,9 +112,14 @@ int fd_frame_recv(int sock, void *data, size_t size, int *ret_fds, size_t max_fd
     size_t n_got = 0;
     ssize_t n;
 
-    do
+    /* A peer that closes with something of ours unread makes one ECONNRESET, in front of what it said before. */
+    bool reset = false;
+    for (;;) {
         n = recvmsg(sock, &msg, flags | MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
+        if (n >= 0 || (errno != EINTR && (errno != ECONNRESET || reset)))
+            break;
+        reset = errno == ECONNRESET;
+    }
     if (n < 0)
         return errno == ECONNRESET ? -EPIPE : -errno;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
