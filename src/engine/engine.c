@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -218,6 +219,10 @@ static void finish_receipt(struct room *r)
     }
     if (r->policy->net == NET_HOST) {
         l[LAYER_ID_NET].state = LAYER_STATE_OFF;
+        if (l[LAYER_ID_LANDLOCK].state == LAYER_STATE_ON && res->report.landlock_abi < 6) {
+            l[LAYER_ID_LANDLOCK].state = LAYER_STATE_DEGRADED;
+            note(res, LAYER_ID_LANDLOCK, "abstract sockets of the host can be reached: this kernel's Landlock (ABI < 6) cannot tell");
+        }
         note(res, LAYER_ID_NET, "--net host: the room shares the host's network, internal services included");
     }
     for (size_t i = 0; i < r->plan.mount_count; i++) {
@@ -289,6 +294,7 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     r->ctl = r->proc = r->scratch = r->notify = r->pidfd = r->signals = r->lifeline = r->mounts = r->root = -1;
 
     engine_phase(r, PHASE_OPTIONS);
+    (void) umask(022); /* a caller's 0777 would shut us out of the cgroup that we make; cannot fail */
     int n = engine_plan(req, &r->plan, text, sizeof text, e);
     if (n < 0)
         goto out;
