@@ -260,8 +260,12 @@ int step_system(const struct room_plan *plan, struct room_state *s)
     (void) s;
     for (size_t i = 0; i < plan->system_count; i++) {
         const struct plan_mount *m = &plan->system[i];
-        if (mount(m->src, m->dst, NULL, MS_BIND | MS_REC, NULL) < 0 && !(m->optional && errno == ENOENT))
+        const bool checked = m->ino != 0; /* a rootfs: found by the plan, so it must be there, and be the same */
+        if (mount(m->src, m->dst, NULL, MS_BIND | MS_REC, NULL) < 0 && (checked || !m->optional || errno != ENOENT))
             return -errno;
+        int r = checked ? verify(AT_FDCWD, m->dst, AT_SYMLINK_NOFOLLOW, m) : 0;
+        if (r < 0)
+            return r;
     }
     for (size_t i = 0; i < plan->cover_count; i++) {
         char name[POLICY_PATH_MAX];

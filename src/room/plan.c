@@ -45,16 +45,11 @@ static int out_of_text(struct err *e)
 
 /* --- paths of the host ---------------------------------------------------------------------------------------------- */
 
-/* Resolves `path` once: opens it, asks the kernel for its real name, remembers what it is. */
-static int resolve(struct text *t, const char *path, struct plan_mount *m, struct err *e)
+/* Asks the kernel for the real name of what is open, and remembers what it is. */
+static int describe(struct text *t, int fd, const char *path, struct plan_mount *m, struct err *e)
 {
     char link[32] = "/proc/self/fd/", real[POLICY_PATH_MAX];
     struct stat st;
-    FD_AUTO fd = openat(AT_FDCWD, path, O_PATH | O_CLOEXEC);
-    if (fd < 0) {
-        int r = err_set(e, ERR_IO, errno, "open for the room: %s", path);
-        return e && e->code == ENOENT ? err_hint(e, "only paths that exist can be shown to a room; check the spelling") : r;
-    }
     struct sbuf b = {.text = link, .size = sizeof link, .len = 14};
     sbuf_fmt(&b, "%d", fd);
     ssize_t n = readlink(link, real, sizeof real - 1);
@@ -69,6 +64,17 @@ static int resolve(struct text *t, const char *path, struct plan_mount *m, struc
     m->ino = st.st_ino;
     m->is_dir = S_ISDIR(st.st_mode);
     return m->src ? 0 : out_of_text(e);
+}
+
+/* Resolves `path` once. */
+static int resolve(struct text *t, const char *path, struct plan_mount *m, struct err *e)
+{
+    FD_AUTO fd = openat(AT_FDCWD, path, O_PATH | O_CLOEXEC);
+    if (fd < 0) {
+        int r = err_set(e, ERR_IO, errno, "open for the room: %s", path);
+        return e && e->code == ENOENT ? err_hint(e, "only paths that exist can be shown to a room; check the spelling") : r;
+    }
+    return describe(t, fd, path, m, e);
 }
 
 static bool is_below(const char *path, const char *dir)
@@ -168,7 +174,7 @@ static const struct {
  * and, being anybody's, a place for secrets and sockets. Covered by empty folders, unless the policy names them. */
 static const char *const local_folders[] = {"usr/local/etc", "usr/local/share", "usr/local/src"};
 
-static const char *const top_names[] = {"bin", "sbin", "lib", "lib32", "lib64", "libx32"};
+static const char *const top_names[] = {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"};
 
 static int add_system(struct room_plan *plan, const char *src, const char *dst, bool is_dir, struct err *e)
 {
@@ -187,22 +193,42 @@ static int add_file(struct room_plan *plan, const char *path, const char *text, 
     return 0;
 }
 
-/* /bin and its like: a link where the host has a link (merged /usr), else a bind. */
-static int plan_top_names(struct room_plan *plan, struct text *t, const char *root, struct err *e)
+/* A piece of the system at `path`, if there is one. Of a rootfs nothing is trusted: its links lead where they would lead
+ * if it were the root, never to the host's files, and what was found is what the child must find. */
+static int add_piece(struct room_plan *plan, struct text *t, int rootfs, const char *path, bool is_dir, struct err *e)
 {
-    char path[POLICY_PATH_MAX], target[256];
+    struct {
+        uint64_t flags, mode, resolve;
+    } how = {.flags = O_PATH | O_CLOEXEC, .resolve = 0x10 | 0x02 /* RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS */};
+    struct plan_mount m;
+    if (rootfs < 0)
+        return plan->for_skeleton || access(path, F_OK) == 0 ? add_system(plan, path, path + 1, is_dir, e) : 0;
+    FD_AUTO fd = (int) syscall(437 /* openat2 */, rootfs, path, &how, sizeof how);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : err_set(e, ERR_IO, errno, "open for the room: %s%s", plan->policy->rootfs, path);
+    int r = describe(t, fd, path, &m, e);
+    if (r == 0)
+        r = add_system(plan, m.src, path + 1, m.is_dir, e);
+    if (r < 0)
+        return r;
+    plan->system[plan->system_count - 1].dev = m.dev;
+    plan->system[plan->system_count - 1].ino = m.ino;
+    return 0;
+}
+
+/* /bin and its like: a link where the system has a link (merged /usr), else a bind. */
+static int plan_top_names(struct room_plan *plan, struct text *t, int rootfs, struct err *e)
+{
+    char target[256];
     for (size_t i = 0; i < sizeof top_names / sizeof *top_names; i++) {
-        struct sbuf b = SBUF(path);
-        sbuf_fmt(&b, "%s/%s", root, top_names[i]);
-        ssize_t n = readlink(path, target, sizeof target - 1);
+        ssize_t n = readlinkat(rootfs, rootfs < 0 ? top_names[i] : top_names[i] + 1, target, sizeof target - 1);
         int r = 0;
         if (n > 0) {
             target[n] = '\0';
             char *copy = text_join(t, target, "");
-            r = copy ? add_file(plan, top_names[i], copy, true, e) : out_of_text(e);
-        } else if (access(path, F_OK) == 0) {
-            char *copy = text_join(t, path, "");
-            r = copy ? add_system(plan, copy, top_names[i], true, e) : out_of_text(e);
+            r = copy ? add_file(plan, top_names[i] + 1, copy, true, e) : out_of_text(e);
+        } else {
+            r = add_piece(plan, t, rootfs, top_names[i], true, e);
         }
         if (r < 0)
             return r;
@@ -248,30 +274,20 @@ static void plan_covers(struct room_plan *plan)
 
 static int plan_system(struct room_plan *plan, struct text *t, struct err *e)
 {
-    const char *root = plan->policy->rootfs ? plan->policy->rootfs : "";
-    if (root[0]) {
-        FD_AUTO dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (dir < 0) {
-            int n = err_set(e, ERR_IO, errno, "open the root of the room: %s", root);
-            err_hint(e, "--rootfs wants a folder with a system in it (usr, bin, lib)");
-            return n;
-        }
+    const char *root = plan->policy->rootfs;
+    FD_AUTO rootfs = root ? open(root, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (root && rootfs < 0) {
+        int n = err_set(e, ERR_IO, errno, "open the root of the room: %s", root);
+        err_hint(e, "--rootfs wants a folder with a system in it (usr, bin, lib)");
+        return n;
     }
-    char *usr = text_join(t, root, "/usr");
-    if (!usr)
-        return out_of_text(e);
-    int r = add_system(plan, usr, "usr", true, e);
+    int r = rootfs < 0 ? add_system(plan, "/usr", "usr", true, e) : add_piece(plan, t, rootfs, "/usr", true, e);
     if (r == 0)
-        r = plan_top_names(plan, t, root, e);
+        r = plan_top_names(plan, t, rootfs, e);
     if (r == 0 && plan->policy->net == NET_HOST)
         r = plan_host_names(plan, t, e);
-    for (size_t i = 0; r == 0 && i < sizeof system_pieces / sizeof *system_pieces; i++) {
-        char *src = text_join(t, root, system_pieces[i].path);
-        if (!src)
-            return out_of_text(e);
-        if (plan->for_skeleton || access(src, F_OK) == 0)
-            r = add_system(plan, src, system_pieces[i].path + 1, system_pieces[i].is_dir, e);
-    }
+    for (size_t i = 0; r == 0 && i < sizeof system_pieces / sizeof *system_pieces; i++)
+        r = add_piece(plan, t, rootfs, system_pieces[i].path, system_pieces[i].is_dir, e);
     return r;
 }
 
@@ -434,7 +450,7 @@ static int plan_masks(struct room_plan *plan, struct text *t, struct err *e)
     for (size_t i = 0; i < n_known; i++) {
         if (fstatat(root, setid_programs[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
             (st.st_mode & (S_ISUID | S_ISGID)))
-            plan->masks[plan->mask_count++] = (struct plan_mask){.path = setid_programs[i]};
+            plan->masks[plan->mask_count++] = (struct plan_mask){.path = setid_programs[i], .named = p->rootfs != NULL};
     }
     for (size_t i = 0; i < p->hide_count; i++)
         plan->masks[plan->mask_count++] = (struct plan_mask){.path = p->hide[i] + 1, .named = true};

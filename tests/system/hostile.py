@@ -4,12 +4,26 @@ Hazards run in rooms only.
 """
 import os
 import pty
+import shutil
+import tempfile
 import time
 
 import room
-from room import ended, test
+from room import ended, same, test
 
 FLOOD = 'while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done'
+
+
+class Folder:
+    """A folder of the host for one test, open to everybody."""
+
+    def __enter__(self):
+        self.path = tempfile.mkdtemp(prefix='strongroom-hostile-', dir='/tmp')
+        os.chmod(self.path, 0o755)
+        return self.path
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.path)
 
 
 # --- a reader that does not read --------------------------------------------------------------------------------------
@@ -38,6 +52,43 @@ def an_unread_terminal_does_not_keep_signals_away():
         time.sleep(0.5)
         p.terminate()
     ended(flood_unread_terminal(['-t'], end), status=143)
+
+
+# --- a rootfs from a stranger -----------------------------------------------------------------------------------------
+
+def small_rootfs(path, **links):
+    """A root that has one program, a static one. links: names in it that lead elsewhere; usr may be one of them."""
+    os.makedirs(path + '/real/bin')
+    shutil.copy(room.PROGRAM, path + '/real/bin/tool')
+    os.symlink('usr/bin', path + '/bin')
+    for name, target in {'usr': 'real', **links}.items():
+        at = os.path.join(path, name.replace('__', '/'))
+        os.makedirs(os.path.dirname(at), exist_ok=True)
+        os.symlink(target, at)
+    return path
+
+
+def shown(rootfs):
+    """Host paths that the room's system is made of."""
+    r = ended(room.room('/bin/tool', 'version', options=['--rootfs', rootfs]), 'exited', 0)
+    assert r.out.startswith(b'strongroom '), r
+    r = room.room('/bin/tool', options=['--rootfs', rootfs, '--dry-run'], record=False)
+    return [line.split()[1] for line in r.out.decode().splitlines() if line.split()[0] == 'ro']
+
+
+@test
+def links_of_a_rootfs_stay_inside_of_it():
+    with Folder() as path:
+        os.mkdir(path + '/secret')
+        root = small_rootfs(path + '/root', etc__alternatives=path + '/secret', etc__ssl='../../secret')
+        same(shown(root), [root + '/real'])
+
+
+@test
+def a_rootfs_may_not_show_the_host_as_its_own():
+    with Folder() as path:
+        root = small_rootfs(path + '/root', etc__alternatives='/', etc__ssl__certs='../../../../../..')
+        same(shown(root), [root + '/real', root, root])
 
 
 if __name__ == '__main__':
