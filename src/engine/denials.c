@@ -42,7 +42,7 @@ void denials_take(struct room *r)
         return; /* the caller was killed meanwhile */
     memset(&answer, 0, sizeof answer);
     answer.r.id = ask.n.id;
-    if (syscall_is_watched(ask.n.data.nr)) {
+    if (seccomp_is_watched(&ask.n.data)) {
         observe_call(r, &ask.n);
         answer.r.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
     } else {

@@ -63,11 +63,18 @@ static int make_map(const struct room *r, uint32_t uid, uint32_t gid)
     return n;
 }
 
-/* Maps the tree; a file system that cannot be id-mapped (or a mount below it) leaves it as it is. */
-static bool map_tree(int tree, int map)
+/* Maps the tree and takes from it what the room must not have, in one call. A file system that cannot be id-mapped (or a
+ * mount below it) loses only the map. Returns 1 when mapped, 0 when not, -errno. */
+static int close_tree(int tree, enum mount_kind kind, int map)
 {
-    struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t) map};
-    return kernel_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr) == 0;
+    struct mount_attr attr = {
+        .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (kind == MOUNT_RO ? MOUNT_ATTR_RDONLY : 0)};
+    struct mount_attr mapped = attr;
+    mapped.attr_set |= MOUNT_ATTR_IDMAP;
+    mapped.userns_fd = (uint64_t) map;
+    if (map >= 0 && kernel_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &mapped) == 0)
+        return 1;
+    return kernel_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr) < 0 ? -errno : 0;
 }
 
 static int prepare(struct room *r, struct plan_mount *m, int *map, uint32_t *of_uid, uint32_t *of_gid)
@@ -86,11 +93,12 @@ static int prepare(struct room *r, struct plan_mount *m, int *map, uint32_t *of_
         *of_uid = st.st_uid;
         *of_gid = st.st_gid;
     }
-    if (*map < 0 || !map_tree(m->tree, *map)) {
+    int n = close_tree(m->tree, m->kind, *map);
+    if (n == 0) {
         struct sbuf b = SBUF(r->result->layer_note[LAYER_ID_ROOT]);
         sbuf_text(&b, "a bound path could not be id-mapped: the room is a stranger to its files");
     }
-    return 0;
+    return n < 0 ? n : 0;
 }
 
 int trees_prepare(struct room *r, struct err *e)

@@ -325,7 +325,7 @@ static int emit_outcome(struct code *c, uint32_t outcome, int holds)
     case OUT_DENY:
         return emit_ret(c, c->deny);
     case OUT_WATCH:
-        return emit_ret(c, SECCOMP_RET_USER_NOTIF);
+        return emit_ret(c, c->watch ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW);
     case OUT_KILL:
         return emit_ret(c, SECCOMP_RET_KILL_PROCESS);
     case OUT_ERRNO_KIND:

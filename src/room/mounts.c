@@ -69,11 +69,7 @@ static int make_last(int dir, const char *path, bool is_dir)
 {
     if (is_dir)
         return mkdirat(dir, path, 0755) < 0 && errno != EEXIST ? -errno : 0;
-    int fd = openat(dir, path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0444);
-    if (fd < 0)
-        return errno == EEXIST || errno == ELOOP ? 0 : -errno;
-    fd_close(&fd);
-    return 0;
+    return mknodat(dir, path, S_IFREG | 0444, 0) < 0 && errno != EEXIST ? -errno : 0;
 }
 
 /* Makes a relative path's last component as a folder or an empty file, and the folders before it where they are
@@ -222,6 +218,11 @@ static int open_inside(const struct room_state *s, const char *path)
     return fd < 0 ? -errno : fd;
 }
 
+static uint64_t attrs_of(const struct plan_mount *m)
+{
+    return m->kind == MOUNT_RO ? ATTR_CLOSED : MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+}
+
 /* The target lies below another mount: resolve it inside the room's root and mount onto the descriptor. */
 static int bind_nested(const struct room_state *s, const struct plan_mount *m)
 {
@@ -233,16 +234,11 @@ static int bind_nested(const struct room_state *s, const struct plan_mount *m)
     if (tree < 0)
         return -errno;
     int r = verify(tree, "", AT_EMPTY_PATH, m);
-    if (r < 0)
-        return r;
-    if (m->late) {
-        uint64_t attrs = m->kind == MOUNT_RO ? ATTR_CLOSED : MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-        if ((r = set_attr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, attrs)) < 0)
-            return r;
-    }
-    if (kernel_move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-        return -errno;
-    return 0;
+    if (r == 0 && m->late)
+        r = set_attr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, attrs_of(m));
+    if (r == 0 && kernel_move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+        r = -errno;
+    return r;
 }
 
 /* The usual case, in one system call: the target is a folder or file of our own tmpfs. */
@@ -457,8 +453,12 @@ int step_writable(const struct room_plan *plan, struct room_state *s)
         s->item = (int) i;
         if (below_scratch(m->dst) && !m->nested)
             r = make_target(AT_FDCWD, m->dst, m->is_dir);
-        if (r == 0)
-            r = m->kind == MOUNT_TMPFS ? new_tmpfs(plan, m) : bind_nested(s, m);
+        if (r == 0 && m->kind == MOUNT_TMPFS)
+            r = new_tmpfs(plan, m);
+        else if (r == 0 && m->nested)
+            r = bind_nested(s, m);
+        else if (r == 0 && (r = bind_plain(m)) == 0 && m->tree < 0) /* a tree came with its attributes */
+            r = set_attr(AT_FDCWD, m->dst, AT_RECURSIVE, attrs_of(m));
         if (r < 0)
             return r;
     }

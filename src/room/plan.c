@@ -45,36 +45,61 @@ static int out_of_text(struct err *e)
 
 /* --- paths of the host ---------------------------------------------------------------------------------------------- */
 
-/* Asks the kernel for the real name of what is open, and remembers what it is. */
-static int describe(struct text *t, int fd, const char *path, struct plan_mount *m, struct err *e)
+/* The kernel's name for what is open, links resolved. */
+static int real_name(struct text *t, int fd, const char *path, const char **ret, struct err *e)
 {
-    char link[32] = "/proc/self/fd/", real[POLICY_PATH_MAX];
-    struct stat st;
-    struct sbuf b = {.text = link, .size = sizeof link, .len = 14};
-    sbuf_fmt(&b, "%d", fd);
+    char link[32], real[POLICY_PATH_MAX];
+    struct sbuf b = SBUF(link);
+    sbuf_fmt(&b, "/proc/self/fd/%d", fd);
     ssize_t n = readlink(link, real, sizeof real - 1);
-    if (n < 0 || fstat(fd, &st) < 0)
-        return err_hint(e, "the host's /proc must be mounted; this needs it: %s",
-                        err_set(e, ERR_IO, errno, "find the real name of %s", path) < 0 ? link : link);
+    if (n < 0) {
+        int r = err_set(e, ERR_IO, errno, "find the real name of %s: %s", path, link);
+        err_hint(e, "the host's /proc must be mounted");
+        return r;
+    }
     if (n == sizeof real - 1 || real[0] != '/')
         return err_set(e, ERR_IO, ENAMETOOLONG, "find the real name of %s", path);
     real[n] = '\0';
-    m->src = text_join(t, real, "");
+    *ret = text_join(t, real, "");
+    return *ret ? 0 : out_of_text(e);
+}
+
+static int remember(int fd, const char *path, struct plan_mount *m, struct err *e)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return err_set(e, ERR_IO, errno, "look at %s", path);
     m->dev = st.st_dev;
     m->ino = st.st_ino;
     m->is_dir = S_ISDIR(st.st_mode);
-    return m->src ? 0 : out_of_text(e);
+    return 0;
 }
 
-/* Resolves `path` once. */
+/* Asks the kernel for the real name of what is open, and remembers what it is. */
+static int describe(struct text *t, int fd, const char *path, struct plan_mount *m, struct err *e)
+{
+    int r = remember(fd, path, m, e);
+    return r < 0 ? r : real_name(t, fd, path, &m->src, e);
+}
+
+/* Resolves `path` once. Most paths have no link in them: then the path is the real name. */
 static int resolve(struct text *t, const char *path, struct plan_mount *m, struct err *e)
 {
-    FD_AUTO fd = openat(AT_FDCWD, path, O_PATH | O_CLOEXEC);
-    if (fd < 0) {
-        int r = err_set(e, ERR_IO, errno, "open for the room: %s", path);
-        return e && e->code == ENOENT ? err_hint(e, "only paths that exist can be shown to a room; check the spelling") : r;
+    struct {
+        uint64_t flags, mode, resolve;
+    } how = {.flags = O_PATH | O_CLOEXEC, .resolve = 0x04 /* RESOLVE_NO_SYMLINKS */};
+    FD_AUTO fd = (int) syscall(437 /* openat2 */, AT_FDCWD, path, &how, sizeof how);
+    if (fd >= 0) {
+        m->src = path;
+        return remember(fd, path, m, e);
     }
-    return describe(t, fd, path, m, e);
+    fd = openat(AT_FDCWD, path, O_PATH | O_CLOEXEC);
+    if (fd >= 0)
+        return describe(t, fd, path, m, e);
+    int r = err_set(e, ERR_IO, errno, "open for the room: %s", path);
+    if (r == -ENOENT)
+        err_hint(e, "only paths that exist can be shown to a room; check the spelling");
+    return r;
 }
 
 static bool is_below(const char *path, const char *dir)
@@ -114,7 +139,7 @@ static void place_mounts(struct room_plan *plan)
             m->nested = m->nested || is_below(m->dst, plan->system[k].dst) ||
                         strcmp(m->dst, plan->system[k].dst) == 0;
         for (size_t k = 0; k < i; k++) {
-            if (!is_below(m->dst, plan->mounts[k].dst))
+            if (!plan->mounts[k].is_dir || !is_below(m->dst, plan->mounts[k].dst))
                 continue;
             m->nested = plan->mounts[k].kind != MOUNT_TMPFS || plan->mounts[k].nested;
             m->late = m->late || plan->mounts[k].late;
