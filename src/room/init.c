@@ -257,6 +257,8 @@ void init_main(const struct room_plan *plan)
     s->root = s->scratch = s->proc = s->tty = s->tty_slave = s->notify = s->null = s->signals = s->sock = -1;
     for (size_t i = 0; i < sizeof s->join / sizeof *s->join; i++)
         s->join[i] = -1;
+    for (int i = 0; i < MASK_SOURCES; i++)
+        s->masks[i] = -1;
     for (int i = 0; i < LAYER_ID_COUNT; i++)
         s->report.layers[i].state = plan_wants(plan, (enum layer_id) i) ? LAYER_STATE_ON : LAYER_STATE_OFF;
 

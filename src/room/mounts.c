@@ -24,6 +24,10 @@
 #define EMPTY_DIR  "run/strongroom/nothing"
 #define BOOT_ID    "run/strongroom/boot_id" /* its text is one of the plan's files */
 
+/* What masks are made of. The policy may mount something over these names (a tmpfs on /run). */
+static const char *const mask_sources[MASK_SOURCES] = {
+    [MASK_EMPTY_FILE] = EMPTY_FILE, [MASK_EMPTY_DIR] = EMPTY_DIR, [MASK_BOOT_ID] = BOOT_ID};
+
 #define ATTR_CLOSED (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 
 static int set_attr(int dir, const char *path, unsigned flags, uint64_t set)
@@ -63,6 +67,13 @@ static int new_mount(const char *type, const char *const *options, unsigned attr
 static int attach(int mnt, const char *where)
 {
     return kernel_move_mount(mnt, "", AT_FDCWD, where, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+/* Onto what is open, wherever its name leads by now. */
+static int attach_onto(int mnt, int target)
+{
+    const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+    return kernel_move_mount(mnt, "", target, "", flags) < 0 ? -errno : 0;
 }
 
 static int make_last(int dir, const char *path, bool is_dir)
@@ -166,6 +177,10 @@ static int build_root(const struct room_plan *plan, struct room_state *s)
     }
     for (size_t i = 0; r >= 0 && i < plan->file_count; i++)
         r = make_file(&plan->files[i]);
+    for (int i = 0; r >= 0 && i < MASK_SOURCES; i++) {
+        s->masks[i] = openat(AT_FDCWD, mask_sources[i], O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        r = s->masks[i] < 0 ? -errno : 0;
+    }
     return r;
 }
 
@@ -236,9 +251,7 @@ static int bind_nested(const struct room_state *s, const struct plan_mount *m)
     int r = verify(tree, "", AT_EMPTY_PATH, m);
     if (r == 0 && m->late)
         r = set_attr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, attrs_of(m));
-    if (r == 0 && kernel_move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-        r = -errno;
-    return r;
+    return r < 0 ? r : attach_onto(tree, target);
 }
 
 /* The usual case, in one system call: the target is a folder or file of our own tmpfs. */
@@ -295,28 +308,45 @@ int step_readonly(const struct room_plan *plan, struct room_state *s)
     return set_attr(s->root, "", AT_EMPTY_PATH | AT_RECURSIVE, ATTR_CLOSED);
 }
 
-/* What is not there needs no mask; a mask that cannot be laid is a failure. */
-static int mask(const char *with, const char *path)
+/* Read-only, as the root that it is a copy of. */
+static int mask_tree(const struct room_state *s, enum mask_source with)
 {
-    if (mount(with, path, NULL, MS_BIND, NULL) < 0 && errno != ENOENT)
+    int tree = s->masks[with] < 0
+                   ? kernel_open_tree(AT_FDCWD, mask_sources[with], OPEN_TREE_CLONE | O_CLOEXEC)
+                   : kernel_open_tree(s->masks[with], "", AT_EMPTY_PATH | OPEN_TREE_CLONE | O_CLOEXEC);
+    return tree < 0 ? -errno : tree;
+}
+
+/* What is not there needs no mask; a mask that cannot be laid is a failure. */
+static int mask(const struct room_state *s, enum mask_source with, const char *path)
+{
+    if (mount(mask_sources[with], path, NULL, MS_BIND, NULL) == 0)
+        return 0;
+    if (errno != ENOENT)
         return -errno;
-    return 0;
+    if (faccessat(AT_FDCWD, path, F_OK, 0) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    FD_AUTO tree = mask_tree(s, with); /* so it is the source that is covered */
+    if (tree < 0)
+        return tree;
+    return attach(tree, path);
 }
 
 /* Facts of the host that /proc shows to everybody. */
 static const struct {
-    const char *with, *path;
+    enum mask_source with;
+    const char *path;
     bool of_root; /* readable by the host's root only: no mask needed for another uid */
 } proc_masks[] = {
-    {BOOT_ID, "proc/sys/kernel/random/boot_id", false},
-    {EMPTY_FILE, "proc/cmdline", false},
-    {EMPTY_FILE, "proc/config.gz", false},
-    {EMPTY_FILE, "proc/keys", false},
-    {EMPTY_FILE, "proc/key-users", false},
-    {EMPTY_FILE, "proc/timer_list", true},
-    {EMPTY_DIR, "proc/acpi", false},
-    {EMPTY_DIR, "proc/scsi", false},
-    {EMPTY_DIR, "proc/asound", false},
+    {MASK_BOOT_ID, "proc/sys/kernel/random/boot_id", false},
+    {MASK_EMPTY_FILE, "proc/cmdline", false},
+    {MASK_EMPTY_FILE, "proc/config.gz", false},
+    {MASK_EMPTY_FILE, "proc/keys", false},
+    {MASK_EMPTY_FILE, "proc/key-users", false},
+    {MASK_EMPTY_FILE, "proc/timer_list", true},
+    {MASK_EMPTY_DIR, "proc/acpi", false},
+    {MASK_EMPTY_DIR, "proc/scsi", false},
+    {MASK_EMPTY_DIR, "proc/asound", false},
 };
 
 int step_proc(const struct room_plan *plan, struct room_state *s)
@@ -341,7 +371,7 @@ int step_proc(const struct room_plan *plan, struct room_state *s)
     for (size_t i = 0; i < sizeof proc_masks / sizeof *proc_masks; i++) {
         if (proc_masks[i].of_root && !plan->is_root_outside)
             continue;
-        if ((r = mask(proc_masks[i].with, proc_masks[i].path)) < 0)
+        if ((r = mask(s, proc_masks[i].with, proc_masks[i].path)) < 0)
             return r;
     }
     return set_attr(mnt, "", AT_EMPTY_PATH, MOUNT_ATTR_RDONLY);
@@ -369,17 +399,20 @@ int step_dev(const struct room_plan *plan, struct room_state *s)
 {
     (void) plan;
     static const char *const options[] = {"source", "devpts", "ptmxmode", "0666", "mode", "0620", NULL};
+    int r = 0;
     for (size_t i = 0; i < sizeof dev_nodes / sizeof *dev_nodes; i++) {
         char src[16] = "/dev/";
         memcpy(src + 5, dev_nodes[i], strlen(dev_nodes[i]) + 1);
         if (mount(src, src + 1, NULL, MS_BIND, NULL) < 0)
             return -errno;
+        /* Devices are written to all the same; but who owns the node (root without CAP_SETUID does) cannot change it. */
+        if ((r = set_attr(AT_FDCWD, src + 1, 0, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)) < 0)
+            return r;
     }
     FD_AUTO mnt = new_mount("devpts", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
     if (mnt < 0)
         return mnt;
-    int r = attach(mnt, "dev/pts");
-    if (r < 0)
+    if ((r = attach(mnt, "dev/pts")) < 0)
         return r;
     s->null = openat(AT_FDCWD, "dev/null", O_RDWR | O_CLOEXEC);
     if (s->null < 0)
@@ -396,7 +429,7 @@ int step_masks(const struct room_plan *plan, struct room_state *s)
 {
     for (size_t i = 0; i < plan->mask_count; i++) {
         s->item = (int) i;
-        int r = plan->masks[i].named ? 0 : mask(EMPTY_FILE, plan->masks[i].path);
+        int r = plan->masks[i].named ? 0 : mask(s, MASK_EMPTY_FILE, plan->masks[i].path);
         if (r < 0)
             return r;
     }
@@ -431,7 +464,7 @@ int step_scratch(const struct room_plan *plan, struct room_state *s)
     return set_attr(AT_FDCWD, "dev/shm", 0, MOUNT_ATTR_NOEXEC);
 }
 
-static int new_tmpfs(const struct room_plan *plan, const struct plan_mount *m)
+static int new_tmpfs(const struct room_plan *plan, const struct room_state *s, const struct plan_mount *m)
 {
     char bytes[24], inodes[24];
     const char *const options[] = {"source",    "tmpfs",
@@ -440,7 +473,22 @@ static int new_tmpfs(const struct room_plan *plan, const struct plan_mount *m)
                                    "mode",      "0755",
                                    NULL};
     FD_AUTO mnt = new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-    return mnt < 0 ? mnt : attach(mnt, m->dst);
+    if (mnt < 0 || !m->nested)
+        return mnt < 0 ? mnt : attach(mnt, m->dst);
+    FD_AUTO target = open_inside(s, m->dst);
+    return target < 0 ? target : attach_onto(mnt, target);
+}
+
+/* Does it lie in a tmpfs of the policy's, which is as empty and as much ours as the scratch folders? */
+static bool below_tmpfs(const struct room_plan *plan, const struct plan_mount *m)
+{
+    for (size_t i = 0; i < plan->mount_count; i++) {
+        const char *dir = plan->mounts[i].dst;
+        const size_t len = strlen(dir);
+        if (plan->mounts[i].kind == MOUNT_TMPFS && strncmp(m->dst, dir, len) == 0 && m->dst[len] == '/')
+            return true;
+    }
+    return false;
 }
 
 int step_writable(const struct room_plan *plan, struct room_state *s)
@@ -451,10 +499,10 @@ int step_writable(const struct room_plan *plan, struct room_state *s)
         if (!m->late)
             continue;
         s->item = (int) i;
-        if (below_scratch(m->dst) && !m->nested)
+        if (!m->nested && (below_scratch(m->dst) || below_tmpfs(plan, m)))
             r = make_target(AT_FDCWD, m->dst, m->is_dir);
         if (r == 0 && m->kind == MOUNT_TMPFS)
-            r = new_tmpfs(plan, m);
+            r = new_tmpfs(plan, s, m);
         else if (r == 0 && m->nested)
             r = bind_nested(s, m);
         else if (r == 0 && (r = bind_plain(m)) == 0 && m->tree < 0) /* a tree came with its attributes */
@@ -474,12 +522,10 @@ static int mask_inside(const struct room_state *s, const char *path)
         return target == -ENOENT || target == -ENOTDIR ? 0 : target;
     if (fstat(target, &st) < 0)
         return -errno;
-    FD_AUTO tree = kernel_open_tree(AT_FDCWD, S_ISDIR(st.st_mode) ? EMPTY_DIR : EMPTY_FILE, OPEN_TREE_CLONE | O_CLOEXEC);
+    FD_AUTO tree = mask_tree(s, S_ISDIR(st.st_mode) ? MASK_EMPTY_DIR : MASK_EMPTY_FILE);
     if (tree < 0)
-        return -errno;
-    if (kernel_move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-        return -errno;
-    return 0;
+        return tree;
+    return attach_onto(tree, target);
 }
 
 int step_hide(const struct room_plan *plan, struct room_state *s)

@@ -5,10 +5,13 @@
 #include "room/plan.h"
 #include "room/report.h"
 
+enum mask_source { MASK_EMPTY_FILE, MASK_EMPTY_DIR, MASK_BOOT_ID, MASK_SOURCES };
+
 /* What pid 1 carries from step to step. Everything here is in the cloned child's own memory. */
 struct room_state {
     struct report report;
     int root;    /* the new root; later its detached copy, which must stay open */
+    int masks[MASK_SOURCES]; /* of a root built in memory: what masks are made of, O_PATH; else -1 */
     int scratch; /* root of the scratch file system, for the Landlock probe */
     int join[4]; /* cgroup v1 `tasks` files to join, -1 none */
     int proc;    /* the room's /proc, for the supervisor to count survivors */
