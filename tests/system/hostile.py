@@ -9,7 +9,7 @@ import tempfile
 import time
 
 import room
-from room import ended, same, test
+from room import OWNS_UIDS, ended, same, sh, test
 
 FLOOD = 'while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done'
 
@@ -89,6 +89,80 @@ def a_rootfs_may_not_show_the_host_as_its_own():
     with Folder() as path:
         root = small_rootfs(path + '/root', etc__alternatives='/', etc__ssl__certs='../../../../../..')
         same(shown(root), [root + '/real', root, root])
+
+
+# --- names in the room --------------------------------------------------------------------------------------------------
+
+MASKED = 'for f in /usr/bin/su /usr/bin/passwd /proc/cmdline; do [ -s $f ] && echo $f; done; (: > /usr/bin/su) 2>/dev/null; true'
+
+
+@test
+def masks_hold_where_the_policy_covers_run():
+    for options in (['--tmpfs', '/run'], ['-v', '/usr/share/doc:/run'], ['--tmpfs', '/run', '--hide', '/usr/share/doc']):
+        r = ended(sh(MASKED + '; ls /usr/share/doc | head -n 1', options=options), 'exited', 0)
+        same(r.out.split(), [] if '--hide' in options else r.out.split()[-1:], str(options))
+
+
+@test
+def a_mount_in_a_tmpfs_finds_its_place():
+    with Folder() as path:
+        open(path + '/file', 'w').close()
+        for inner in (path + ':/opt/in', path + ':/opt/in:rw', path + '/file:/opt/in/file'):
+            r = ended(sh('ls /opt/in', options=['--tmpfs', '/opt', '-v', inner]), 'exited', 0)
+            same(r.out, b'file\n', inner)
+
+
+@test
+def a_tmpfs_in_a_strangers_folder_does_not_follow_links_out():
+    """The link would lead the host's way while the room is built, and the room's way later: then nothing would be there."""
+    with Folder() as path:
+        os.symlink('/tmp', path + '/cache')
+        r = ended(sh('touch /opt/cache/here; ls /tmp', options=['-v', path + ':/opt', '--tmpfs', '/opt/cache']), 'exited', 0)
+        same(r.out, b'here\n')
+        r = ended(sh('df /tmp | tail -n 1; df /work | tail -n 1',
+                     options=['-v', path + ':/opt', '--tmpfs', '/opt/cache:1M']), 'exited', 0)
+        sizes = [line.split()[1] for line in r.out.splitlines()]
+        same(sizes[0], b'1024', 'the tmpfs is not where the room finds it')
+
+
+@test
+def what_is_mounted_in_a_writable_folder_stays_there():
+    """Else a read-only .git could be moved aside, and another one put in its place."""
+    with Folder() as path:
+        os.mkdir(path + '/keep')
+        os.mkdir(path + '/other')
+        for name in ('file', 'hidden'):
+            open(path + '/' + name, 'w').close()
+        if OWNS_UIDS:
+            os.chown(path, 4242, 4242)
+        r = ended(sh('cd /opt; mv keep away; rm -f file; rm -f hidden; mv other hidden; echo x > new; mv -f new file; ls',
+                     options=['-v', path + ':/opt:rw', '-v', path + '/keep:/opt/keep', '-v', path + '/file:/opt/file',
+                              '--hide', '/opt/hidden']), 'exited', 0)
+        assert {b'keep', b'file', b'hidden'} <= set(r.out.split()), r
+        same(sorted(set(os.listdir(path)) - {'new', 'other'}), ['file', 'hidden', 'keep'])
+        same(os.path.getsize(path + '/file'), 0)
+
+
+DEVICES = 'for d in null zero full random urandom tty; do chmod 600 /dev/$d && echo $d; done 2>/dev/null; echo x >/dev/null'
+
+
+@test
+def the_owner_of_a_device_cannot_change_it():
+    """Root that may not change its uid is root outside, whatever it is called inside."""
+    r = ended(sh(DEVICES), 'exited', 0)
+    same(r.out, b'')
+    if not OWNS_UIDS:
+        return
+    drop = '-setuid,-setgid'
+    before = [os.stat('/dev/' + n).st_mode for n in ('null', 'zero')]
+    try:
+        r = ended(sh(DEVICES, before=['setpriv', '--bounding-set', drop, '--inh-caps', drop]), 'exited', 0)
+        same(r.out, b'')
+        same([os.stat('/dev/' + n).st_mode for n in ('null', 'zero')], before)
+    finally:
+        for name in ('null', 'zero', 'full', 'random', 'urandom', 'tty'):
+            if os.stat('/dev/' + name).st_mode & 0o777 == 0o600:
+                os.chmod('/dev/' + name, 0o666)
 
 
 if __name__ == '__main__':
