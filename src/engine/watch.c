@@ -51,7 +51,8 @@ unsigned watch_count(int proc)
     return each_process(proc, count_one, &n) < 0 ? ~0u : n;
 }
 
-/* The number behind `key` in a "Key:\t123 kB" text, in bytes; 0 when absent. */
+/* The number behind `key` in a text of lines "Key:\t123 kB", in bytes; 0 when absent. A key begins with the newline before
+ * it: the first line of a status is the process's name, which may read like any key, but has no newline in it. */
 static uint64_t status_bytes(const char *text, const char *key)
 {
     const char *p = strstr(text, key);
@@ -93,8 +94,8 @@ static bool add_one(int proc, const char *pid, void *ctx)
     s->processes++;
     sbuf_fmt(&b, "%s/status", pid);
     if (fd_read_file(proc, path, text, sizeof text) > 0) {
-        const uint64_t tables = status_bytes(text, "VmPTE:");
-        s->memory += status_bytes(text, "RssAnon:") + status_bytes(text, "RssShmem:") + tables;
+        const uint64_t tables = status_bytes(text, "\nVmPTE:");
+        s->memory += status_bytes(text, "\nRssAnon:") + status_bytes(text, "\nRssShmem:") + tables;
         s->tables += tables;
     }
     b = SBUF(path);
@@ -120,12 +121,12 @@ static bool add_share(int proc, const char *pid, void *ctx)
     struct sbuf b = SBUF(path);
     sbuf_fmt(&b, "%s/smaps_rollup", pid);
     if (fd_read_file(proc, path, text, sizeof text) > 0) {
-        *sum += status_bytes(text, "Pss_Anon:") + status_bytes(text, "Pss_Shmem:") + status_bytes(text, "SwapPss:");
+        *sum += status_bytes(text, "\nPss_Anon:") + status_bytes(text, "\nPss_Shmem:") + status_bytes(text, "\nSwapPss:");
     } else { /* it ends this instant, or may not be looked at so closely */
         b = SBUF(path);
         sbuf_fmt(&b, "%s/status", pid);
         if (fd_read_file(proc, path, text, sizeof text) > 0)
-            *sum += status_bytes(text, "RssAnon:") + status_bytes(text, "RssShmem:");
+            *sum += status_bytes(text, "\nRssAnon:") + status_bytes(text, "\nRssShmem:");
     }
     return true;
 }
