@@ -89,7 +89,7 @@ static enum outcome judge(const struct room *r)
     const bool killed_inside = r->exited && WIFSIGNALED(report->status) && WTERMSIG(report->status) == SIGKILL;
     if (l[LIMIT_ID_MEMORY].hits && (killed_inside || !r->exited))
         return OUTCOME_MEMORY;
-    if (r->exited && WIFSIGNALED(report->status) && WTERMSIG(report->status) == SIGXCPU)
+    if (limits_used_up_cpu(r))
         return OUTCOME_CPU_TIME;
     if (r->exited && !(r->killed && r->why == OUTCOME_OUTPUT))
         return WIFEXITED(report->status) ? OUTCOME_EXITED : OUTCOME_SIGNALLED;

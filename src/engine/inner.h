@@ -18,7 +18,7 @@ enum {
 #endif
     ENGINE_GRACE_MS = 1000,    /* between the caller's first request to end and our kill */
     ENGINE_TEARDOWN_MS = 2000, /* from our kill to all gone */
-    ENGINE_FLUSH_MS = 10000,   /* for a slow reader of the output, after the room has ended */
+    ENGINE_FLUSH_MS = 10000,   /* for a slow reader of the output, after the room was killed */
     ENGINE_UNDERTAKER_MS = 5,  /* a room that lives this long gets an undertaker; see undertaker.c */
     ENGINE_WATCH_MS = 20,      /* between two looks, where we watch instead of a cgroup */
     ENGINE_WATCH_REST = 8,     /* and at least this many times what the look took */
@@ -71,6 +71,7 @@ struct room {
     unsigned asked_to_end; /* how often the caller asked */
     uint64_t deadline_ms, grace_ms, flush_ms, watch_ms, kill_ms, undertaker_ms;
     uint64_t cpu_seen_us, memory_seen;
+    uint64_t cpu_sampled_us, cpu_gone_us; /* last sum over living processes; what ended ones took along */
     unsigned processors; /* of this host that the caller may use */
 };
 
@@ -128,5 +129,7 @@ void terminal_resize(struct room *r);
 /* limits.c: who enforces what in this room; fills result->limits[].asked/by before, peaks and hits after. */
 int limits_plan(struct room *r, struct err *e);
 void limits_read(struct room *r);
+/* Ended by the kernel's signal for it, and not by the same signal from anybody else. After limits_read(). */
+bool limits_used_up_cpu(const struct room *r);
 
 #endif

@@ -157,6 +157,14 @@ static void read_scratch(struct room *r)
     fd_close(&r->scratch);
 }
 
+bool limits_used_up_cpu(const struct room *r)
+{
+    const struct limit_report *l = &r->result->limits[LIMIT_ID_CPU_TIME];
+    const struct report *report = &r->result->report;
+    return r->exited && WIFSIGNALED(report->status) && WTERMSIG(report->status) == SIGXCPU &&
+           l->asked != LIMIT_UNLIMITED && l->peak != UINT64_MAX && l->peak >= l->asked;
+}
+
 void limits_read(struct room *r)
 {
     struct limit_report *l = r->result->limits;
@@ -170,9 +178,8 @@ void limits_read(struct room *r)
         most(&l[LIMIT_ID_MEMORY].peak, r->memory_seen);
     if (r->exited) {
         most(&l[LIMIT_ID_CPU_TIME].peak, (report->utime_us + report->stime_us) / 1000);
-        if (WIFSIGNALED(report->status) && WTERMSIG(report->status) == SIGXCPU)
-            l[LIMIT_ID_CPU_TIME].hits++;
-        if (WIFSIGNALED(report->status) && WTERMSIG(report->status) == SIGXFSZ)
+        l[LIMIT_ID_CPU_TIME].hits += limits_used_up_cpu(r);
+        if (WIFSIGNALED(report->status) && WTERMSIG(report->status) == SIGXFSZ && l[LIMIT_ID_FILE_SIZE].asked != LIMIT_UNLIMITED)
             l[LIMIT_ID_FILE_SIZE].hits++;
         if (l[LIMIT_ID_MEMORY].peak == UINT64_MAX)
             l[LIMIT_ID_MEMORY].peak = report->maxrss_kib << 10;

@@ -102,10 +102,21 @@ static void take_report(struct room *r)
         fd_close(&fds[i]);
     r->failed = r->failed || got.type == REPORT_FAILED;
     r->exited = r->exited || got.type == REPORT_EXITED;
-    if (got.type == REPORT_EXITED)
+    if (got.type == REPORT_EXITED) {
         engine_phase(r, PHASE_EXITED);
-    if (r->exited)
-        r->flush_ms = engine_now_ms() + ENGINE_FLUSH_MS;
+        r->grace_ms = engine_now_ms() + ENGINE_TEARDOWN_MS; /* for pid 1 to follow, with all the others */
+    }
+}
+
+/* What was not taken by now is lost, and must be told. */
+static void end_output(struct room *r, int why)
+{
+    struct relay *const outs[] = {&r->out, &r->err};
+    for (size_t i = 0; i < 2; i++) {
+        if (relay_has_more(outs[i]))
+            outs[i]->error = why;
+        relay_end(outs[i]);
+    }
 }
 
 /* --- signals of the caller's -------------------------------------------------------------------------------------------- */
@@ -155,6 +166,10 @@ static void take_signal(struct room *r)
         break;
     }
     /* INT, TERM, HUP, QUIT: the program may end in its own way, for a moment; the second request is ours to fulfil. */
+    if (r->dead) {
+        end_output(r, EINTR); /* only its reader was still waited for */
+        return;
+    }
     if (++r->asked_to_end > 1 || !r->started) {
         room_kill(r, OUTCOME_INTERRUPTED);
         return;
@@ -220,13 +235,29 @@ static void move_output(struct room *r, struct relay *out)
 
 /* --- time ----------------------------------------------------------------------------------------------------------- */
 
+/* Of the whole room. A child that nobody waits for takes its time along when it ends: only a cgroup still knows. Without
+ * one, what was seen before and is gone now is added, so that the sum never falls. */
+static uint64_t processor_time(struct room *r, uint64_t sampled_us)
+{
+    struct leaf_usage u;
+    if (r->has_leaf) {
+        leaf_read(&r->leaf, &u, true);
+        if (u.cpu_us != UINT64_MAX)
+            return u.cpu_us;
+    }
+    if (sampled_us < r->cpu_sampled_us)
+        r->cpu_gone_us += r->cpu_sampled_us - sampled_us;
+    r->cpu_sampled_us = sampled_us;
+    return r->cpu_gone_us + sampled_us;
+}
+
 static void look_at_usage(struct room *r)
 {
     struct watch_sample s;
     struct limit_report *l = r->result->limits;
     if (r->proc < 0 || watch_sample(r->proc, &s) < 0)
         return;
-    r->cpu_seen_us = s.cpu_us;
+    r->cpu_seen_us = processor_time(r, s.cpu_us);
     if (l[LIMIT_ID_MEMORY].by == LIMIT_BY_WATCH && s.memory > l[LIMIT_ID_MEMORY].asked) {
         const uint64_t shares = watch_shares(r->proc);
         if (shares > 0)
@@ -238,7 +269,7 @@ static void look_at_usage(struct room *r)
         l[LIMIT_ID_MEMORY].hits++;
         room_kill(r, OUTCOME_MEMORY);
     }
-    if (l[LIMIT_ID_CPU_TIME].asked != LIMIT_UNLIMITED && s.cpu_us / 1000 > l[LIMIT_ID_CPU_TIME].asked) {
+    if (l[LIMIT_ID_CPU_TIME].asked != LIMIT_UNLIMITED && r->cpu_seen_us / 1000 > l[LIMIT_ID_CPU_TIME].asked) {
         l[LIMIT_ID_CPU_TIME].hits++;
         room_kill(r, OUTCOME_CPU_TIME);
     }
@@ -251,7 +282,7 @@ static void look_at_clock(struct room *r)
         r->result->limits[LIMIT_ID_TIMEOUT].hits += r->started;
         room_kill(r, r->started ? OUTCOME_TIMEOUT : OUTCOME_NO_ROOM);
     }
-    if (r->grace_ms && now >= r->grace_ms)
+    if (r->grace_ms && now >= r->grace_ms && !r->dead)
         room_kill(r, OUTCOME_INTERRUPTED);
     if (r->watching && r->started && !r->exited && now >= r->watch_ms) {
         look_at_usage(r);
@@ -260,16 +291,14 @@ static void look_at_clock(struct room *r)
     }
     if (r->undertaker_ms && now >= r->undertaker_ms && !r->exited)
         undertaker_start(r);
-    if (r->flush_ms && now >= r->flush_ms) {
-        relay_end(&r->out);
-        relay_end(&r->err);
-    }
+    if (r->flush_ms && now >= r->flush_ms)
+        end_output(r, ETIMEDOUT);
 }
 
 static int poll_timeout(const struct room *r)
 {
     uint64_t now = engine_now_ms(), next = UINT64_MAX;
-    const uint64_t times[] = {r->killed || r->exited ? 0 : r->deadline_ms, r->killed ? 0 : r->grace_ms, r->flush_ms,
+    const uint64_t times[] = {r->killed || r->exited ? 0 : r->deadline_ms, r->killed || r->dead ? 0 : r->grace_ms, r->flush_ms,
                               r->watching && r->started && !r->exited && !r->killed ? r->watch_ms : 0,
                               r->exited ? 0 : r->undertaker_ms,
                               r->killed && !r->dead ? r->kill_ms + ENGINE_TEARDOWN_MS : 0};
@@ -291,7 +320,10 @@ static void take_death(struct room *r)
     }
     r->dead = true;
     engine_phase(r, PHASE_DEAD);
+    /* A reader may take its time (a pager does): as long as the room might have run, and a moment at least. */
     r->flush_ms = engine_now_ms() + ENGINE_FLUSH_MS;
+    if (!r->killed && (!r->deadline_ms || r->deadline_ms > r->flush_ms))
+        r->flush_ms = r->deadline_ms;
     if (r->killed)
         relay_end(&r->in);
 }

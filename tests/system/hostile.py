@@ -9,7 +9,7 @@ import tempfile
 import time
 
 import room
-from room import OWNS_UIDS, ended, same, sh, test
+from room import OWNS_UIDS, ended, python, same, sh, test
 
 FLOOD = 'while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done'
 
@@ -163,6 +163,88 @@ def the_owner_of_a_device_cannot_change_it():
         for name in ('null', 'zero', 'full', 'random', 'urandom', 'tty'):
             if os.stat('/dev/' + name).st_mode & 0o777 == 0o600:
                 os.chmod('/dev/' + name, 0o666)
+
+
+# --- the account ------------------------------------------------------------------------------------------------------
+
+HIDDEN = '''
+import ctypes, os, sys, time
+for i in range(12):
+    if os.fork() == 0:
+        ctypes.CDLL(None).prctl(15, sys.argv[1].encode(), 0, 0, 0)
+        b = bytearray(b"x") * (20 << 20)
+        time.sleep(2)
+        os._exit(0)
+time.sleep(3)
+'''
+
+
+@test
+def a_name_does_not_hide_memory():
+    """Without a memory cgroup we read /proc/PID/status, whose first line is the process's own to choose."""
+    for name in ('plain', 'RssAnon:0', 'RssAnon:\t0\nRss'):
+        r = python(HIDDEN, name, options=['-m', '100M', '--prefer', 'memory'])
+        if room.has_cgroup():
+            assert r.limit('memory')['hits'], r
+        else:
+            ended(r, 'memory', 137)
+
+
+FORGETTING = '''
+import os, signal, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+end = time.monotonic() + 8
+while time.monotonic() < end:
+    if os.fork() == 0:
+        while time.process_time() < 0.2: pass
+        os._exit(0)
+    time.sleep(0.21)
+'''
+
+
+@test
+def children_that_nobody_waits_for_use_processor_time_too():
+    r = ended(python(FORGETTING, options=['--cpu-time', '1s', '--cpus', '2', '--prefer', 'cpus']), 'cpu-time', 152)
+    assert r.seconds < 6 * room.SLOW, r.seconds
+
+
+@test
+def a_signal_of_ones_own_is_no_limit():
+    for options in ([], ['--cpu-time', 'unlimited'], ['--cpu-time', '2s']):
+        r = ended(sh('kill -XCPU $$', options=options), 'signalled', 152)
+        same(r.limit('cpu-time')['hits'], 0)
+        assert b'raise' not in r.err, r
+    r = ended(sh('kill -XFSZ $$', options=['--file-size', 'unlimited']), 'signalled', 153)
+    same(r.limit('file-size')['hits'], 0)
+
+
+# --- output that is read late -----------------------------------------------------------------------------------------
+
+# More than one pipe holds, less than two: the program ends, and what it said waits for the reader.
+def read_late(seconds, options=(), action=None):
+    p = room.start(['--timeout', '60s', *options], ['/usr/bin/seq', '1', '20000'])
+    time.sleep(seconds)
+    if action:
+        action(p)
+    return room.finish(p, limit=30)
+
+
+@test
+def a_pager_gets_all_when_it_turns_the_page():
+    r = ended(read_late(11), 'exited', 0)
+    same(r.out.count(b'\n'), 20000)
+
+
+@test
+def nobody_waits_for_a_reader_against_the_callers_wish():
+    r = ended(read_late(1, action=lambda p: p.terminate()), 'exited', 125)
+    assert r.out.count(b'\n') < 20000 and b'the rest of it is lost' in r.err, r
+
+
+@test
+def output_that_is_not_taken_in_time_is_told_as_lost():
+    r = ended(read_late(12, options=['--timeout', '1s']), 'exited', 125)
+    assert r.out.count(b'\n') < 20000 and b'the rest of it is lost' in r.err, r
 
 
 if __name__ == '__main__':
