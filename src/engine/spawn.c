@@ -204,7 +204,7 @@ static void close_childs_ends(struct room *r, int *ctl)
 
 int room_spawn(struct room *r, struct err *e)
 {
-    int ctl[2];
+    int ctl[2] = {-1, -1};
     r->plan.privileged = owns_uids();
     r->plan.is_root_outside = !r->plan.privileged && geteuid() == 0;
     if (!r->plan.privileged && r->policy->layers[LAYER_ID_UIDS] == LAYER_REQUIRE) {

@@ -74,7 +74,7 @@ bool seccomp_is_watched(const struct seccomp_data *d)
 #define NOSYS    OUT_NOSYS
 #define WATCH    OUT_WATCH
 #define RULE(id) OUT_RULE(id)
-#define SYSCALL(name, verdict, why) [__NR_##name] = verdict,
+#define SYSCALL(name, verdict, why) [__NR_##name] = (verdict),
     static const uint32_t outcomes[NUMBERS] = {
 #include "policy/syscalls.def"
     };

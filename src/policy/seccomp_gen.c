@@ -233,6 +233,7 @@ static int emit_before(struct code *c, uint16_t op, uint32_t k, int next)
 
 static int emit_outcome(struct code *c, uint32_t outcome, int holds);
 
+/* NOLINTNEXTLINE(misc-no-recursion): over our own tables, while building */
 static int emit_range(struct code *c, const struct tree *t, int i, int j, int holds)
 {
     int a, b;
@@ -293,6 +294,7 @@ static void rule_spans(const struct code *c, const struct seccomp_rule *r, struc
     }
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): over our own tables, while building */
 static int emit_rule(struct code *c, const struct seccomp_rule *r, int holds)
 {
     int inside = r->mask == ALL_BITS ? (int)r->arg : HOLDS_NOTHING;
@@ -317,6 +319,7 @@ static int emit_rule(struct code *c, const struct seccomp_rule *r, int holds)
     return root;
 }
 
+/* NOLINTNEXTLINE(misc-no-recursion): over our own tables, while building */
 static int emit_outcome(struct code *c, uint32_t outcome, int holds)
 {
     switch (OUT_KIND(outcome)) {

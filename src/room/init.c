@@ -120,9 +120,10 @@ int step_program(const struct room_plan *plan, struct room_state *s)
     seat_answer.code = 0;
     seat_answer.probe = -1;
     s->item = -1;
-    pid_t pid = vfork();
+    /* vfork costs nothing to copy, and its shared memory is how the answer comes back. */
+    pid_t pid = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork): the child calls the kernel only */
     if (pid == 0)
-        seat(plan, s);
+        seat(plan, s); /* NOLINT(clang-analyzer-unix.Vfork): noreturn; ends in execve or _exit */
     if (pid < 0)
         return -errno;
     if (seat_answer.probe < 0 && seat_answer.code == 0) {

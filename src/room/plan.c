@@ -23,7 +23,8 @@ static char *text_join(struct text *t, const char *a, const char *b)
         return NULL;
     char *s = t->next;
     memcpy(s, a, la);
-    memcpy(s + la, b, lb + 1);
+    memcpy(s + la, b, lb);
+    s[la + lb] = '\0';
     t->next += la + lb + 1;
     return s;
 }

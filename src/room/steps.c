@@ -4,6 +4,7 @@
  * May: everything that its capabilities in the room's own user namespace allow.
  * Must not: malloc, stdio, locks, look-ups on the host. */
 #include "room/steps.h"
+#include "base/sbuf.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
 #include "sys/title.h"
@@ -57,7 +58,7 @@ int step_signals(const struct room_plan *plan, struct room_state *s)
     /* The kernel's own struct and call: the C library keeps a few signals to itself, and those are inherited too. */
     struct {
         unsigned long handler, flags, restorer, mask;
-    } old, by_default = {0};
+    } old = {0}, by_default = {0};
     sigset_t mine;
     for (int n = 1; n <= 64; n++) {
         if (kernel_raw(SYS_rt_sigaction, n, 0, (long) &old, 8) == 0 && old.handler != 0)
@@ -140,24 +141,19 @@ int step_cgroup(const struct room_plan *plan, struct room_state *s)
     return unshare(CLONE_NEWCGROUP) < 0 ? -errno : 0;
 }
 
-/* Writes "<clock> -<seconds> 0\n". Returns the end of the text. */
-static char *offset_line(char *out, const char *clock, int64_t seconds)
+/* "<clock> -<seconds> 0\n" */
+static void offset_line(struct sbuf *b, const char *clock, int64_t seconds)
 {
-    size_t len = strlen(clock);
-    char digits[24], *d = digits + sizeof digits;
-    memcpy(out, clock, len);
-    out += len;
-    *out++ = ' ';
-    *out++ = '-';
+    char digits[24], *d = digits + sizeof digits - 1;
+    *d = '\0';
     do {
         *--d = (char) ('0' + seconds % 10);
         seconds /= 10;
     } while (seconds > 0);
-    len = (size_t) (digits + sizeof digits - d);
-    memcpy(out, d, len);
-    out += len;
-    memcpy(out, " 0\n", 4);
-    return out + 3;
+    sbuf_text(b, clock);
+    sbuf_text(b, " -");
+    sbuf_text(b, d);
+    sbuf_text(b, " 0\n");
 }
 
 /* The host's uptime is a fact of the host. Whole seconds are taken off, so that both clocks start near zero. */
@@ -170,8 +166,9 @@ int step_time(const struct room_plan *plan, struct room_state *s)
         return -errno;
     (void) clock_gettime(CLOCK_MONOTONIC, &mono); /* cannot fail: both clocks always exist */
     (void) clock_gettime(CLOCK_BOOTTIME, &boot);
-    char *end = offset_line(text, "monotonic", mono.tv_sec);
-    (void) offset_line(end, "boottime", boot.tv_sec);
+    struct sbuf b = SBUF(text);
+    offset_line(&b, "monotonic", mono.tv_sec);
+    offset_line(&b, "boottime", boot.tv_sec);
     int r = fd_write_file(AT_FDCWD, "/proc/self/timens_offsets", text);
     if (r < 0)
         return r;
