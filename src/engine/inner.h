@@ -18,6 +18,7 @@ enum {
 #endif
     ENGINE_GRACE_MS = 1000,    /* between the caller's first request to end and our kill */
     ENGINE_TEARDOWN_MS = 2000, /* from our kill to all gone */
+    ENGINE_NUDGE_MS = 200,     /* from our kill of pid 1 to that of each process of the leaf */
     ENGINE_FLUSH_MS = 10000,   /* for a slow reader of the output, after the room was killed */
     ENGINE_UNDERTAKER_MS = 5,  /* a room that lives this long gets an undertaker; see undertaker.c */
     ENGINE_WATCH_MS = 20,      /* between two looks, where we watch instead of a cgroup */
@@ -69,7 +70,7 @@ struct room {
     enum outcome why;   /* reason of our kill */
     unsigned early_signals; /* USR1, USR2 that came before STARTED: passed on then */
     unsigned asked_to_end; /* how often the caller asked */
-    uint64_t deadline_ms, grace_ms, flush_ms, watch_ms, kill_ms, undertaker_ms;
+    uint64_t deadline_ms, grace_ms, flush_ms, watch_ms, kill_ms, nudge_ms, undertaker_ms;
     uint64_t cpu_seen_us, memory_seen;
     uint64_t cpu_sampled_us, cpu_gone_us; /* last sum over living processes; what ended ones took along */
     unsigned processors; /* of this host that the caller may use */

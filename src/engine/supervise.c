@@ -26,6 +26,7 @@ void room_kill(struct room *r, enum outcome why)
     r->killed = true;
     r->why = why;
     r->kill_ms = engine_now_ms();
+    r->nudge_ms = r->has_leaf ? r->kill_ms + ENGINE_NUDGE_MS : 0;
     (void) kernel_pidfd_send_signal(r->pidfd, SIGKILL); /* ESRCH: it died this instant */
 }
 
@@ -289,6 +290,11 @@ static void look_at_clock(struct room *r)
         const uint64_t rest = (engine_now_ms() - now) * ENGINE_WATCH_REST;
         r->watch_ms = engine_now_ms() + (watch_interval(r) > rest ? watch_interval(r) : rest);
     }
+    if (r->nudge_ms && now >= r->nudge_ms) {
+        r->nudge_ms = 0;
+        if (!r->dead)
+            (void) leaf_kill(&r->leaf); /* pid 1 kills all the others, when it comes to it; teardown counts */
+    }
     if (r->undertaker_ms && now >= r->undertaker_ms && !r->exited)
         undertaker_start(r);
     if (r->flush_ms && now >= r->flush_ms)
@@ -300,7 +306,7 @@ static int poll_timeout(const struct room *r)
     uint64_t now = engine_now_ms(), next = UINT64_MAX;
     const uint64_t times[] = {r->killed || r->exited ? 0 : r->deadline_ms, r->killed || r->dead ? 0 : r->grace_ms, r->flush_ms,
                               r->watching && r->started && !r->exited && !r->killed ? r->watch_ms : 0,
-                              r->exited ? 0 : r->undertaker_ms,
+                              r->exited ? 0 : r->undertaker_ms, r->dead ? 0 : r->nudge_ms,
                               r->killed && !r->dead ? r->kill_ms + ENGINE_TEARDOWN_MS : 0};
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
         if (times[i] && times[i] < next)

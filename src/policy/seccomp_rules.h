@@ -40,6 +40,10 @@ enum seccomp_rule_id {
     RULE_PERSONALITY,
     RULE_PRLIMIT64,
     RULE_SCHEDULER,
+    RULE_SCHEDULER_CLASS,
+    RULE_NOT_FIRST,
+    RULE_PRIORITY,
+    RULE_PRIORITY_WHO,
     RULE_SECCOMP,
     RULE_SECCOMP_FLAGS,
     RULE_MKNOD,
@@ -204,6 +208,16 @@ static const struct seccomp_case scheduler_cases[] = {
     ONE(5, OUT_ALLOW, "SCHED_IDLE"),
 };
 
+/* pid 1 has the program's uid. Put into the idle class, onto a processor that is kept busy, it needs seconds to die, and the
+ * room with it. Inside, its number is always 1, and so is its process group's. */
+static const struct seccomp_case not_first_cases[] = {
+    ONE(1, OUT_DENY, "the room's own pid 1"),
+};
+static const struct seccomp_case priority_cases[] = {
+    RANGE(0, 1, OUT_RULE(PRIORITY_WHO), "PRIO_PROCESS, PRIO_PGRP"),
+    ONE(2, OUT_DENY, "PRIO_USER: every process of the room, pid 1 among them"),
+};
+
 static const struct seccomp_case seccomp_cases[] = {
     ONE(0, OUT_DENY, "SECCOMP_SET_MODE_STRICT"),
     ONE(1, OUT_RULE(SECCOMP_FLAGS), "SECCOMP_SET_MODE_FILTER"),
@@ -295,7 +309,11 @@ static const struct seccomp_rule seccomp_rules[RULE_COUNT] = {
     [RULE_PRCTL_AMBIENT] = RULE_ROW(1, ALL_BITS, OUT_ALLOW, prctl_ambient_cases),
     [RULE_PERSONALITY] = RULE_ROW(0, ALL_BITS, OUT_DENY, personality_cases),
     [RULE_PRLIMIT64] = RULE_ROW(0, ALL_BITS, OUT_DENY, prlimit64_cases),
-    [RULE_SCHEDULER] = RULE_ROW(1, ~0x40000000u, OUT_DENY, scheduler_cases),
+    [RULE_SCHEDULER] = RULE_ROW(0, ALL_BITS, OUT_RULE(SCHEDULER_CLASS), not_first_cases),
+    [RULE_SCHEDULER_CLASS] = RULE_ROW(1, ~0x40000000u, OUT_DENY, scheduler_cases),
+    [RULE_NOT_FIRST] = RULE_ROW(0, ALL_BITS, OUT_ALLOW, not_first_cases),
+    [RULE_PRIORITY] = RULE_ROW(0, ALL_BITS, OUT_ERRNO(EINVAL), priority_cases),
+    [RULE_PRIORITY_WHO] = RULE_ROW(1, ALL_BITS, OUT_ALLOW, not_first_cases),
     [RULE_SECCOMP] = RULE_ROW(0, ALL_BITS, OUT_ERRNO(EINVAL), seccomp_cases),
     [RULE_SECCOMP_FLAGS] = RULE_ROW(1, 8, OUT_DENY, seccomp_flags_cases),
     [RULE_MKNOD] = RULE_ROW(1, 0xf000, OUT_DENY, mknod_cases),

@@ -247,5 +247,29 @@ def output_that_is_not_taken_in_time_is_told_as_lost():
     assert r.out.count(b'\n') < 20000 and b'the rest of it is lost' in r.err, r
 
 
+# --- the room's own pid 1 ----------------------------------------------------------------------------------------------
+
+STARVE = '''
+import os, time
+for act in (lambda: os.sched_setscheduler(1, os.SCHED_IDLE, os.sched_param(0)), lambda: os.sched_setaffinity(1, {0}),
+            lambda: os.setpriority(os.PRIO_PROCESS, 1, 19), lambda: os.setpriority(os.PRIO_PGRP, 1, 19),
+            lambda: os.setpriority(os.PRIO_USER, 0, 19)):
+    try: act(); print("starved", flush=True)
+    except OSError: pass
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+for i in range(100):
+    if os.fork() == 0:
+        while 1: pass
+time.sleep(20)
+'''
+
+
+@test
+def pid_1_cannot_be_starved():
+    """In the idle class, on one processor with a hundred that never sleep, it took longer to die than teardown waits."""
+    r = ended(python(STARVE, options=['--timeout', '500ms']), 'timeout', 124)
+    same(r.out, b'')
+
+
 if __name__ == '__main__':
     room.main()
