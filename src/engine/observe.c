@@ -7,7 +7,7 @@
  * the room has not, a change in a read-only place, a peer behind no network.
  *
  * Lives in: the supervisor. Trusts: nothing it reads from the room; reads are bounded, paths are looked up beneath the
- * room's root. Must not: open anything but O_PATH, answer anything but "go on". */
+ * room's root. Must not: wait for a file system of the host, open anything but O_PATH, answer anything but "go on". */
 #include "engine/inner.h"
 #include "base/sbuf.h"
 #include "sys/fd.h"
@@ -16,6 +16,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -79,6 +80,25 @@ static int look(int root, const char *path)
     return fd < 0 ? -errno : fd;
 }
 
+/* Does the host have it? The name is the program's to choose, and the look is ours: it must neither wait for a file
+ * system that does not answer nor make an automounter ask another machine for it. So: what the kernel knows without
+ * asking anybody, else what lies in the root's own file system. */
+static bool host_has(const char *path)
+{
+    struct {
+        uint64_t flags, mode, resolve;
+    } how = {.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC, .resolve = 0x20 | 0x02 /* RESOLVE_CACHED | RESOLVE_NO_MAGICLINKS */};
+    int fd = (int) syscall(437 /* openat2 */, AT_FDCWD, path, &how, sizeof how);
+    if (fd < 0 && errno == EAGAIN) {
+        how.resolve = 0x01 | 0x02; /* RESOLVE_NO_XDEV */
+        fd = (int) syscall(437, AT_FDCWD, path, &how, sizeof how);
+    }
+    if (fd < 0)
+        return false;
+    fd_close(&fd);
+    return true;
+}
+
 static bool is_read_only(int fd)
 {
     struct statfs fs;
@@ -131,7 +151,7 @@ static void observe_file(struct room *r, const struct watched *w, const char *pa
             note(d, w->what, path, OBSERVED_READ_ONLY);
         return;
     }
-    if (lstat(path, &st) == 0) {
+    if (host_has(path)) {
         note(d, w->what, path, OBSERVED_ABSENT);
         return;
     }
@@ -149,15 +169,23 @@ static bool is_loopback(const struct sockaddr_storage *a)
     return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr);
 }
 
-static void observe_peer(struct room *r, pid_t pid, uint64_t at, uint64_t size)
+/* Is what we read the caller's? If it was killed meanwhile, its number may be another process's by now. */
+static bool still_asks(const struct room *r, const struct seccomp_notif *n)
 {
+    return ioctl(r->notify, SECCOMP_IOCTL_NOTIF_ID_VALID, &n->id) == 0;
+}
+
+static void observe_peer(struct room *r, const struct seccomp_notif *n)
+{
+    const pid_t pid = (pid_t) n->pid;
+    const uint64_t at = n->data.args[1], size = n->data.args[2];
     struct sockaddr_storage a = {0};
     char host[INET6_ADDRSTRLEN], object[INET6_ADDRSTRLEN + 16];
     struct sbuf b = SBUF(object);
     if (r->policy->net != NET_NONE || size < sizeof(struct sockaddr_in))
         return;
     struct iovec to = {&a, size < sizeof a ? size : sizeof a}, from = {(void *) (uintptr_t) at, to.iov_len};
-    if (process_vm_readv(pid, &to, 1, &from, 1, 0) != (ssize_t) to.iov_len)
+    if (process_vm_readv(pid, &to, 1, &from, 1, 0) != (ssize_t) to.iov_len || !still_asks(r, n))
         return;
     if ((a.ss_family != AF_INET && a.ss_family != AF_INET6) || is_loopback(&a))
         return;
@@ -177,10 +205,11 @@ void observe_call(struct room *r, const struct seccomp_notif *n)
     if (!w)
         return;
     if (w->how == CONNECTS) {
-        observe_peer(r, (pid_t) n->pid, n->data.args[1], n->data.args[2]);
+        observe_peer(r, n);
         return;
     }
-    if (r->root < 0 || !read_text((pid_t) n->pid, n->data.args[w->path], path, sizeof path) || path[0] != '/')
+    if (r->root < 0 || !read_text((pid_t) n->pid, n->data.args[w->path], path, sizeof path) || path[0] != '/' ||
+        !still_asks(r, n))
         return;
     uint64_t flags = n->data.args[w->flags];
     bool changes = w->how == CHANGES ||

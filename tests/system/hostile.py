@@ -2,6 +2,7 @@
 
 Hazards run in rooms only.
 """
+import ctypes
 import os
 import pty
 import shutil
@@ -9,7 +10,7 @@ import tempfile
 import time
 
 import room
-from room import OWNS_UIDS, ended, python, same, sh, test
+from room import OWNS_UIDS, Skip, ended, python, same, sh, test
 
 FLOOD = 'while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done'
 
@@ -269,6 +270,33 @@ def pid_1_cannot_be_starved():
     """In the idle class, on one processor with a hundred that never sleep, it took longer to die than teardown waits."""
     r = ended(python(STARVE, options=['--timeout', '500ms']), 'timeout', 124)
     same(r.out, b'')
+
+
+# --- names for an explanation ------------------------------------------------------------------------------------------
+
+@test
+def a_name_asks_no_automounter():
+    """Below an automounter's folder a name is a question to another machine, or to nobody: here it is never answered."""
+    if not OWNS_UIDS:
+        raise Skip('only root mounts')
+    libc = ctypes.CDLL(None, use_errno=True)
+    asked, ask = os.pipe()
+    with Folder() as path:
+        options = 'fd=%d,pgrp=%d,minproto=5,maxproto=5,indirect' % (ask, os.getpgrp())
+        if libc.mount(b'never', path.encode(), b'autofs', 0, options.encode()) < 0:
+            raise Skip('no autofs here: ' + os.strerror(ctypes.get_errno()))
+        try:
+            r = ended(room.room('/bin/cat', path + '/secret.example/x', options=['--explain', '--timeout', '2s']), 'exited', 1)
+            os.set_blocking(asked, False)
+            try:
+                same(os.read(asked, 4096), b'', 'asked')
+            except BlockingIOError:
+                pass
+            assert b'No such file' in r.err, r
+        finally:
+            os.close(ask)
+            os.close(asked)
+            libc.umount2(path.encode(), 2)
 
 
 if __name__ == '__main__':
