@@ -49,5 +49,5 @@ void denials_take(struct room *r)
         record(&r->result->denials, ask.n.data.nr);
         answer.r.error = -EPERM;
     }
-    (void) ioctl(r->notify, SECCOMP_IOCTL_NOTIF_SEND, &answer); /* ENOENT: the same */
+    (void)ioctl(r->notify, SECCOMP_IOCTL_NOTIF_SEND, &answer); /* ENOENT: the same */
 }

@@ -21,7 +21,7 @@ static bool can_wake;
 
 static void woken(int sig)
 {
-    (void) sig; /* that it came is all: a write that waits returns */
+    (void)sig; /* that it came is all: a write that waits returns */
 }
 
 /* A timer and a signal of our own: the caller may have set an alarm(2) before it started us. */
@@ -116,13 +116,14 @@ static ssize_t move_spliced(struct relay *r, size_t size)
 static ssize_t write_soon(int fd, const char *data, size_t size)
 {
     static const struct timespec pause = {.tv_nsec = WRITE_MS * 1000000};
-    const struct itimerspec soon = {pause, pause}, never = {0}; /* again and again: it may ring before write waits */
+    const struct itimerspec soon = {pause, pause},
+                            never = {0}; /* again and again: it may ring before write waits */
     if (can_wake)
-        (void) timer_settime(waker, 0, &soon, NULL); /* cannot fail with these values */
+        (void)timer_settime(waker, 0, &soon, NULL); /* cannot fail with these values */
     ssize_t n = write(fd, data, size);
     int code = errno;
     if (can_wake)
-        (void) timer_settime(waker, 0, &never, NULL);
+        (void)timer_settime(waker, 0, &never, NULL);
     errno = code;
     return n;
 }
@@ -151,7 +152,7 @@ static ssize_t move_copied(struct relay *r, size_t size)
         if (n <= 0)
             return -1; /* end of file; a terminal master says EIO when its last user is gone */
         r->at = 0;
-        r->have = (uint32_t) n;
+        r->have = (uint32_t)n;
     }
     size_t left = r->have - r->at, most = left < size ? left : size;
     if (r->kind == RELAY_COPY && most > SAFE_WRITE)
@@ -165,8 +166,8 @@ static ssize_t move_copied(struct relay *r, size_t size)
         r->error = errno;
         return -1;
     }
-    r->at += (uint32_t) n;
-    r->wait_out = (size_t) n < most;
+    r->at += (uint32_t)n;
+    r->wait_out = (size_t)n < most;
     return n;
 }
 
@@ -177,7 +178,7 @@ uint64_t relay_move(struct relay *r, uint64_t budget)
     /* What is copied may wait a little at each write: few at a time, so that the room's clock is looked at. */
     const size_t chunk = r->kind == RELAY_COPY ? RELAY_BUFFER : RELAY_CHUNK;
     while (!r->ended && !r->wait_out && moved < budget && moved < chunk) {
-        size_t size = budget - moved < chunk ? (size_t) (budget - moved) : chunk;
+        size_t size = budget - moved < chunk ? (size_t)(budget - moved) : chunk;
         enum relay_kind kind = r->kind;
         ssize_t n = kind == RELAY_SPLICE ? move_spliced(r, size) : move_copied(r, size);
         if (n < 0)
@@ -185,8 +186,8 @@ uint64_t relay_move(struct relay *r, uint64_t budget)
         if (n == 0 && r->kind == kind)
             break;
         if (n > 0) {
-            moved += (uint64_t) n;
-            r->bytes += (uint64_t) n;
+            moved += (uint64_t)n;
+            r->bytes += (uint64_t)n;
         }
     }
     return moved;

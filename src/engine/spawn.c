@@ -4,8 +4,8 @@
  * already builds, the cgroup leaf (as root its slot names the room's host uid), the id maps, and GO.
  *
  * Lives in: the supervisor. Trusts: the kernel. Must not: leave the caller's descriptors to the child beyond FDS. */
-#include "engine/inner.h"
 #include "base/sbuf.h"
+#include "engine/inner.h"
 #include "room/init.h"
 #include "sys/fault.h"
 #include "sys/fd.h"
@@ -45,7 +45,7 @@ static int make_pipes(struct room *r)
 
 static int make_leaf(struct room *r, struct err *e)
 {
-    const uint32_t hint = SLOT_MIN + (uint32_t) getpid() % (SLOT_MAX - SLOT_MIN);
+    const uint32_t hint = SLOT_MIN + (uint32_t)getpid() % (SLOT_MAX - SLOT_MIN);
     if (r->place.version == LEAF_NONE) {
         r->plan.uid_outside = r->plan.gid_outside = hint;
         return 0;
@@ -85,7 +85,8 @@ static int write_maps(struct room *r, struct err *e)
     struct sbuf p = SBUF(path);
     sbuf_fmt(&p, "%d", getpid());
     if (readlink("/proc/self", self, sizeof self - 1) < 0 || strcmp(self, path) != 0) {
-        int n = err_set(e, ERR_ROOM, 0, "write the room's id maps: /proc is missing or shows another pid namespace");
+        int n = err_set(e, ERR_ROOM, 0,
+                        "write the room's id maps: /proc is missing or shows another pid namespace");
         err_hint(e, "mount a fresh /proc, as unshare --mount-proc does");
         return n;
     }
@@ -126,12 +127,15 @@ static int explain_clone(int code, struct err *e)
     switch (code) {
     case EPERM:
     case EACCES:
-        err_hint(e, "unprivileged user namespaces are switched off here (sysctl kernel.unprivileged_userns_clone, "
-                    "kernel.apparmor_restrict_unprivileged_userns) or we run in a chroot; `strongroom doctor` knows more");
+        err_hint(
+            e, "unprivileged user namespaces are switched off here (sysctl kernel.unprivileged_userns_clone, "
+               "kernel.apparmor_restrict_unprivileged_userns) or we run in a chroot; `strongroom doctor` "
+               "knows more");
         break;
     case ENOSPC:
     case EUSERS:
-        err_hint(e, "no more namespaces may be made: raise sysctl user.max_user_namespaces (and its siblings)");
+        err_hint(e,
+                 "no more namespaces may be made: raise sysctl user.max_user_namespaces (and its siblings)");
         break;
     case EINVAL:
     case ENOSYS:
@@ -147,16 +151,16 @@ static pid_t clone_room(struct room *r, int *pidfd)
 {
     struct kernel_clone_args args = {
         .flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PIDFD,
-        .pidfd = (uintptr_t) pidfd,
+        .pidfd = (uintptr_t)pidfd,
         .exit_signal = SIGCHLD,
     };
     if (r->policy->net != NET_HOST)
         args.flags |= CLONE_NEWNET;
     if (r->has_leaf && r->place.version == LEAF_V2) {
         args.flags |= KERNEL_CLONE_INTO_CGROUP;
-        args.cgroup = (uint64_t) r->leaf.dir_fd[0];
+        args.cgroup = (uint64_t)r->leaf.dir_fd[0];
     }
-    return (pid_t) kernel_clone3(&args);
+    return (pid_t)kernel_clone3(&args);
 }
 
 static int say_go(struct room *r, struct err *e)
@@ -223,8 +227,8 @@ int room_spawn(struct room *r, struct err *e)
     r->plan.ctl = ctl[1];
     r->plan.ctl_outside = ctl[0];
 
-    /* Born inside its cgroup (v2), or with trees mapped to the slot's uid, the child needs the leaf first; otherwise the
-     * leaf is made while it builds. */
+    /* Born inside its cgroup (v2), or with trees mapped to the slot's uid, the child needs the leaf first;
+     * otherwise the leaf is made while it builds. */
     const bool trees = r->plan.privileged && r->plan.mount_count > 0;
     const bool leaf_first = r->place.version == LEAF_V2 || trees;
     if (leaf_first)
@@ -261,6 +265,7 @@ int room_spawn(struct room *r, struct err *e)
     r->result->uid_outside = r->plan.uid_outside;
     r->undertaker_ms = engine_now_ms() + ENGINE_UNDERTAKER_MS;
     if (r->has_leaf)
-        (void) leaf_sweep(&r->place); /* while pid 1 builds; what a killed predecessor left is nobody's failure */
+        (void)leaf_sweep(
+            &r->place); /* while pid 1 builds; what a killed predecessor left is nobody's failure */
     return 0;
 }

@@ -27,7 +27,7 @@ void room_kill(struct room *r, enum outcome why)
     r->why = why;
     r->kill_ms = engine_now_ms();
     r->nudge_ms = r->has_leaf ? r->kill_ms + ENGINE_NUDGE_MS : 0;
-    (void) kernel_pidfd_send_signal(r->pidfd, SIGKILL); /* ESRCH: it died this instant */
+    (void)kernel_pidfd_send_signal(r->pidfd, SIGKILL); /* ESRCH: it died this instant */
 }
 
 /* Without a memory cgroup, often. Otherwise only processor time is looked at, and never before it could be used up. */
@@ -41,13 +41,13 @@ static uint64_t watch_interval(const struct room *r)
     return soonest < ENGINE_WATCH_MS ? ENGINE_WATCH_MS : soonest;
 }
 
-/* --- what comes from pid 1 -------------------------------------------------------------------------------------------- */
+/* --- what comes from pid 1 ------------------------------------------------------------------------------ */
 
 static void pass_signal(struct room *r, int sig, int group)
 {
     struct command c = {.type = COMMAND_SIGNAL, .signal = sig, .group = group};
     if (r->started && r->ctl >= 0)
-        (void) fd_frame_send(r->ctl, &c, sizeof c, NULL, 0, MSG_DONTWAIT); /* a dead pid 1 needs no signal */
+        (void)fd_frame_send(r->ctl, &c, sizeof c, NULL, 0, MSG_DONTWAIT); /* a dead pid 1 needs no signal */
 }
 
 static void take_started(struct room *r, const struct report *got, int *fds, int n)
@@ -120,7 +120,7 @@ static void end_output(struct room *r, int why)
     }
 }
 
-/* --- signals of the caller's -------------------------------------------------------------------------------------------- */
+/* --- signals of the caller's ---------------------------------------------------------------------------- */
 
 /* The caller stops us (job control): the room's processes stop too, then we do, and go on together. */
 static void stop_with_room(struct room *r, int sig)
@@ -130,9 +130,9 @@ static void stop_with_room(struct room *r, int sig)
     terminal_leave(r);
     sigemptyset(&set);
     sigaddset(&set, sig);
-    (void) raise(sig);
-    (void) sigprocmask(SIG_UNBLOCK, &set, NULL); /* stops here, until SIGCONT */
-    (void) sigprocmask(SIG_BLOCK, &set, NULL);
+    (void)raise(sig);
+    (void)sigprocmask(SIG_UNBLOCK, &set, NULL); /* stops here, until SIGCONT */
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
     if (r->plan.tty)
         terminal_enter(r);
     pass_signal(r, SIGCONT, 2);
@@ -143,7 +143,7 @@ static void take_signal(struct room *r)
     struct signalfd_siginfo info;
     if (read(r->signals, &info, sizeof info) != sizeof info)
         return;
-    int sig = (int) info.ssi_signo;
+    int sig = (int)info.ssi_signo;
     switch (sig) {
     case SIGWINCH:
         terminal_resize(r);
@@ -180,7 +180,7 @@ static void take_signal(struct room *r)
         r->grace_ms = engine_now_ms() + ENGINE_GRACE_MS;
 }
 
-/* --- bytes ---------------------------------------------------------------------------------------------------------- */
+/* --- bytes ---------------------------------------------------------------------------------------------- */
 
 /* A terminal passes Ctrl-C on as a byte, and its own line discipline makes a signal of it. A program that does not
  * answer (no output, no exit) until a second Ctrl-C within two seconds ends with the room. */
@@ -203,7 +203,7 @@ static void move_input(struct room *r)
     if (!r->plan.tty)
         return;
     if (moved) { /* look at each key once, when it is delivered: the buffer's part before `at` */
-        const size_t n = moved < r->in.at ? (size_t) moved : r->in.at;
+        const size_t n = moved < r->in.at ? (size_t)moved : r->in.at;
         r->input_ends_line = n && r->in.buffer[r->in.at - 1] == '\n';
         watch_interrupt(r, r->in.buffer + r->in.at - n, n);
     }
@@ -234,10 +234,10 @@ static void move_output(struct room *r, struct relay *out)
     }
 }
 
-/* --- time ----------------------------------------------------------------------------------------------------------- */
+/* --- time ----------------------------------------------------------------------------------------------- */
 
-/* Of the whole room. A child that nobody waits for takes its time along when it ends: only a cgroup still knows. Without
- * one, what was seen before and is gone now is added, so that the sum never falls. */
+/* Of the whole room. A child that nobody waits for takes its time along when it ends: only a cgroup still
+ * knows. Without one, what was seen before and is gone now is added, so that the sum never falls. */
 static uint64_t processor_time(struct room *r, uint64_t sampled_us)
 {
     struct leaf_usage u;
@@ -293,7 +293,7 @@ static void look_at_clock(struct room *r)
     if (r->nudge_ms && now >= r->nudge_ms) {
         r->nudge_ms = 0;
         if (!r->dead)
-            (void) leaf_kill(&r->leaf); /* pid 1 kills all the others, when it comes to it; teardown counts */
+            (void)leaf_kill(&r->leaf); /* pid 1 kills all the others, when it comes to it; teardown counts */
     }
     if (r->undertaker_ms && now >= r->undertaker_ms && !r->exited)
         undertaker_start(r);
@@ -304,9 +304,12 @@ static void look_at_clock(struct room *r)
 static int poll_timeout(const struct room *r)
 {
     uint64_t now = engine_now_ms(), next = UINT64_MAX;
-    const uint64_t times[] = {r->killed || r->exited ? 0 : r->deadline_ms, r->killed || r->dead ? 0 : r->grace_ms, r->flush_ms,
+    const uint64_t times[] = {r->killed || r->exited ? 0 : r->deadline_ms,
+                              r->killed || r->dead ? 0 : r->grace_ms,
+                              r->flush_ms,
                               r->watching && r->started && !r->exited && !r->killed ? r->watch_ms : 0,
-                              r->exited ? 0 : r->undertaker_ms, r->dead ? 0 : r->nudge_ms,
+                              r->exited ? 0 : r->undertaker_ms,
+                              r->dead ? 0 : r->nudge_ms,
                               r->killed && !r->dead ? r->kill_ms + ENGINE_TEARDOWN_MS : 0};
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
         if (times[i] && times[i] < next)
@@ -314,10 +317,10 @@ static int poll_timeout(const struct room *r)
     }
     if (next == UINT64_MAX)
         return -1;
-    return next <= now ? 0 : next - now > 60000 ? 60000 : (int) (next - now);
+    return next <= now ? 0 : next - now > 60000 ? 60000 : (int)(next - now);
 }
 
-/* --- the loop ---------------------------------------------------------------------------------------------------------- */
+/* --- the loop ------------------------------------------------------------------------------------------- */
 
 static void take_death(struct room *r)
 {
@@ -344,7 +347,8 @@ static bool is_over(const struct room *r)
 int room_supervise(struct room *r, struct err *e)
 {
     while (!is_over(r)) {
-        /* The program may print before pid 1 has told that it runs; a limit met by that must find a room that started. */
+        /* The program may print before pid 1 has told that it runs; a limit met by that must find a room that
+         * started. */
         const bool heard = r->started || r->dead;
         struct pollfd p[ON_COUNT] = {
             [ON_CTL] = {.fd = r->ctl, .events = POLLIN},

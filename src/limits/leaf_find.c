@@ -168,8 +168,8 @@ static int read_mounts(const struct leaf_host *host, struct homes *h, struct lin
     return 0;
 }
 
-/* Where nearly every host mounts a hierarchy. Our own cgroup must be seen there: in a container that shows only a part of
- * the tree it is not, and the mount table has to tell. */
+/* Where nearly every host mounts a hierarchy. Our own cgroup must be seen there: in a container that shows
+ * only a part of the tree it is not, and the mount table has to tell. */
 static bool is_usual(struct leaf_home *home, const char *point, unsigned long magic)
 {
     struct statfs fs;
@@ -352,9 +352,10 @@ void leaf_find_in(const struct leaf_host *host, struct leaf_place *ret)
 
 void leaf_find_place(struct leaf_place *ret)
 {
-    const struct leaf_host host = {
-        .member_file = "/proc/self/cgroup", .mount_file = "/proc/self/mountinfo", .root = geteuid() == 0,
-        .usual = true};
+    const struct leaf_host host = {.member_file = "/proc/self/cgroup",
+                                   .mount_file = "/proc/self/mountinfo",
+                                   .root = geteuid() == 0,
+                                   .usual = true};
 
     leaf_find_in(&host, ret);
 }

@@ -53,8 +53,8 @@ static bool is_old(const struct stat *st)
     return clock_gettime(CLOCK_REALTIME, &now) == 0 && now.tv_sec - newest > AGE_MIN_S;
 }
 
-/* Removes one candidate if it is old and nobody answers for it; first its namesakes of the other hierarchies, so that what
- * remains can still be found. Returns how many directories went. */
+/* Removes one candidate if it is old and nobody answers for it; first its namesakes of the other hierarchies,
+ * so that what remains can still be found. Returns how many directories went. */
 static int sweep_one(const struct leaf_place *p, const char *name)
 {
     struct stat st;
@@ -95,8 +95,8 @@ static int sweep_parent(const struct leaf_place *p, int fd)
     return removed;
 }
 
-/* A sweeper of another place may share our first hierarchy and not this one: it took the leaf there and could not know of
- * this part. Looked at now and then only; each part carries its maker's lock. */
+/* A sweeper of another place may share our first hierarchy and not this one: it took the leaf there and could
+ * not know of this part. Looked at now and then only; each part carries its maker's lock. */
 static void sweep_rest(const struct leaf_place *p, int h)
 {
     const struct leaf_place one = {.count = 1, .parent_fd = {p->parent_fd[h]}};

@@ -69,17 +69,18 @@ const char *syscall_why_denied(int nr)
 
 bool seccomp_is_watched(const struct seccomp_data *d)
 {
-#define ALLOW    OUT_ALLOW
-#define DENY     OUT_DENY
-#define NOSYS    OUT_NOSYS
-#define WATCH    OUT_WATCH
-#define RULE(id) OUT_RULE(id)
+#define ALLOW                       OUT_ALLOW
+#define DENY                        OUT_DENY
+#define NOSYS                       OUT_NOSYS
+#define WATCH                       OUT_WATCH
+#define RULE(id)                    OUT_RULE(id)
 #define SYSCALL(name, verdict, why) [__NR_##name] = (verdict),
     static const uint32_t outcomes[NUMBERS] = {
 #include "policy/syscalls.def"
     };
     uint32_t out = d->nr >= 0 && d->nr < NUMBERS ? outcomes[d->nr] : OUT_NOSYS;
-    while (OUT_KIND(out) == OUT_RULE_KIND) { /* a rule never leads back to itself: the generator would not end */
+    while (OUT_KIND(out) ==
+           OUT_RULE_KIND) { /* a rule never leads back to itself: the generator would not end */
         const struct seccomp_rule *r = &seccomp_rules[OUT_DATA(out)];
         if (r->arg == WORD_CALLER)
             return false;

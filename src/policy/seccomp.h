@@ -14,7 +14,7 @@ enum seccomp_variant {
     SECCOMP_ROOM_NOTIFY,  /* what is denied is sent to the supervisor, which records it and answers EPERM */
     SECCOMP_ROOM_NETLINK, /* like SECCOMP_ROOM, and NETLINK_ROUTE is open (listing of interfaces) */
     SECCOMP_ROOM_NETLINK_NOTIFY, /* both */
-    SECCOMP_ROOM_WATCH,   /* like SECCOMP_ROOM_NOTIFY, and calls that name files or peers are told too */
+    SECCOMP_ROOM_WATCH, /* like SECCOMP_ROOM_NOTIFY, and calls that name files or peers are told too */
     SECCOMP_ROOM_NETLINK_WATCH,
     SECCOMP_VARIANT_COUNT,
 };

@@ -406,12 +406,9 @@ int main(void)
         const char *name;
         bool notify, netlink, watch;
     } variants[] = {
-        {"seccomp_room", false, false, false},
-        {"seccomp_room_notify", true, false, false},
-        {"seccomp_room_netlink", false, true, false},
-        {"seccomp_room_netlink_notify", true, true, false},
-        {"seccomp_room_watch", true, false, true},
-        {"seccomp_room_netlink_watch", true, true, true},
+        {"seccomp_room", false, false, false},        {"seccomp_room_notify", true, false, false},
+        {"seccomp_room_netlink", false, true, false}, {"seccomp_room_netlink_notify", true, true, false},
+        {"seccomp_room_watch", true, false, true},    {"seccomp_room_netlink_watch", true, true, true},
     };
     static struct code c;
     printf("/* Made by seccomp_gen from syscalls.def and seccomp_rules.h. */\n\n");

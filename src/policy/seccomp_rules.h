@@ -208,8 +208,8 @@ static const struct seccomp_case scheduler_cases[] = {
     ONE(5, OUT_ALLOW, "SCHED_IDLE"),
 };
 
-/* pid 1 has the program's uid. Put into the idle class, onto a processor that is kept busy, it needs seconds to die, and the
- * room with it. Inside, its number is always 1, and so is its process group's. */
+/* pid 1 has the program's uid. Put into the idle class, onto a processor that is kept busy, it needs seconds
+ * to die, and the room with it. Inside, its number is always 1, and so is its process group's. */
 static const struct seccomp_case not_first_cases[] = {
     ONE(1, OUT_DENY, "the room's own pid 1"),
 };
@@ -229,13 +229,14 @@ static const struct seccomp_case seccomp_flags_cases[] = {
 };
 
 /* The type bits of a mode (S_IFMT): FIFO, plain (0 means plain too), socket. */
-/* A set-user-ID or set-group-ID file is harmless in the room and not outside it: in a folder that --rw shows, it would be a
- * program of the folder's owner's for everybody on the host. No file of a room gets these bits. */
+/* A set-user-ID or set-group-ID file is harmless in the room and not outside it: in a folder that --rw shows,
+ * it would be a program of the folder's owner's for everybody on the host. No file of a room gets these bits. */
 #define SETID_BITS 06000u
 static const struct seccomp_case no_setid_cases[] = {
     ONE(0, OUT_WATCH, "neither bit"),
 };
-/* O_CREAT and the bit of O_TMPFILE that is not O_DIRECTORY; without them the mode is not looked at and may be anything. */
+/* O_CREAT and the bit of O_TMPFILE that is not O_DIRECTORY; without them the mode is not looked at and may be
+ * anything. */
 #define OPEN_CREATES 020000100u
 static const struct seccomp_case no_creation_cases[] = {
     ONE(0, OUT_WATCH, "makes nothing"),

@@ -1,12 +1,13 @@
 /* mounts: the steps that build the room's files.
  *
- * Theory of operation. The new root is stacked on top of "/" in a private mount namespace: a bind of the skeleton, a
- * folder laid out when the program was built, or, when the room needs other places than that has, a tmpfs. The process keeps
- * its old root and makes the new one its working directory, so that absolute paths still mean the host and relative
- * paths mean the room, at once and without a place to park the old root. Every folder and file that something will be
- * mounted on is made first, while the room is nothing but that tmpfs: later, nothing is ever created below a bind,
- * where it would land in the host's own folders. All binds of the read-only kind are then closed by one recursive
- * mount_setattr; what must stay writable comes after it. pivot_root puts the room below us and the host away.
+ * Theory of operation. The new root is stacked on top of "/" in a private mount namespace: a bind of the
+ * skeleton, a folder laid out when the program was built, or, when the room needs other places than that has,
+ * a tmpfs. The process keeps its old root and makes the new one its working directory, so that absolute paths
+ * still mean the host and relative paths mean the room, at once and without a place to park the old root.
+ * Every folder and file that something will be mounted on is made first, while the room is nothing but that
+ * tmpfs: later, nothing is ever created below a bind, where it would land in the host's own folders. All
+ * binds of the read-only kind are then closed by one recursive mount_setattr; what must stay writable comes
+ * after it. pivot_root puts the room below us and the host away.
  *
  * Lives in: the cloned child that becomes pid 1; has capabilities in the room's user namespace only.
  * Trusts: the plan. Must not: malloc, log, follow a link that the room's files contain. */
@@ -42,7 +43,7 @@ static const char *decimal(uint64_t v, char buf[24])
     char *p = buf + 23;
     *p = '\0';
     do {
-        *--p = (char) ('0' + v % 10);
+        *--p = (char)('0' + v % 10);
         v /= 10;
     } while (v > 0);
     return p;
@@ -141,13 +142,14 @@ static int make_file(const struct plan_file *f)
 
 int step_private(const struct room_plan *plan, struct room_state *s)
 {
-    (void) plan;
-    (void) s;
+    (void)plan;
+    (void)s;
     return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ? -errno : 0;
 }
 
-static const char *const room_dirs[] = {"dev", "dev/pts", "dev/shm", "etc",  "proc", "run", "run/strongroom",
-                                        "tmp", "usr",     "var",     "work", EMPTY_DIR};
+static const char *const room_dirs[] = {"dev",  "dev/pts", "dev/shm",        "etc",
+                                        "proc", "run",     "run/strongroom", "tmp",
+                                        "usr",  "var",     "work",           EMPTY_DIR};
 static const char *const dev_nodes[] = {"null", "zero", "full", "random", "urandom", "tty"};
 
 /* In memory, piece by piece: for a room that the skeleton does not fit. */
@@ -169,7 +171,7 @@ static int build_root(const struct room_plan *plan, struct room_state *s)
     for (size_t i = 0; r >= 0 && i < plan->system_count; i++)
         r = make_target(s->root, plan->system[i].dst, plan->system[i].is_dir);
     for (size_t i = 0; r >= 0 && i < plan->mount_count; i++) {
-        s->item = (int) i;
+        s->item = (int)i;
         if (plan_is_covered(plan, plan->mounts[i].dst))
             r = make_cover(s->root, plan->mounts[i].dst, plan->mounts[i].is_dir);
         if (!plan->mounts[i].nested && !below_scratch(plan->mounts[i].dst))
@@ -189,13 +191,14 @@ int mounts_write_skeleton(const struct room_plan *plan, int dir)
     struct room_state s = {.root = dir};
     if (fchdir(dir) < 0)
         return -errno;
-    (void) umask(022); /* cannot fail */
+    (void)umask(022); /* cannot fail */
     return build_root(plan, &s);
 }
 
 int step_root(const struct room_plan *plan, struct room_state *s)
 {
-    static const char *const options[] = {"source", "strongroom", "size", "1m", "nr_inodes", "8k", "mode", "0755", NULL};
+    static const char *const options[] = {"source", "strongroom", "size", "1m", "nr_inodes",
+                                          "8k",     "mode",       "0755", NULL};
     int r = plan->skeleton ? 0 : steps_become_user(plan, s); /* only somebody can own files */
     if (r < 0)
         return r;
@@ -228,8 +231,9 @@ static int open_inside(const struct room_state *s, const char *path)
 {
     struct open_how_compat {
         uint64_t flags, mode, resolve;
-    } how = {.flags = O_PATH | O_CLOEXEC, .resolve = 0x10 | 0x02 /* RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS */};
-    int fd = (int) syscall(437 /* openat2 */, s->root, path, &how, sizeof how);
+    } how = {.flags = O_PATH | O_CLOEXEC,
+             .resolve = 0x10 | 0x02 /* RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS */};
+    int fd = (int)syscall(437 /* openat2 */, s->root, path, &how, sizeof how);
     return fd < 0 ? -errno : fd;
 }
 
@@ -244,8 +248,9 @@ static int bind_nested(const struct room_state *s, const struct plan_mount *m)
     FD_AUTO target = open_inside(s, m->dst);
     if (target < 0)
         return target;
-    FD_AUTO tree = m->tree >= 0 ? fcntl(m->tree, F_DUPFD_CLOEXEC, 3)
-                                : kernel_open_tree(AT_FDCWD, m->src, OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
+    FD_AUTO tree = m->tree >= 0
+                       ? fcntl(m->tree, F_DUPFD_CLOEXEC, 3)
+                       : kernel_open_tree(AT_FDCWD, m->src, OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
     if (tree < 0)
         return -errno;
     int r = verify(tree, "", AT_EMPTY_PATH, m);
@@ -266,11 +271,13 @@ static int bind_plain(const struct plan_mount *m)
 
 int step_system(const struct room_plan *plan, struct room_state *s)
 {
-    (void) s;
+    (void)s;
     for (size_t i = 0; i < plan->system_count; i++) {
         const struct plan_mount *m = &plan->system[i];
-        const bool checked = m->ino != 0; /* a rootfs: found by the plan, so it must be there, and be the same */
-        if (mount(m->src, m->dst, NULL, MS_BIND | MS_REC, NULL) < 0 && (checked || !m->optional || errno != ENOENT))
+        const bool checked =
+            m->ino != 0; /* a rootfs: found by the plan, so it must be there, and be the same */
+        if (mount(m->src, m->dst, NULL, MS_BIND | MS_REC, NULL) < 0 &&
+            (checked || !m->optional || errno != ENOENT))
             return -errno;
         int r = checked ? verify(AT_FDCWD, m->dst, AT_SYMLINK_NOFOLLOW, m) : 0;
         if (r < 0)
@@ -294,7 +301,7 @@ int step_binds(const struct room_plan *plan, struct room_state *s)
         const struct plan_mount *m = &plan->mounts[i];
         if (m->late)
             continue;
-        s->item = (int) i;
+        s->item = (int)i;
         int r = m->nested ? bind_nested(s, m) : bind_plain(m);
         if (r < 0)
             return r;
@@ -304,7 +311,7 @@ int step_binds(const struct room_plan *plan, struct room_state *s)
 
 int step_readonly(const struct room_plan *plan, struct room_state *s)
 {
-    (void) plan;
+    (void)plan;
     return set_attr(s->root, "", AT_EMPTY_PATH | AT_RECURSIVE, ATTR_CLOSED);
 }
 
@@ -351,7 +358,7 @@ static const struct {
 
 int step_proc(const struct room_plan *plan, struct room_state *s)
 {
-    (void) plan;
+    (void)plan;
     static const char *const options[] = {"source", "proc", NULL};
     FD_AUTO mnt = new_mount("proc", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
     if (mnt < 0)
@@ -367,7 +374,7 @@ int step_proc(const struct room_plan *plan, struct room_state *s)
     if (r < 0 && r != -ENOENT)
         steps_degrade(s, LAYER_ID_NESTING, LAYER_STATE_DEGRADED, -r);
     if (plan->oom_first)
-        (void) fd_write_file(AT_FDCWD, "proc/self/oom_score_adj", "500"); /* a preference, not a wall */
+        (void)fd_write_file(AT_FDCWD, "proc/self/oom_score_adj", "500"); /* a preference, not a wall */
     for (size_t i = 0; i < sizeof proc_masks / sizeof *proc_masks; i++) {
         if (proc_masks[i].of_root && !plan->is_root_outside)
             continue;
@@ -397,7 +404,7 @@ static int open_terminal(const struct room_plan *plan, struct room_state *s)
 
 int step_dev(const struct room_plan *plan, struct room_state *s)
 {
-    (void) plan;
+    (void)plan;
     static const char *const options[] = {"source", "devpts", "ptmxmode", "0666", "mode", "0620", NULL};
     int r = 0;
     for (size_t i = 0; i < sizeof dev_nodes / sizeof *dev_nodes; i++) {
@@ -405,8 +412,10 @@ int step_dev(const struct room_plan *plan, struct room_state *s)
         memcpy(src + 5, dev_nodes[i], strlen(dev_nodes[i]) + 1);
         if (mount(src, src + 1, NULL, MS_BIND, NULL) < 0)
             return -errno;
-        /* Devices are written to all the same; but who owns the node (root without CAP_SETUID does) cannot change it. */
-        if ((r = set_attr(AT_FDCWD, src + 1, 0, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)) < 0)
+        /* Devices are written to all the same; but who owns the node (root without CAP_SETUID does) cannot
+         * change it. */
+        if ((r = set_attr(AT_FDCWD, src + 1, 0, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)) <
+            0)
             return r;
     }
     FD_AUTO mnt = new_mount("devpts", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
@@ -428,7 +437,7 @@ int step_terminal(const struct room_plan *plan, struct room_state *s)
 int step_masks(const struct room_plan *plan, struct room_state *s)
 {
     for (size_t i = 0; i < plan->mask_count; i++) {
-        s->item = (int) i;
+        s->item = (int)i;
         int r = plan->masks[i].named ? 0 : mask(s, MASK_EMPTY_FILE, plan->masks[i].path);
         if (r < 0)
             return r;
@@ -451,7 +460,7 @@ int step_scratch(const struct room_plan *plan, struct room_state *s)
     bool made = mkdirat(s->scratch, "work", 0755) == 0 && mkdirat(s->scratch, "tmp", 01777) == 0 &&
                 mkdirat(s->scratch, "shm", 01777) == 0;
     int code = -errno;
-    (void) umask(old);
+    (void)umask(old);
     if (!made)
         return code;
     /* The file system's own root is stacked under its `work` folder and so out of sight. */
@@ -459,7 +468,8 @@ int step_scratch(const struct room_plan *plan, struct room_state *s)
     if (r < 0)
         return r;
     if (mount("work/tmp", "tmp", NULL, MS_BIND, NULL) < 0 ||
-        mount("work/shm", "dev/shm", NULL, MS_BIND, NULL) < 0 || mount("work/work", "work", NULL, MS_BIND, NULL) < 0)
+        mount("work/shm", "dev/shm", NULL, MS_BIND, NULL) < 0 ||
+        mount("work/work", "work", NULL, MS_BIND, NULL) < 0)
         return -errno;
     return set_attr(AT_FDCWD, "dev/shm", 0, MOUNT_ATTR_NOEXEC);
 }
@@ -498,7 +508,7 @@ int step_writable(const struct room_plan *plan, struct room_state *s)
         int r = 0;
         if (!m->late)
             continue;
-        s->item = (int) i;
+        s->item = (int)i;
         if (!m->nested && (below_scratch(m->dst) || below_tmpfs(plan, m)))
             r = make_target(AT_FDCWD, m->dst, m->is_dir);
         if (r == 0 && m->kind == MOUNT_TMPFS)
@@ -531,7 +541,7 @@ static int mask_inside(const struct room_state *s, const char *path)
 int step_hide(const struct room_plan *plan, struct room_state *s)
 {
     for (size_t i = 0; i < plan->mask_count; i++) {
-        s->item = (int) i;
+        s->item = (int)i;
         int r = plan->masks[i].named ? mask_inside(s, plan->masks[i].path) : 0;
         if (r < 0)
             return r;
@@ -541,8 +551,8 @@ int step_hide(const struct room_plan *plan, struct room_state *s)
 
 int step_pivot(const struct room_plan *plan, struct room_state *s)
 {
-    (void) plan;
-    (void) s;
+    (void)plan;
+    (void)s;
     if (kernel_pivot_root(".", ".") < 0)
         return -errno;
     return umount2(".", MNT_DETACH) < 0 ? -errno : 0;
@@ -550,7 +560,7 @@ int step_pivot(const struct room_plan *plan, struct room_state *s)
 
 int step_conceal(const struct room_plan *plan, struct room_state *s)
 {
-    (void) plan;
+    (void)plan;
     int copy = kernel_open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
     if (copy < 0)
         return -errno;
@@ -565,6 +575,6 @@ int step_conceal(const struct room_plan *plan, struct room_state *s)
 
 int step_workdir(const struct room_plan *plan, struct room_state *s)
 {
-    (void) s;
+    (void)s;
     return chdir(plan->workdir) < 0 ? -errno : 0;
 }

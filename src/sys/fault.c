@@ -27,7 +27,7 @@ int fault_at(const char *kind, const char *name)
         return 0;
     if (strcmp(kind, "hang") == 0) {
         for (;;)
-            (void) pause();
+            (void)pause();
     }
     for (; *at >= '0' && *at <= '9' && code < 4096; at++)
         code = code * 10 + (*at - '0');

@@ -11,8 +11,8 @@ int fault_at(const char *kind, const char *name);
 #else
 static inline int fault_at(const char *kind, const char *name)
 {
-    (void) kind;
-    (void) name;
+    (void)kind;
+    (void)name;
     return 0;
 }
 #endif
