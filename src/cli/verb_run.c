@@ -7,6 +7,7 @@
 #include "cli/verbs.h"
 #include "engine/engine.h"
 #include "sys/fd.h"
+#include "sys/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,11 +15,20 @@
 #include <time.h>
 #include <unistd.h>
 
-static char text[RESULT_JSON_MAX];
+/* One page for all that is said; got only when something is. */
+static struct sbuf fresh_page(void)
+{
+    static char *text;
+    if (!text)
+        text = mem_reserve(RESULT_JSON_MAX);
+    CHECK(text != NULL);
+    text[0] = '\0';
+    return (struct sbuf){.text = text, .size = RESULT_JSON_MAX};
+}
 
 static int show_help(void)
 {
-    struct sbuf b = SBUF(text);
+    struct sbuf b = fresh_page();
     sbuf_text(&b, "Usage: strongroom run [OPTION…] [--] COMMAND [ARG…]\n"
                   "Runs COMMAND in an armoured room that is born for it and dies with it.\n\n");
     options_help(&b);
@@ -28,11 +38,10 @@ static int show_help(void)
 static int show_plan(const struct run_options *o, const struct engine_request *req)
 {
     static struct room_plan plan;
-    static char memory[PLAN_TEXT_MAX], words[RESULT_JSON_MAX];
     struct err e = {0};
-    struct sbuf b = SBUF(words);
+    struct sbuf b = fresh_page();
     (void)o;
-    if (engine_plan(req, &plan, memory, sizeof memory, &e) < 0)
+    if (engine_plan(req, &plan, &e) < 0)
         return say_error(&e);
     plan_text(&plan, &b);
     return say_stdout(&b);
@@ -67,14 +76,14 @@ static int open_result(const struct run_options *o, int *ret_fd, struct err *e)
 static int deliver(const struct run_options *o, const struct result *r, int result_fd,
                    const struct err *failure)
 {
-    struct sbuf b = SBUF(text);
+    struct sbuf b = fresh_page();
     if (failure->kind != ERR_NONE)
         (void)say_error(failure);
     if (o->trace_steps) {
         result_trace(r, &b);
         say_stderr(&b);
     }
-    b = SBUF(text);
+    b = fresh_page();
     if (o->explain && r->has_room)
         result_explain(r, o->policy, &b);
     else if (!o->quiet)
@@ -82,7 +91,7 @@ static int deliver(const struct run_options *o, const struct result *r, int resu
     say_stderr(&b);
     if (!o->json && result_fd < 0)
         return 0;
-    b = SBUF(text);
+    b = fresh_page();
     result_json(r, o->policy, false, &b);
     if (o->json)
         say_stderr(&b);
@@ -97,7 +106,7 @@ static int deliver(const struct run_options *o, const struct result *r, int resu
 /* One line each, with our prefix. */
 static void say_notes(const char *notes)
 {
-    struct sbuf b = SBUF(text);
+    struct sbuf b = fresh_page();
     while (*notes) {
         const char *end = strchr(notes, '\n');
         size_t len = end ? (size_t)(end - notes) : strlen(notes);

@@ -6,6 +6,7 @@
 #include "limits/leaf_scope.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
+#include "sys/mem.h"
 
 #include <string.h>
 #include <sys/prctl.h>
@@ -31,8 +32,7 @@ void engine_phase(struct room *r, enum phase p)
     r->result->phase_us[p] = engine_now_us();
 }
 
-int engine_plan(const struct engine_request *req, struct room_plan *plan, char *text, size_t text_size,
-                struct err *e)
+int engine_plan(const struct engine_request *req, struct room_plan *plan, struct err *e)
 {
     const struct policy *p = req->policy;
     static const enum seccomp_variant notify[2][2] = {{SECCOMP_ROOM_NOTIFY, SECCOMP_ROOM_NETLINK_NOTIFY},
@@ -42,7 +42,10 @@ int engine_plan(const struct engine_request *req, struct room_plan *plan, char *
     if (p->layers[LAYER_ID_DENIALS] != LAYER_OFF)
         plan->filter_notify = seccomp_program(notify[req->explains][host_net]);
     plan->hand_out_root = req->explains && plan->filter_notify;
-    return plan_make(plan, p, req->argv, text, text_size, e);
+    char *text = mem_reserve(PLAN_TEXT_MAX);
+    if (!text)
+        return err_set(e, ERR_ROOM, ENOMEM, "plan the room");
+    return plan_make(plan, p, req->argv, text, PLAN_TEXT_MAX, e);
 }
 
 static int take_signals(struct room *r)
@@ -298,7 +301,6 @@ static void close_all(struct room *r)
 
 int engine_run(const struct engine_request *req, struct result *result, struct err *e)
 {
-    static char text[PLAN_TEXT_MAX];
     static struct room room;
     struct room *r = &room;
     r->req = req;
@@ -314,7 +316,7 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
 
     engine_phase(r, PHASE_OPTIONS);
     (void)umask(022); /* a caller's 0777 would shut us out of the cgroup that we make; cannot fail */
-    int n = engine_plan(req, &r->plan, text, sizeof text, e);
+    int n = engine_plan(req, &r->plan, e);
     if (n < 0)
         goto out;
     engine_phase(r, PHASE_PLAN);

@@ -15,9 +15,8 @@ struct engine_request {
     bool wants_record; /* somebody will read peaks, hash and the like: they are only gathered then */
 };
 
-/* Makes the plan only (--dry-run); it comes in zeroed, and the text memory must live as long as it does. */
-int engine_plan(const struct engine_request *req, struct room_plan *plan, char *text, size_t text_size,
-                struct err *e);
+/* Makes the plan only (--dry-run); it comes in zeroed. Its texts live as long as the process. */
+int engine_plan(const struct engine_request *req, struct room_plan *plan, struct err *e);
 
 /* `result` comes in zeroed (it is large, and static memory is born so). Runs the room to its end. 0 when a
  * room existed and has ended (the result says how); -errno with e filled when no room could be built or the

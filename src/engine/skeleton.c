@@ -4,6 +4,7 @@
 #include "engine/engine.h"
 #include "room/steps.h"
 #include "sys/fd.h"
+#include "sys/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,10 +14,11 @@
 static int write_into(const char *dir, const struct policy *p, struct err *e)
 {
     static struct room_plan plan;
-    static char text[PLAN_TEXT_MAX];
+    char *text = mem_reserve(PLAN_TEXT_MAX);
     char *argv[] = {(char *)(uintptr_t) "true", NULL};
     plan.for_skeleton = true;
-    int n = plan_make(&plan, p, argv, text, sizeof text, e);
+    int n =
+        text ? plan_make(&plan, p, argv, text, PLAN_TEXT_MAX, e) : err_set(e, ERR_INTERNAL, ENOMEM, "plan");
     if (n < 0)
         return n;
     if (mkdir(dir, 0755) < 0)
