@@ -56,6 +56,9 @@ int egress_name_clean(const char *name, size_t len, char ret[EGRESS_NAME_MAX]);
 
 /* Strictly: four decimal numbers without leading zeros, or RFC 4291 text, no zone. 0 or -EINVAL. */
 int egress_addr_read(const char *text, struct egress_addr *ret);
+int egress_addr_read_n(const char *text, size_t len, struct egress_addr *ret);
+/* Are the first `bits` of the 128 the same? */
+bool egress_addr_same(const struct egress_addr *a, const struct egress_addr *b, unsigned bits);
 void egress_addr_text(const struct egress_addr *a, struct sbuf *out);
 struct egress_addr egress_addr_v4(const uint8_t bytes[4]);
 bool egress_addr_is_v4(const struct egress_addr *a);
