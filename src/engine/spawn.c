@@ -230,6 +230,8 @@ int room_spawn(struct room *r, struct err *e)
         r->pid = 0;
         return explain_clone(code, e);
     }
+    if ((n = gate_start(r, e)) < 0)
+        return n;
     if (!leaf_first && (n = make_leaf(r, e)) < 0)
         return n;
     engine_phase(r, PHASE_LEAF);
