@@ -186,7 +186,7 @@ static int read_name(const char *s, size_t len, struct egress_rule *r, const cha
                    "an address is four decimal numbers, as 192.0.2.1");
     if (strcmp(r->name, "localhost") == 0 && !r->deny)
         return bad(why, "that is the room itself, which it reaches anyway", hint,
-                   "the host's own services are named by address, as 127.0.0.1:5432");
+                   "for a service of the host: a name that leads to it, with the word internal");
     return 0;
 }
 
@@ -304,7 +304,8 @@ void egress_text(const struct egress_rule *r, struct sbuf *out)
             sbuf_fmt(out, "/%u", v6 ? r->bits : r->bits - 96u);
         sbuf_text(out, v6 ? "]" : "");
     }
-    for (size_t i = 0; i < r->port_count; i++) {
+    const bool every = r->deny && r->port_count == 1 && r->ports[0].from == 1 && r->ports[0].to == 65535;
+    for (size_t i = 0; !every && i < r->port_count; i++) {
         sbuf_char(out, i ? ',' : ':');
         sbuf_fmt(out, "%u", r->ports[i].from);
         if (r->ports[i].to != r->ports[i].from)

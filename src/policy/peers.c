@@ -105,6 +105,26 @@ static int settle(struct policy *p, struct err *e)
     return 0;
 }
 
+/* Loopback addresses stay inside: such a rule lets names lead there, no more. */
+static void look_for_loopback(const struct policy *p, const struct note_sink *n)
+{
+    static const uint8_t net[4] = {127, 0, 0, 0};
+    static const struct egress_addr loop6 = {.bytes = {[15] = 1}};
+    const struct egress_addr loop4 = egress_addr_v4(net);
+
+    for (size_t i = 0; i < p->egress.count; i++) {
+        const struct egress_rule *r = &p->egress.rules[i];
+        char text[EGRESS_RULE_MAX];
+        struct sbuf b = SBUF(text);
+        bool v4 = r->kind == EGRESS_V4 && r->bits >= 104 && egress_addr_same(&r->addr, &loop4, 104);
+        bool v6 = r->kind == EGRESS_V6 && egress_addr_same(&r->addr, &loop6, 128);
+        if (r->deny || !(v4 || v6))
+            continue;
+        egress_text(r, &b);
+        note_fmt(n, "--allow %s: names may lead there; the address itself is the room's own loopback", text);
+    }
+}
+
 /* A rule that can never allow anything was not meant like that. */
 static int look_for_dead(struct policy *p, const struct note_sink *n, struct err *e)
 {
@@ -183,5 +203,14 @@ int peers_check(struct policy *p, const struct note_sink *n, struct err *e)
         return 0;
     }
     r = settle(p, e);
-    return r < 0 ? r : look_for_dead(p, n, e);
+    if (r == 0)
+        r = look_for_dead(p, n, e);
+    if (r == 0)
+        look_for_loopback(p, n);
+    return r;
+}
+
+void policy_rule_origin(const struct policy *p, size_t rule, struct sbuf *out)
+{
+    origin_text(&p->arena->peers[rule].origin, out);
 }

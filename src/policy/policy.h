@@ -120,6 +120,10 @@ int policy_set(struct policy *p, enum policy_source source, const char *where, u
  * `note`, which may be NULL). Settles who wins between sources and sorts the lists. After this the policy is const. */
 int policy_check(struct policy *p, void (*note)(void *, const char *text), void *ctx, struct err *e);
 
+/* Where rule number `rule` of p->egress was written: "FILE:LINE", "command line". */
+struct sbuf;
+void policy_rule_origin(const struct policy *p, size_t rule, struct sbuf *out);
+
 /* The canonical text ("name: value" lines in table order, defaults included): what `policy show` prints, what YAML
  * reads back to the same policy, and what the policy hash (SHA-256, lower-case hex) is taken over. */
 struct sbuf;
