@@ -22,7 +22,8 @@ void asks_open(const struct egress_rules *r)
 
 static void tell_unlisted(const char *name, bool bad)
 {
-    struct gate_report r = {.verdict = GATE_DENIED, .kind = GATE_KIND_DNS, .reason = GATE_WHY_NO_RULE, .rule = -1};
+    struct gate_report r = {
+        .verdict = GATE_DENIED, .kind = GATE_KIND_DNS, .reason = GATE_WHY_NO_RULE, .rule = -1};
 
     if (!bad) {
         struct egress_verdict v = egress_verdict_name(&rules, name, 443);
@@ -53,8 +54,12 @@ void asks_datagrams(int fd)
 
     for (int i = 0; i < ROUND; i++) {
         struct iovec io = {packet, sizeof packet};
-        struct msghdr m = {.msg_name = &peer, .msg_namelen = sizeof peer, .msg_iov = &io, .msg_iovlen = 1,
-                           .msg_control = control, .msg_controllen = sizeof control};
+        struct msghdr m = {.msg_name = &peer,
+                           .msg_namelen = sizeof peer,
+                           .msg_iov = &io,
+                           .msg_iovlen = 1,
+                           .msg_control = control,
+                           .msg_controllen = sizeof control};
         ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT);
         if (n < 0)
             return;

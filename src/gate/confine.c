@@ -23,9 +23,9 @@
 #define ARCH AUDIT_ARCH_AARCH64
 #endif
 
-#define NOBODY   65534
-#define CALL     offsetof(struct seccomp_data, nr)
-#define IS(nr)   BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define NOBODY 65534
+#define CALL   offsetof(struct seccomp_data, nr)
+#define IS(nr) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
 static struct sock_filter filter[] = {
     BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
@@ -59,7 +59,8 @@ static struct sock_filter filter[] = {
     IS(SYS_exit_group),
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 1, 0),
     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])), /* little-endian: the low half */
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+             offsetof(struct seccomp_data, args[0])), /* little-endian: the low half */
     IS(AF_INET),
     IS(AF_INET6),
     BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
@@ -71,7 +72,9 @@ static void empty_root(void)
     if (fs < 0)
         return;
     if (kernel_fsconfig(fs, 6 /* FSCONFIG_CMD_CREATE */, NULL, NULL, 0) == 0) {
-        int mnt = kernel_fsmount(fs, 1 /* FSMOUNT_CLOEXEC */, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+        int mnt =
+            kernel_fsmount(fs, 1 /* FSMOUNT_CLOEXEC */,
+                           MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
         if (mnt >= 0 && fchdir(mnt) == 0)
             (void)!chroot("."); /* the descriptor stays open: the mount lives as long as it */
     }

@@ -52,8 +52,15 @@ static void reset(int *fd)
 
 static void tell(const struct conn *c, enum gate_verdict verdict, enum gate_reason why, int code)
 {
-    struct gate_report r = {.verdict = verdict, .kind = GATE_KIND_TCP, .reason = why, .rule = c->rule, .code = code, .port = c->port,
-                            .up = c->ways[0].bytes, .down = c->ways[1].bytes, .duration_ms = loop_now() - c->since};
+    struct gate_report r = {.verdict = verdict,
+                            .kind = GATE_KIND_TCP,
+                            .reason = why,
+                            .rule = c->rule,
+                            .code = code,
+                            .port = c->port,
+                            .up = c->ways[0].bytes,
+                            .down = c->ways[1].bytes,
+                            .duration_ms = loop_now() - c->since};
 
     memcpy(r.name, c->name, sizeof r.name);
     (void)addr_text(&c->peer, r.address);
@@ -110,7 +117,8 @@ static bool is_ours(const struct gate_addr *a)
     uint16_t port;
     FD_AUTO fd = socket(a->size == 4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-    if (fd < 0 || connect(fd, (struct sockaddr *)&to, len) < 0 || getsockname(fd, (struct sockaddr *)&from, &got) < 0)
+    if (fd < 0 || connect(fd, (struct sockaddr *)&to, len) < 0 ||
+        getsockname(fd, (struct sockaddr *)&from, &got) < 0)
         return false; /* no way there: dialling will say why */
     return addr_from_sock(&from, &source, &port) == 0 && addr_equal(&source, a);
 }
@@ -145,8 +153,8 @@ static void connected(struct conn *c, size_t dial)
     set_nodelay(c->room);
     c->state = CONN_RELAYS;
     const uint32_t events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, i = (uint32_t)index_of(c);
-    if (loop_change(c->up, events, LOOP_UPSTREAM, i, c->generation) < 0 || loop_add(c->room, events, LOOP_ROOM, i, c->generation) < 0 ||
-        !relay_move(c))
+    if (loop_change(c->up, events, LOOP_UPSTREAM, i, c->generation) < 0 ||
+        loop_add(c->room, events, LOOP_ROOM, i, c->generation) < 0 || !relay_move(c))
         finish(c);
 }
 
@@ -160,7 +168,8 @@ static bool dial_next(struct conn *c, size_t place)
         c->dialled[place] = (uint8_t)c->next_addr++;
         int fd = socket(a->size == 4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd >= 0 && (connect(fd, (struct sockaddr *)&to, len) == 0 || errno == EINPROGRESS) &&
-            loop_add(fd, EPOLLOUT | EPOLLET, LOOP_DIAL, (uint32_t)(index_of(c) * CONN_DIALS + place), c->generation) == 0) {
+            loop_add(fd, EPOLLOUT | EPOLLET, LOOP_DIAL, (uint32_t)(index_of(c) * CONN_DIALS + place),
+                     c->generation) == 0) {
             c->dials[place] = fd;
             c->peer = *a;
             c->next_dial = loop_now() + STAGGER_MS;
@@ -296,13 +305,18 @@ static void begin(int fd)
     struct gate_addr to;
     uint16_t port;
 
-    if (getsockname(fd, (struct sockaddr *)&name, &len) < 0 || addr_from_sock(&name, &to, &port) < 0 || is_loopback(&to)) {
+    if (getsockname(fd, (struct sockaddr *)&name, &len) < 0 || addr_from_sock(&name, &to, &port) < 0 ||
+        is_loopback(&to)) {
         reset(&fd); /* the listener's own address is nobody's destination */
         return;
     }
     struct conn *c = find_free();
     if (!c) {
-        struct gate_report r = {.verdict = GATE_BROKEN, .kind = GATE_KIND_TCP, .reason = GATE_WHY_TABLE_FULL, .rule = -1, .port = port};
+        struct gate_report r = {.verdict = GATE_BROKEN,
+                                .kind = GATE_KIND_TCP,
+                                .reason = GATE_WHY_TABLE_FULL,
+                                .rule = -1,
+                                .port = port};
         (void)addr_text(&to, r.address);
         tell_event(&r);
         reset(&fd);

@@ -29,7 +29,7 @@ struct conn {
     int room, up;
     int dials[CONN_DIALS];
     uint8_t dialled[CONN_DIALS]; /* which candidate */
-    int lookup; /* -1 */
+    int lookup;                  /* -1 */
     int rule;
     uint16_t port;
     bool again; /* more can be moved without an event */
