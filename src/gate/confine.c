@@ -13,6 +13,7 @@
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <string.h>

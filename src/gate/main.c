@@ -39,11 +39,11 @@ static struct {
 static size_t listener_count;
 static struct gate_command command;
 
-__attribute__((format(printf, 2, 3))) static int fail(int code, const char *fmt, const char *what)
+static int fail(int code, const char *text, const char *what)
 {
     struct gate_report r = {.type = GATE_FAILED, .version = GATE_FRAMES_VERSION, .code = code < 0 ? -code : code};
 
-    (void)snprintf(r.text, sizeof r.text, fmt, what);
+    (void)snprintf(r.text, sizeof r.text, "%s%s", text, what);
     (void)fd_frame_send(GATE_CONTROL_FD, &r, sizeof r, NULL, 0, 0); /* nobody else is there to tell */
     return 1;
 }
@@ -221,15 +221,15 @@ int main(void)
     int keep[] = {0, 1, 2, GATE_CONTROL_FD};
     int r = fd_close_all_but(keep, sizeof keep / sizeof *keep);
     if (r < 0 || (r = configure()) < 0)
-        return r == -EPIPE ? 0 : fail(r, "the supervisor's frames make no sense%s", "");
+        return r == -EPIPE ? 0 : fail(r, "the supervisor's frames make no sense", "");
     read_host();
     conn_open(&rules, room_for_conns());
     serve_open(&rules);
     tell_open(GATE_CONTROL_FD);
     if ((r = loop_open()) < 0 || (r = listen_all()) < 0)
-        return fail(r, "cannot listen%s", "");
+        return fail(r, "cannot listen", "");
     if ((r = confine(&what)) < 0)
-        return fail(r, "cannot confine itself: %s", what);
+        return fail(r, "cannot confine itself: ", what);
     const struct gate_report ready = {.type = GATE_READY, .version = GATE_FRAMES_VERSION};
     if (fd_frame_send(GATE_CONTROL_FD, &ready, sizeof ready, NULL, 0, 0) < 0)
         return 0;
