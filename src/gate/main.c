@@ -1,211 +1,237 @@
-/* strongroom-gate: stands between a room and the network. Started by the supervisor with a control socket and nothing
- * else; takes rules and listeners, gives up every right, and serves until it is told to stop or the socket closes.
+/* strongroom-gate: the only way out of a room with a network, and it goes by name.
  *
- * Lives in: a process of its own, outside the room. Trusts: the supervisor's frames by form. See frames.h. */
-#include "gate/asks.h"
+ * Theory of operation. The supervisor starts it in the host's network namespace, hands it the rules and listeners that were
+ * made inside the room's namespace, where every address is local. Whatever the room's programs ask or connect to ends at
+ * these listeners. The gate answers questions itself (answer.c), turns a connection back into a name (pins.c), decides
+ * (policy/egress.h), looks the name up (resolve.c), dials and moves bytes (conn.c). One process, one thread, one epoll, fixed
+ * tables. If it dies the room loses its network, and no wall.
+ *
+ * Lives in: a process of its own, one for each room. Trusts: the supervisor, the host's resolv.conf and hosts.
+ * May: connect to what the rules allow, ask the host's name servers. Must not: open anything once it serves. */
 #include "gate/confine.h"
 #include "gate/conn.h"
+#include "gate/frames.h"
+#include "gate/loop.h"
+#include "gate/serve.h"
 #include "gate/tell.h"
 #include "sys/fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-enum { FILE_MAX = 256 * 1024, FDS_EACH = 6, FDS_OTHER = 700 };
+#define CONFIG_MAX  65536
+#define FDS_SPARE   512 /* besides connections: listeners, look-ups, peers, pooled pipes */
+#define FDS_CONN    6
 
-static char rules_text[GATE_RULES_TEXT_MAX];
-static size_t rules_size;
-static struct egress_rule rules[EGRESS_RULES_MAX];
+static char rule_text[GATE_RULES_TEXT_MAX];
+static size_t rule_text_len;
+static struct egress_rule rule_table[EGRESS_RULES_MAX];
+static struct egress_rules rules = {.rules = rule_table};
 static struct {
     int fd;
-    uint8_t kind;
+    enum gate_listener kind;
 } listeners[GATE_LISTENERS_MAX];
 static size_t listener_count;
+static struct gate_command command;
 
-__attribute__((noreturn)) static void fail(const char *what, int code)
+static int fail(int code, const char *text, const char *what)
 {
-    struct gate_report r = {.type = GATE_FAILED, .code = code};
-    struct sbuf b = SBUF(r.text);
+    struct gate_report r = {.type = GATE_FAILED, .version = GATE_FRAMES_VERSION, .code = code < 0 ? -code : code};
 
-    sbuf_text(&b, what);
-    if (code)
-        sbuf_fmt(&b, ": %s", strerror(code));
-    (void)fd_frame_send(GATE_CONTROL_FD, &r, sizeof r, NULL, 0, 0); /* nobody else to tell */
-    _exit(1);
+    (void)snprintf(r.text, sizeof r.text, "%s%s", text, what);
+    (void)fd_frame_send(GATE_CONTROL_FD, &r, sizeof r, NULL, 0, 0); /* nobody else is there to tell */
+    return 1;
 }
 
-/* --- what the supervisor gives ------------------------------------------------------------------------------ */
-
-static void take_rules(const struct gate_command *c)
+static int take_listeners(int *fds, int count)
 {
-    if (c->size > sizeof c->text || c->size > sizeof rules_text - rules_size)
-        fail("the rules are too long", 0);
-    memcpy(rules_text + rules_size, c->text, c->size);
-    rules_size += c->size;
-}
-
-static void take_listeners(const struct gate_command *c, const int *fds, size_t n)
-{
-    if (n != c->count || n > GATE_FRAME_FDS_MAX || n > GATE_LISTENERS_MAX - listener_count)
-        fail("listeners and their descriptors differ", 0);
-    for (size_t i = 0; i < n; i++) {
-        if (c->kinds[i] < GATE_LISTEN_DNS_UDP || c->kinds[i] > GATE_LISTEN_PORT)
-            fail("a listener of an unknown kind", 0);
+    if (count < 0 || (uint32_t)count != command.count || listener_count + command.count > GATE_LISTENERS_MAX)
+        return -EPROTO;
+    for (int i = 0; i < count; i++) {
+        uint8_t kind = command.kinds[i];
+        if (kind < GATE_LISTEN_DNS_UDP || kind > GATE_LISTEN_PORT)
+            return -EPROTO;
+        int flags = fcntl(fds[i], F_GETFL);
+        if (flags < 0 || fcntl(fds[i], F_SETFL, flags | O_NONBLOCK) < 0)
+            return -errno;
         listeners[listener_count].fd = fds[i];
-        listeners[listener_count++].kind = c->kinds[i];
+        listeners[listener_count].kind = (enum gate_listener)kind;
+        listener_count++;
     }
+    return 0;
 }
 
-static void take_all(struct egress_rules *ret)
+/* Everything up to START. */
+static int configure(void)
 {
-    static struct gate_command c;
-    int fds[GATE_FRAME_FDS_MAX];
-
     for (;;) {
-        int n = fd_frame_recv(GATE_CONTROL_FD, &c, sizeof c, fds, GATE_FRAME_FDS_MAX, 0);
+        int fds[GATE_FRAME_FDS_MAX];
+        int n = fd_frame_recv(GATE_CONTROL_FD, &command, sizeof command, fds, GATE_FRAME_FDS_MAX, 0);
         if (n < 0)
-            _exit(1); /* the supervisor is gone, or is none */
-        if (c.version != GATE_FRAMES_VERSION)
-            fail("the supervisor is of another version", 0);
-        if (c.type == GATE_RULES && n == 0)
-            take_rules(&c);
-        else if (c.type == GATE_LISTENERS)
-            take_listeners(&c, fds, (size_t)n);
-        else if (c.type == GATE_START && n == 0)
+            return n;
+        if (command.version != GATE_FRAMES_VERSION || (n > 0 && command.type != GATE_LISTENERS))
+            return -EPROTO;
+        switch (command.type) {
+        case GATE_RULES:
+            if (command.size > GATE_PIECE_MAX || command.size > sizeof rule_text - rule_text_len)
+                return -EPROTO;
+            memcpy(rule_text + rule_text_len, command.text, command.size);
+            rule_text_len += command.size;
             break;
-        else
-            fail("an unexpected frame", 0);
-    }
-    ret->rules = rules;
-    if (egress_read_lines(rules_text, rules_size, rules, EGRESS_RULES_MAX, &ret->count) < 0)
-        fail("the rules cannot be read", 0);
-}
-
-/* --- the host's words ---------------------------------------------------------------------------------------- */
-
-static size_t read_file(const char *path, char *buf, size_t size)
-{
-    size_t have = 0;
-    FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-    while (fd >= 0 && have < size) {
-        ssize_t n = read(fd, buf + have, size - have);
-        if (n <= 0)
+        case GATE_LISTENERS:
+            n = take_listeners(fds, n);
+            if (n < 0)
+                return n;
             break;
-        have += (size_t)n;
+        case GATE_START:
+            return egress_read_lines(rule_text, rule_text_len, rule_table, EGRESS_RULES_MAX, &rules.count);
+        default:
+            return -EPROTO;
+        }
     }
-    return have;
 }
 
 static void read_host(void)
 {
-    static char text[FILE_MAX];
+    static char text[CONFIG_MAX];
     struct hosts_servers servers;
+    ssize_t n = fd_read_file(AT_FDCWD, "/etc/resolv.conf", text, sizeof text);
 
-    hosts_read_servers(text, read_file("/etc/resolv.conf", text, sizeof text), &servers);
-    hosts_read_names(text, read_file("/etc/hosts", text, sizeof text));
+    hosts_read_servers(text, n > 0 ? (size_t)n : 0, &servers);
+    n = fd_read_file(AT_FDCWD, "/etc/hosts", text, sizeof text);
+    hosts_read_names(text, n > 0 ? (size_t)n : 0);
     resolve_open(&servers, conn_resolved);
 }
 
-/* --- serving --------------------------------------------------------------------------------------------------- */
-
-static void take_control(void)
+static size_t room_for_conns(void)
 {
-    static struct gate_command c;
-    int fds[GATE_FRAME_FDS_MAX];
-    int n = fd_frame_recv(GATE_CONTROL_FD, &c, sizeof c, fds, GATE_FRAME_FDS_MAX, MSG_DONTWAIT);
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+        return 64;
+    l.rlim_cur = l.rlim_max < CONNS_MAX * FDS_CONN + FDS_SPARE ? l.rlim_max : CONNS_MAX * FDS_CONN + FDS_SPARE;
+    l.rlim_max = l.rlim_cur;
+    (void)setrlimit(RLIMIT_NOFILE, &l); /* then the old limit holds, and accepting fails earlier */
+    return l.rlim_cur > FDS_SPARE + 64 * FDS_CONN ? (size_t)(l.rlim_cur - FDS_SPARE) / FDS_CONN : 64;
+}
+
+static int listen_all(void)
+{
+    int r = loop_add(GATE_CONTROL_FD, EPOLLIN, LOOP_CONTROL, 0, 0);
+
+    for (size_t i = 0; i < listener_count && r == 0; i++)
+        r = loop_add(listeners[i].fd, EPOLLIN, LOOP_LISTENER, (uint32_t)i, 0);
+    return r;
+}
+
+static void listener_event(uint32_t i)
+{
+    switch (listeners[i].kind) {
+    case GATE_LISTEN_DNS_UDP:
+        serve_udp(listeners[i].fd);
+        break;
+    case GATE_LISTEN_DNS_TCP:
+        serve_accept(listeners[i].fd);
+        break;
+    case GATE_LISTEN_TPROXY:
+    case GATE_LISTEN_PORT:
+        conn_accept(listeners[i].fd);
+        break;
+    }
+}
+
+/* 1: it is over. */
+static int control_event(void)
+{
+    int n = fd_frame_recv(GATE_CONTROL_FD, &command, sizeof command, NULL, 0, MSG_DONTWAIT);
 
     if (n == -EAGAIN)
-        return;
-    if (n == 0 && c.type == GATE_STOP) {
-        conn_end_all();
+        return 0;
+    if (n == 0 && command.version == GATE_FRAMES_VERSION && command.type == GATE_STOP) {
+        conn_close_all();
         tell_finish();
     }
-    _exit(0);
+    return 1;
 }
 
-static void serve_listener(size_t i)
-{
-    if (i >= listener_count)
-        return;
-    if (listeners[i].kind == GATE_LISTEN_DNS_UDP)
-        asks_datagrams(listeners[i].fd);
-    else if (listeners[i].kind == GATE_LISTEN_DNS_TCP)
-        asks_accept(listeners[i].fd);
-    else
-        conn_accept(listeners[i].fd);
-}
-
-static void serve(const struct loop_event *e)
+static int dispatch(const struct loop_event *e)
 {
     switch (e->kind) {
     case LOOP_CONTROL:
-        take_control();
-        break;
+        return control_event();
     case LOOP_LISTENER:
-        serve_listener(e->index);
+        listener_event(e->index);
         break;
     case LOOP_DNS_PEER:
-        asks_peer(e);
+        serve_peer_event(e->index, e->generation, e->events);
         break;
     case LOOP_LOOKUP:
         resolve_event(e->index, e->generation, e->events);
         break;
     case LOOP_ROOM:
+        conn_room_event(e->index, e->generation, e->events);
+        break;
     case LOOP_DIAL:
+        conn_dial_event(e->index, e->generation, e->events);
+        break;
     case LOOP_UPSTREAM:
-        conn_event(e);
+        conn_upstream_event(e->index, e->generation, e->events);
         break;
     }
+    return 0;
 }
 
 static int sooner(int a, int b)
 {
-    return a < 0 ? b : b < 0 ? a : a < b ? a : b;
+    return a < 0 ? b : b < 0 || a < b ? a : b;
 }
 
-static void open_loop(void)
+static int run(void)
 {
-    int r = loop_open();
+    static struct loop_event events[LOOP_EVENTS_MAX];
 
-    if (r == 0)
-        r = loop_add(GATE_CONTROL_FD, EPOLLIN, LOOP_CONTROL, 0, 0);
-    for (size_t i = 0; r == 0 && i < listener_count; i++)
-        r = loop_add(listeners[i].fd, EPOLLIN, LOOP_LISTENER, (uint32_t)i, 0);
-    if (r < 0)
-        fail("watch the listeners", -r);
+    for (;;) {
+        int wait = sooner(sooner(conn_tick(), resolve_tick()), sooner(serve_tick(), tell_tick()));
+        int n = loop_wait(events, wait);
+        if (n < 0)
+            return 1;
+        for (int i = 0; i < n; i++) {
+            if (dispatch(&events[i]) != 0)
+                return 0;
+        }
+    }
 }
 
 int main(void)
 {
-    static struct loop_event events[LOOP_EVENTS_MAX];
-    struct egress_rules all;
-    struct rlimit files = {0};
     const char *what = "";
 
-    take_all(&all);
+    if (fcntl(GATE_CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0) {
+        fputs("strongroom-gate: strongroom starts this program by itself\n", stderr);
+        return 2;
+    }
+    (void)signal(SIGPIPE, SIG_IGN); /* splice to a peer that is gone */
+    (void)signal(SIGINT, SIG_IGN);  /* a terminal's: the supervisor decides when it is over */
+    (void)signal(SIGQUIT, SIG_IGN);
+    int keep[] = {0, 1, 2, GATE_CONTROL_FD};
+    int r = fd_close_all_but(keep, sizeof keep / sizeof *keep);
+    if (r < 0 || (r = configure()) < 0)
+        return r == -EPIPE ? 0 : fail(r, "the supervisor's frames make no sense", "");
     read_host();
-    open_loop();
-    int r = confine(&what);
-    if (r < 0)
-        fail(what, -r);
-    size_t fds = getrlimit(RLIMIT_NOFILE, &files) == 0 ? (size_t)files.rlim_cur : 1024;
-    conn_open(&all, fds > FDS_OTHER + FDS_EACH ? (fds - FDS_OTHER) / FDS_EACH : 32);
-    asks_open(&all);
+    conn_open(&rules, room_for_conns());
+    serve_open(&rules);
     tell_open(GATE_CONTROL_FD);
+    if ((r = loop_open()) < 0 || (r = listen_all()) < 0)
+        return fail(r, "cannot listen", "");
+    if ((r = confine(&what)) < 0)
+        return fail(r, "cannot confine itself: ", what);
     const struct gate_report ready = {.type = GATE_READY, .version = GATE_FRAMES_VERSION};
     if (fd_frame_send(GATE_CONTROL_FD, &ready, sizeof ready, NULL, 0, 0) < 0)
-        return 1;
-    for (;;) {
-        int wait = sooner(sooner(asks_tick(), conn_tick()), sooner(resolve_tick(), tell_tick()));
-        int n = loop_wait(events, wait);
-        if (n < 0)
-            return 1;
-        for (int i = 0; i < n; i++)
-            serve(&events[i]);
-    }
+        return 0;
+    return run();
 }
