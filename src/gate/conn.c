@@ -26,7 +26,8 @@
 #define PIPES_KEPT 64
 #define TURNS_MAX  16 /* moves of one direction before others get their turn */
 #define DIAL_MS    20000
-#define BESIDE_MS  250 /* then the next address is tried as well */
+#define BESIDE_MS  250  /* then the next address is tried as well */
+#define SILENT_MS  3000 /* then it is tried instead of the first one */
 #define TICK_MS    50
 
 enum conn_state { CONN_FREE, CONN_RESOLVING, CONN_DIALING, CONN_OPEN };
@@ -45,7 +46,8 @@ struct conn {
     struct way ways[2];
     bool again; /* is in the queue of those with more to do */
     uint16_t next_again, port;
-    int rule, lookup, code;
+    int rule, lookup, code, oldest; /* oldest: of two attempts */
+    bool v6; /* how the program came: that family first */
     uint64_t since, beside;
     int dials[DIALS_MAX];
     struct gate_addr dialled[DIALS_MAX];
@@ -370,24 +372,29 @@ static int dial(struct conn *c, int which, const struct gate_addr *a)
 
 static bool dialling(const struct conn *c)
 {
-    for (int i = 0; i < DIALS_MAX; i++) {
-        if (c->dials[i] >= 0)
-            return true;
-    }
-    return false;
+    return c->dials[0] >= 0 || c->dials[1] >= 0;
 }
 
-/* Tries the next address in a free slot; ends the connection when nothing is left. */
+static bool dialling_both(const struct conn *c)
+{
+    return c->dials[0] >= 0 && c->dials[1] >= 0;
+}
+
+/* Tries the next address in a free slot, or instead of the attempt that has been silent for longest; ends the connection
+ * when nothing is left. */
 static void dial_next(struct conn *c)
 {
+    if (dialling_both(c) && c->next_addr < c->addr_count)
+        close_hard(&c->dials[c->oldest]);
     int which = c->dials[0] < 0 ? 0 : 1;
-
-    c->beside = loop_now() + BESIDE_MS;
+    c->beside = loop_now() + (c->dials[1 - which] < 0 ? BESIDE_MS : SILENT_MS);
     while (c->dials[which] < 0 && c->next_addr < c->addr_count) {
         const struct gate_addr *a = &c->addrs[c->next_addr++];
         int r = dial(c, which, a);
-        if (r == 0)
+        if (r == 0) {
+            c->oldest = dialling_both(c) ? 1 - which : which;
             return;
+        }
         c->code = -r;
         c->peer = *a;
     }
@@ -395,13 +402,34 @@ static void dial_next(struct conn *c)
         end_broken(c, GATE_WHY_UNREACHABLE);
 }
 
+/* Of the addresses of one family that may be dialled, the next one from *at on; NULL: no more. */
+static const struct gate_addr *next_of(struct conn *c, const struct gate_addr *addrs, size_t count, bool v6, size_t *at)
+{
+    while (*at < count) {
+        const struct gate_addr *a = &addrs[(*at)++];
+        if ((a->size == 16) != v6)
+            continue;
+        if (c->name[0] == '\0' || may_dial(c, a))
+            return a;
+        c->peer = *a;
+    }
+    return NULL;
+}
+
+/* The families take turns, so that one that leads nowhere costs one short wait. */
 static void start_dialling(struct conn *c, const struct gate_addr *addrs, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (c->name[0] == '\0' || may_dial(c, &addrs[i]))
-            c->addrs[c->addr_count++] = addrs[i];
-        else
-            c->peer = addrs[i];
+    size_t at[2] = {0, 0};
+    bool more = true;
+
+    while (more && c->addr_count < DNS_ADDRS_MAX) {
+        more = false;
+        for (int turn = 0; turn < 2 && c->addr_count < DNS_ADDRS_MAX; turn++) {
+            const struct gate_addr *a = next_of(c, addrs, count, turn == 0 ? c->v6 : !c->v6, &at[turn]);
+            if (a != NULL)
+                c->addrs[c->addr_count++] = *a;
+            more = more || a != NULL;
+        }
     }
     if (c->addr_count == 0) {
         end_denied(c, GATE_WHY_PRIVATE);
@@ -483,6 +511,7 @@ static void decide(int *fd)
     }
     c->state = CONN_RESOLVING; /* until it goes on or ends, all in this call or by the look-up */
     c->port = port;
+    c->v6 = a.size == 16;
     if (!pins_find(&a, &pin))
         go_by_address(c, &a);
     else if (pin >= 0)
