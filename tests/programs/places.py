@@ -65,6 +65,17 @@ def _become(uid, gid):
     os.setresuid(uid, uid, uid)
 
 
+def _for_all(folder):
+    """Readable by everybody, whatever umask the sources were checked out with."""
+    for at, _, names in os.walk(folder):
+        os.chmod(at, 0o755)
+        for name in names:
+            path = os.path.join(at, name)
+            if not os.path.islink(path):
+                os.chmod(path, 0o755 if os.stat(path).st_mode & 0o100 else 0o644)
+    return folder
+
+
 def _own_terminal():
     """Takes a terminal on stdin for the controlling one of this new session."""
     if os.isatty(0):
@@ -92,23 +103,16 @@ class Places:
         self.folder = tempfile.mkdtemp(prefix="strongroom-programs.")
         os.chmod(self.folder, 0o755)
         self.program = shutil.copy(program, os.path.join(self.folder, "strongroom"))
-        self.cases = shutil.copytree(os.path.join(HERE, "cases"), os.path.join(self.folder, "cases"))
+        os.chmod(self.program, 0o755)
+        self.cases = _for_all(shutil.copytree(os.path.join(HERE, "cases"), os.path.join(self.folder, "cases")))
         self.source = self._copy_source()
 
     def _copy_source(self):
-        """The project's own sources: what git knows (or everything but what was built), readable by all."""
-        source = os.path.join(self.folder, "source")
-        keep = ["Makefile", "LICENSE", "meson.build", "meson_options.txt", "src", "scripts", "policies", "bench", "tests",
-                "man", "completion", "docs"]
-        for name in keep:
-            path = os.path.join(TOP, name)
-            if os.path.isdir(path):
-                shutil.copytree(path, os.path.join(source, name), symlinks=True,
-                                ignore=shutil.ignore_patterns("cache", "results", "__pycache__", "*.corpus"))
-            elif os.path.exists(path):
-                os.makedirs(source, exist_ok=True)
-                shutil.copy(path, source)
-        return source
+        """The project's own sources without what was built, readable by all."""
+        def unwanted(folder, names):
+            built = [name for name in names if name.startswith("build") and os.path.realpath(folder) == TOP]
+            return built + [name for name in names if name in (".git", "cache", "results", "__pycache__")]
+        return _for_all(shutil.copytree(TOP, os.path.join(self.folder, "source"), symlinks=True, ignore=unwanted))
 
     def close(self):
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -182,12 +186,14 @@ def _refused(text):
 
 
 def _finish(process, seconds):
+    status = None
     try:
         out, err = process.communicate(timeout=seconds)
         status = process.returncode
     except subprocess.TimeoutExpired:
-        status = None
-    _end(process)
+        pass
+    finally:
+        _end(process)
     if status is None:
         out, err = process.communicate()
     return Outcome(status, out[:OUTPUT_MAX].decode("utf-8", "replace"), err[:OUTPUT_MAX].decode("utf-8", "replace"))

@@ -59,7 +59,7 @@ def exceptions():
 
 def command(modules, left_out, seconds):
     without = " ".join(f"-i '{pattern}'" for pattern in left_out)
-    test = (f"{PYTHON} -m test -j3 -q --timeout {seconds} -u cpu,subprocess {without} --junit-xml report.xml "
+    test = (f"{PYTHON} -m test -j4 -q --timeout {seconds} -u cpu,subprocess {without} --junit-xml report.xml "
             f"{' '.join(modules)} >said 2>&1; tail -n 25 said >&2; cat report.xml")
     return ["sh", "-c", test]
 
