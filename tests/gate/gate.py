@@ -214,7 +214,7 @@ def python_asyncio():
 @test
 def node_fetch_https():
     need('node')
-    r = room([*ALLOW, '--ro', folder, '-e', 'NODE_EXTRA_CA_CERTS=%s/server.pem' % folder, '-m', '2G', '--ro', os.path.realpath(shutil.which('node'))],
+    r = room([*ALLOW, '--ro', folder, '-e', 'NODE_EXTRA_CA_CERTS=%s/server.pem' % folder, '-m', '2G', '--prefer', 'memory', '--ro', os.path.realpath(shutil.which('node'))],
              [os.path.realpath(shutil.which('node')), '-e', 'fetch("https://allowed.test/").then(r=>r.text()).then(console.log)'])
     here(r, '')
 
@@ -222,7 +222,7 @@ def node_fetch_https():
 @test
 def node_c_ares():
     need('node')
-    r = room([*ALLOW, '-m', '2G', '--ro', os.path.realpath(shutil.which('node'))],
+    r = room([*ALLOW, '-m', '2G', '--prefer', 'memory', '--ro', os.path.realpath(shutil.which('node'))],
              [os.path.realpath(shutil.which('node')), '-e', 'require("dns").resolve4("allowed.test",(e,a)=>console.log(e?e.code:a[0].split(".")[0]));'
               'require("dns").resolve4("denied.test",(e,a)=>console.log(e?e.code:a))'])
     equal(sorted(r.out.split()), ['198', 'ENOTFOUND'], r)
