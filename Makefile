@@ -9,6 +9,7 @@ FUZZ_SECONDS ?= 20
 NINJA = ninja -j$(JOBS)
 SETUP_product = CC=musl-gcc meson setup build -Dpart=product -Dbuildtype=release -Doptimization=2 -Dprefix=$(PREFIX)
 SETUP_host = CC=$(CC_HOST) meson setup build-host -Dpart=helpers -Dbuildtype=release -Doptimization=2 -Dprefix=$(PREFIX)
+SETUP_fault = CC=musl-gcc meson setup build-fault -Dpart=product -Dfault=true -Dbuildtype=debugoptimized
 SETUP_test = CC=gcc meson setup build-test -Dpart=tests -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false
 SETUP_clang = CC=clang meson setup build-clang -Dpart=tests -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false \
     -Dc_args=-fsanitize=fuzzer-no-link
@@ -16,7 +17,7 @@ QUIET = >/dev/null
 # meson tells its errors on stdout: show its log's end only when it fails.
 WHY = || { tail -n 20 $(@D)/meson-logs/meson-log.txt >&2; exit 1; }
 
-.PHONY: all deps product host tests tests-clang demo check check-vm bench fuzz lint format install clean help
+.PHONY: all deps product host fault tests tests-clang demo check check-vm bench fuzz lint format install clean help
 
 all: deps product host
 
@@ -39,6 +40,8 @@ product: build/build.ninja
 	@$(NINJA) -C build
 host: build-host/build.ninja
 	@$(NINJA) -C build-host
+fault: build-fault/build.ninja
+	@$(NINJA) -C build-fault strongroom
 tests: build-test/build.ninja
 	@$(NINJA) -C build-test
 tests-clang: build-clang/build.ninja
@@ -48,6 +51,8 @@ build/build.ninja:
 	@$(SETUP_product) $(QUIET) $(WHY)
 build-host/build.ninja:
 	@$(SETUP_host) $(QUIET) $(WHY)
+build-fault/build.ninja:
+	@$(SETUP_fault) $(QUIET) $(WHY)
 build-test/build.ninja:
 	@$(SETUP_test) $(QUIET) $(WHY)
 build-clang/build.ninja:
@@ -58,7 +63,7 @@ demo: all
 
 check:
 	@scripts/deps build test
-	@$(MAKE) --no-print-directory product host tests tests-clang
+	@$(MAKE) --no-print-directory product host tests tests-clang fault
 	@scripts/check $(SUITES)
 
 check-vm:
@@ -91,4 +96,4 @@ install: product host
 	done
 
 clean:
-	rm -rf build build-host build-test build-clang
+	rm -rf build build-fault build-host build-test build-clang

@@ -1,5 +1,6 @@
 /* argument_files: see argument_files.h.
- * Lives in: the command. Trusts: the caller's own words, as far as they name files below the folder the caller is in. */
+ * Lives in: the command. Trusts: the caller's own words, as far as they name files below the folder the
+ * caller is in. */
 #include "cli/argument_files.h"
 #include "base/sbuf.h"
 #include "sys/fd.h"
@@ -28,9 +29,10 @@ static bool is_file_below(int dir, const char *path)
 {
     struct {
         uint64_t flags, mode, resolve;
-    } how = {.flags = O_PATH | O_CLOEXEC, .resolve = 0x08 | 0x02 /* RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS */};
+    } how = {.flags = O_PATH | O_CLOEXEC,
+             .resolve = 0x08 | 0x02 /* RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS */};
     struct stat st;
-    FD_AUTO fd = (int) syscall(437 /* openat2 */, dir, path, &how, sizeof how);
+    FD_AUTO fd = (int)syscall(437 /* openat2 */, dir, path, &how, sizeof how);
     return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 

@@ -13,9 +13,11 @@
 
 const struct verb verbs[] = {
     {"run", "[OPTION…] [--] COMMAND [ARG…]", "run COMMAND in a room of its own", verb_run},
-    {"policy", "check|show|explain …", "check a policy file; show what a room would have, and why", verb_policy},
+    {"policy", "check|show|explain …", "check a policy file; show what a room would have, and why",
+     verb_policy},
     {"why", "HOST[:PORT] [OPTION…]", "would a room reach HOST? which rule says so", verb_why},
-    {"doctor", "[--json] [--fix [--dry-run]]", "try what rooms need of this host, and say how to mend it", verb_doctor},
+    {"doctor", "[--json] [--fix [--dry-run]]", "try what rooms need of this host, and say how to mend it",
+     verb_doctor},
     {"selftest", "[--attack] [--json]", "attack rooms on this host, and say which walls held", verb_selftest},
     {"completion", "bash", "print the completion words for a shell", verb_completion},
     {"version", "", "print the version", verb_version},
@@ -27,8 +29,8 @@ int verb_version(int argc, char **argv)
 {
     static char text[] = "strongroom " STRONGROOM_VERSION "\n";
     struct sbuf b = {.text = text, .size = sizeof text, .len = sizeof text - 1};
-    (void) argc;
-    (void) argv;
+    (void)argc;
+    (void)argv;
     return say_stdout(&b);
 }
 
@@ -47,7 +49,7 @@ int verb_help(int argc, char **argv)
     struct sbuf b = SBUF(text);
     const struct verb *v = argc > 1 ? find(argv[1]) : NULL;
     if (v && v->run != verb_help) {
-        char *words[] = {argv[1], (char *) (uintptr_t) "--help", NULL};
+        char *words[] = {argv[1], (char *)(uintptr_t) "--help", NULL};
         return v->run(2, words);
     }
     sbuf_text(&b, "Usage: strongroom VERB [ARG…]\n\n");
@@ -63,12 +65,12 @@ int main(int argc, char **argv)
     title_remember(argc, argv);
     int n = fd_fill_stdio();
     if (n < 0) {
-        (void) err_set(&e, ERR_IO, -n, "open /dev/null in the place of a closed standard descriptor");
+        (void)err_set(&e, ERR_IO, -n, "open /dev/null in the place of a closed standard descriptor");
         return say_error(&e);
     }
     if (argc < 2) {
-        (void) err_set(&e, ERR_USAGE, 0, "no verb given");
-        (void) err_hint(&e, "strongroom run -- COMMAND; or strongroom help");
+        (void)err_set(&e, ERR_USAGE, 0, "no verb given");
+        (void)err_hint(&e, "strongroom run -- COMMAND; or strongroom help");
         return say_error(&e);
     }
     const struct verb *v = find(argv[1]);
@@ -76,11 +78,12 @@ int main(int argc, char **argv)
         v = find("help");
     if (!v && strcmp(argv[1], "--version") == 0)
         v = find("version");
-    if (strcmp(argv[1], "skeleton") == 0) /* for the build and the installation: no row, so no help and no completion */
+    if (strcmp(argv[1], "skeleton") ==
+        0) /* for the build and the installation: no row, so no help and no completion */
         return verb_skeleton(argc - 1, argv + 1);
     if (!v) {
-        (void) err_set(&e, ERR_USAGE, 0, "unknown verb: %s", argv[1]);
-        (void) err_hint(&e, "strongroom help lists them; to run a program: strongroom run -- %s", argv[1]);
+        (void)err_set(&e, ERR_USAGE, 0, "unknown verb: %s", argv[1]);
+        (void)err_hint(&e, "strongroom help lists them; to run a program: strongroom run -- %s", argv[1]);
         return say_error(&e);
     }
     return v->run(argc - 1, argv + 1);

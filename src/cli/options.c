@@ -268,8 +268,9 @@ static void keep_note(void *ctx, const char *text)
     sbuf_char(b, '\n');
 }
 
-/* Names without a value take the caller's; what the caller does not have stays absent. The strings are the process's own
- * environment and outlive the policy. Only for a command: a shown policy says the name, not the value. */
+/* Names without a value take the caller's; what the caller does not have stays absent. The strings are the
+ * process's own environment and outlive the policy. Only for a command: a shown policy says the name, not the
+ * value. */
 static void take_callers_env(struct policy *p)
 {
     for (size_t i = 0; i < p->env_count; i++) {

@@ -284,6 +284,13 @@ static int load_word(const struct loader *l, const struct policy_file_word *w, e
     return 0;
 }
 
+/* Nearly no folder has one, and every start asks: so before anything is got ready to read it. A link counts as one. */
+static bool has_project_file(void)
+{
+    struct stat st;
+    return fstatat(AT_FDCWD, POLICY_PROJECT_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
 int policy_files_apply(const struct policy_files *files, struct policy *p, const char *cwd, const char *home,
                        const struct policy_notes *notes, struct err *e)
 {
@@ -292,7 +299,7 @@ int policy_files_apply(const struct policy_files *files, struct policy *p, const
     int r = 0;
 
     for (size_t k = 0; k < sizeof order / sizeof *order && r == 0; k++) {
-        if (order[k] == SOURCE_PROJECT) {
+        if (order[k] == SOURCE_PROJECT && has_project_file()) {
             r = load_yaml(&l, SOURCE_PROJECT, POLICY_PROJECT_FILE, e);
             r = r == -ENOENT ? 0 : r;
         }

@@ -8,7 +8,7 @@
 
 void say_stderr(const struct sbuf *text)
 {
-    (void) fd_write_all(2, text->text, text->len); /* nowhere left to complain */
+    (void)fd_write_all(2, text->text, text->len); /* nowhere left to complain */
 }
 
 int say_stdout(const struct sbuf *text)
@@ -17,7 +17,7 @@ int say_stdout(const struct sbuf *text)
     if (n == 0)
         return 0;
     struct err e;
-    (void) err_set(&e, ERR_IO, -n, "write to standard output");
+    (void)err_set(&e, ERR_IO, -n, "write to standard output");
     return say_error(&e);
 }
 

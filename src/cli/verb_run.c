@@ -31,7 +31,7 @@ static int show_plan(const struct run_options *o, const struct engine_request *r
     static char memory[PLAN_TEXT_MAX], words[RESULT_JSON_MAX];
     struct err e = {0};
     struct sbuf b = SBUF(words);
-    (void) o;
+    (void)o;
     if (engine_plan(req, &plan, memory, sizeof memory, &e) < 0)
         return say_error(&e);
     plan_text(&plan, &b);
@@ -43,7 +43,8 @@ static int open_result(const struct run_options *o, int *ret_fd, struct err *e)
 {
     *ret_fd = -1;
     if (o->result_fd >= 0 && o->result_path) {
-        int n = err_set(e, ERR_USAGE, 0, "--result %s and --result-fd %d: the result has one place", o->result_path, o->result_fd);
+        int n = err_set(e, ERR_USAGE, 0, "--result %s and --result-fd %d: the result has one place",
+                        o->result_path, o->result_fd);
         err_hint(e, "leave out one of the two");
         return n;
     }
@@ -63,11 +64,12 @@ static int open_result(const struct run_options *o, int *ret_fd, struct err *e)
 }
 
 /* Returns an exit status that replaces the program's when the record could not be kept, else 0. */
-static int deliver(const struct run_options *o, const struct result *r, int result_fd, const struct err *failure)
+static int deliver(const struct run_options *o, const struct result *r, int result_fd,
+                   const struct err *failure)
 {
     struct sbuf b = SBUF(text);
     if (failure->kind != ERR_NONE)
-        (void) say_error(failure);
+        (void)say_error(failure);
     if (o->trace_steps) {
         result_trace(r, &b);
         say_stderr(&b);
@@ -88,7 +90,7 @@ static int deliver(const struct run_options *o, const struct result *r, int resu
     if (n == 0)
         return 0;
     struct err e = {0};
-    (void) err_set(&e, ERR_IO, -n, "write the result");
+    (void)err_set(&e, ERR_IO, -n, "write the result");
     return say_error(&e);
 }
 
@@ -98,7 +100,7 @@ static void say_notes(const char *notes)
     struct sbuf b = SBUF(text);
     while (*notes) {
         const char *end = strchr(notes, '\n');
-        size_t len = end ? (size_t) (end - notes) : strlen(notes);
+        size_t len = end ? (size_t)(end - notes) : strlen(notes);
         sbuf_text(&b, "strongroom: note: ");
         sbuf_bytes(&b, notes, len);
         sbuf_char(&b, '\n');
@@ -115,7 +117,7 @@ int verb_run(int argc, char **argv)
     struct err e = {0}, io = {0};
     int result_fd = -1;
 
-    (void) clock_gettime(CLOCK_MONOTONIC, &req.started); /* cannot fail */
+    (void)clock_gettime(CLOCK_MONOTONIC, &req.started); /* cannot fail */
     if (options_parse(argc, argv, &o, &e) < 0)
         return say_error(&e);
     if (o.help) {
@@ -137,7 +139,7 @@ int verb_run(int argc, char **argv)
         int n = engine_run(&req, &result, &e);
         if (n < 0 && e.kind == ERR_LIMIT) {
             struct err scope = {0}; /* the first error is the one to tell */
-            (void) engine_restart_in_scope(argc + 1, argv - 1, &scope);
+            (void)engine_restart_in_scope(argc + 1, argv - 1, &scope);
         }
         status = result.exit_status;
         int kept = deliver(&o, &result, result_fd, &e);

@@ -15,22 +15,22 @@ int verb_skeleton(int argc, char **argv)
     struct err e = {0};
     struct sbuf b = SBUF(fresh);
     if (argc != 2) {
-        (void) err_set(&e, ERR_USAGE, 0, "lay out the default room: wanted one folder");
+        (void)err_set(&e, ERR_USAGE, 0, "lay out the default room: wanted one folder");
         return say_error(&e);
     }
     sbuf_fmt(&b, "%s.new", argv[1]);
     if (b.full) {
-        (void) err_set(&e, ERR_USAGE, ENAMETOOLONG, "lay out the default room in %.60s…", argv[1]);
+        (void)err_set(&e, ERR_USAGE, ENAMETOOLONG, "lay out the default room in %.60s…", argv[1]);
         return say_error(&e);
     }
     if (argv[1][0] != '/') { /* the working directory changes on the way */
-        (void) err_set(&e, ERR_USAGE, 0, "lay out the default room: %s is not an absolute path", argv[1]);
+        (void)err_set(&e, ERR_USAGE, 0, "lay out the default room: %s is not an absolute path", argv[1]);
         return say_error(&e);
     }
     if (engine_write_skeleton(fresh, &e) < 0)
         return say_error(&e);
     if (rename(fresh, argv[1]) < 0) {
-        (void) err_set(&e, ERR_IO, errno, "put the new layout in the place of %s", argv[1]);
+        (void)err_set(&e, ERR_IO, errno, "put the new layout in the place of %s", argv[1]);
         return say_error(&e);
     }
     return 0;

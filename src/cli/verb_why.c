@@ -69,9 +69,10 @@ static bool explain(const struct policy *p, const struct egress_rule *t, uint16_
 
 static int help(void)
 {
-    static char text[] = "Usage: strongroom why HOST[:PORT[,PORT...]] [OPTION of run...]\n"
-                         "Tells whether a room with these options would reach HOST, and which rule decides.\n"
-                         "Without a port: 80 and 443. Exit status: 0 all of it allowed, 1 not, 125 a mistake.\n";
+    static char text[] =
+        "Usage: strongroom why HOST[:PORT[,PORT...]] [OPTION of run...]\n"
+        "Tells whether a room with these options would reach HOST, and which rule decides.\n"
+        "Without a port: 80 and 443. Exit status: 0 all of it allowed, 1 not, 125 a mistake.\n";
     struct sbuf b = {.text = text, .size = sizeof text, .len = sizeof text - 1};
 
     return say_stdout(&b);

@@ -42,12 +42,12 @@ void denials_take(struct room *r)
         return; /* the caller was killed meanwhile */
     memset(&answer, 0, sizeof answer);
     answer.r.id = ask.n.id;
-    if (syscall_is_watched(ask.n.data.nr)) {
+    if (seccomp_is_watched(&ask.n.data)) {
         observe_call(r, &ask.n);
         answer.r.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
     } else {
         record(&r->result->denials, ask.n.data.nr);
         answer.r.error = -EPERM;
     }
-    (void) ioctl(r->notify, SECCOMP_IOCTL_NOTIF_SEND, &answer); /* ENOENT: the same */
+    (void)ioctl(r->notify, SECCOMP_IOCTL_NOTIF_SEND, &answer); /* ENOENT: the same */
 }

@@ -10,14 +10,15 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
 uint64_t engine_now_us(void)
 {
     struct timespec t;
-    (void) clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail */
-    return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail */
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 uint64_t engine_now_ms(void)
@@ -30,13 +31,13 @@ void engine_phase(struct room *r, enum phase p)
     r->result->phase_us[p] = engine_now_us();
 }
 
-int engine_plan(const struct engine_request *req, struct room_plan *plan, char *text, size_t text_size, struct err *e)
+int engine_plan(const struct engine_request *req, struct room_plan *plan, char *text, size_t text_size,
+                struct err *e)
 {
     const struct policy *p = req->policy;
     static const enum seccomp_variant notify[2][2] = {{SECCOMP_ROOM_NOTIFY, SECCOMP_ROOM_NETLINK_NOTIFY},
                                                       {SECCOMP_ROOM_WATCH, SECCOMP_ROOM_NETLINK_WATCH}};
     const bool host_net = p->net == NET_HOST;
-    memset(plan, 0, sizeof *plan);
     plan->filter = seccomp_program(host_net ? SECCOMP_ROOM_NETLINK : SECCOMP_ROOM);
     if (p->layers[LAYER_ID_DENIALS] != LAYER_OFF)
         plan->filter_notify = seccomp_program(notify[req->explains][host_net]);
@@ -57,7 +58,7 @@ static int take_signals(struct room *r)
     sigdelset(&set, SIGPIPE); /* stays blocked: a closed reader is an error value, not an end */
     sigdelset(&set, SIGCHLD); /* the pidfd tells */
     struct sigaction by_default = {.sa_handler = SIG_DFL};
-    (void) sigaction(SIGCHLD, &by_default, NULL); /* a caller's "ignore" would steal our children's status */
+    (void)sigaction(SIGCHLD, &by_default, NULL); /* a caller's "ignore" would steal our children's status */
     r->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return r->signals < 0 ? -errno : 0;
 }
@@ -78,18 +79,20 @@ static void start_relays(struct room *r)
     r->pipes[0][1] = r->pipes[1][0] = r->pipes[2][0] = -1; /* the relays own them now */
 }
 
-/* --- how it ended ------------------------------------------------------------------------------------------------------- */
+/* --- how it ended --------------------------------------------------------------------------------------- */
 
 static enum outcome judge(const struct room *r)
 {
     const struct limit_report *l = r->result->limits;
     const struct report *report = &r->result->report;
     if (!r->started)
-        return r->failed && report->step == STEP_PROGRAM && report->item < 0 ? OUTCOME_NOT_RUN : OUTCOME_NO_ROOM;
-    const bool killed_inside = r->exited && WIFSIGNALED(report->status) && WTERMSIG(report->status) == SIGKILL;
+        return r->failed && report->step == STEP_PROGRAM && report->item < 0 ? OUTCOME_NOT_RUN
+                                                                             : OUTCOME_NO_ROOM;
+    const bool killed_inside =
+        r->exited && WIFSIGNALED(report->status) && WTERMSIG(report->status) == SIGKILL;
     if (l[LIMIT_ID_MEMORY].hits && (killed_inside || !r->exited))
         return OUTCOME_MEMORY;
-    if (r->exited && WIFSIGNALED(report->status) && WTERMSIG(report->status) == SIGXCPU)
+    if (limits_used_up_cpu(r))
         return OUTCOME_CPU_TIME;
     if (r->exited && !(r->killed && r->why == OUTCOME_OUTPUT))
         return WIFEXITED(report->status) ? OUTCOME_EXITED : OUTCOME_SIGNALLED;
@@ -122,7 +125,7 @@ static int exit_status(const struct result *res)
     return 125;
 }
 
-/* --- what could not be built --------------------------------------------------------------------------------------------- */
+/* --- what could not be built ---------------------------------------------------------------------------- */
 
 static void hint_step(const struct room *r, enum step_id step, int code, struct err *e)
 {
@@ -132,20 +135,28 @@ static void hint_step(const struct room *r, enum step_id step, int code, struct 
         const char *hint;
     } rows[] = {
         {STEP_PROC, EPERM,
-         "parts of this host's /proc are masked (as in a container): run the outer container with unmasked /proc "
+         "parts of this host's /proc are masked (as in a container): run the outer container with unmasked "
+         "/proc "
          "(docker: --security-opt systempaths=unconfined), or accept a room without /proc: --prefer proc"},
         {STEP_CGROUP, 0, "the cgroup leaf was removed or is not writable"},
         {STEP_SECCOMP, EINVAL, "the kernel was built without seccomp filters (CONFIG_SECCOMP_FILTER)"},
-        {STEP_PIVOT, EINVAL, "the root directory is not a mount point (a chroot or an initramfs); bind-mount it onto itself"},
+        {STEP_PIVOT, EINVAL,
+         "the root directory is not a mount point (a chroot or an initramfs); bind-mount it onto itself"},
         {STEP_BINDS, ESTALE, "it changed between the check and the use; try again"},
         {STEP_WRITABLE, ESTALE, "it changed between the check and the use; try again"},
-        {STEP_BINDS, ENOENT, "a mount point below another mount must already exist there; strongroom creates nothing in your folders"},
-        {STEP_WRITABLE, ENOENT, "a mount point below another mount must already exist there; strongroom creates nothing in your folders"},
-        {STEP_WRITABLE, EACCES, "this user may not reach it; choose a path below folders that everybody may enter"},
+        {STEP_BINDS, ENOENT,
+         "a mount point below another mount must already exist there; strongroom creates nothing in your "
+         "folders"},
+        {STEP_WRITABLE, ENOENT,
+         "a mount point below another mount must already exist there; strongroom creates nothing in your "
+         "folders"},
+        {STEP_WRITABLE, EACCES,
+         "this user may not reach it; choose a path below folders that everybody may enter"},
         {STEP_BINDS, EACCES, "this user may not read it; choose a readable path or change its mode"},
-        {STEP_WORKDIR, ENOENT, "choose a folder that exists in the room with -C, or show it with --ro or --rw"},
+        {STEP_WORKDIR, ENOENT,
+         "choose a folder that exists in the room with -C, or show it with --ro or --rw"},
     };
-    (void) r;
+    (void)r;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (rows[i].step == step && (rows[i].code == 0 || rows[i].code == code)) {
             err_hint(e, "%s", rows[i].hint);
@@ -158,7 +169,7 @@ static void hint_step(const struct room *r, enum step_id step, int code, struct 
 static int explain_failure(const struct room *r, struct err *e)
 {
     const struct report *f = &r->result->report;
-    const enum step_id step = (enum step_id) f->step;
+    const enum step_id step = (enum step_id)f->step;
     const char *name = r->plan.argv[0];
     if (!r->failed || f->step < 0 || f->step >= STEP_COUNT)
         return err_set(e, ERR_ROOM, 0, "build the room: its pid 1 ended without a report");
@@ -166,33 +177,37 @@ static int explain_failure(const struct room *r, struct err *e)
         const bool missing = f->code == ENOENT;
         int n = err_set(e, missing ? ERR_NOT_FOUND : ERR_EXEC, f->code, "run %s in the room", name);
         if (missing)
-            err_hint(e, strchr(name, '/') ? "the room sees the system's programs and what --ro, --rw and -v show it"
-                                          : "not in the room's PATH (/usr/local/bin:/usr/bin:/bin and their sbin)");
+            err_hint(e, strchr(name, '/')
+                            ? "the room sees the system's programs and what --ro, --rw and -v show it"
+                            : "not in the room's PATH (/usr/local/bin:/usr/bin:/bin and their sbin)");
         else if (f->code == EACCES)
             err_hint(e, "it is not executable, or is a set-user-ID program, which rooms mask");
         else if (f->code == ENOEXEC)
             err_hint(e, "a script needs a first line like #!/bin/sh");
         return n;
     }
-    if (f->code == EPROTO && (step == STEP_PROBES || step == STEP_PROGRAM) && f->item >= 0 && f->item < LAYER_ID_COUNT) {
+    if (f->code == EPROTO && (step == STEP_PROBES || step == STEP_PROGRAM) && f->item >= 0 &&
+        f->item < LAYER_ID_COUNT) {
         int n = err_set(e, ERR_ROOM, 0, "prove the room: the layer %s did not hold when tried from inside",
                         layer_rows[f->item].name);
         err_hint(e, "nothing was run; please report this with the output of `strongroom doctor`");
         return n;
     }
     if ((step == STEP_BINDS || step == STEP_WRITABLE || step == STEP_ROOT) && f->item >= 0 &&
-        (size_t) f->item < r->plan.mount_count) {
+        (size_t)f->item < r->plan.mount_count) {
         const struct plan_mount *m = &r->plan.mounts[f->item];
-        int n = err_set(e, ERR_ROOM, f->code, "show %s in the room as /%s", m->src ? m->src : "a tmpfs", m->dst);
+        int n =
+            err_set(e, ERR_ROOM, f->code, "show %s in the room as /%s", m->src ? m->src : "a tmpfs", m->dst);
         hint_step(r, step, f->code, e);
         return n;
     }
-    int n = err_set(e, ERR_ROOM, f->code, "build the room: step %s (%s)", step_rows[step].name, step_rows[step].what);
+    int n = err_set(e, ERR_ROOM, f->code, "build the room: step %s (%s)", step_rows[step].name,
+                    step_rows[step].what);
     hint_step(r, step, f->code, e);
     return n;
 }
 
-/* --- the receipt's last lines: what only the supervisor knows -------------------------------------------------------------- */
+/* --- the receipt's last lines: what only the supervisor knows ------------------------------------------- */
 
 static void note(struct result *res, enum layer_id id, const char *text)
 {
@@ -219,18 +234,25 @@ static void finish_receipt(struct room *r)
     }
     if (r->policy->net == NET_HOST) {
         l[LAYER_ID_NET].state = LAYER_STATE_OFF;
+        if (l[LAYER_ID_LANDLOCK].state == LAYER_STATE_ON && res->report.landlock_abi < 6) {
+            l[LAYER_ID_LANDLOCK].state = LAYER_STATE_DEGRADED;
+            note(res, LAYER_ID_LANDLOCK,
+                 "abstract sockets of the host can be reached: this kernel's Landlock (ABI < 6) cannot tell");
+        }
         note(res, LAYER_ID_NET, "--net host: the room shares the host's network, internal services included");
     }
     if (r->policy->net == NET_GATE) {
         l[LAYER_ID_GATE].probed = l[LAYER_ID_NET].probed && l[LAYER_ID_GATE].state == LAYER_STATE_ON;
         if (l[LAYER_ID_GATE].state == LAYER_STATE_DEGRADED)
-            note(res, LAYER_ID_GATE, "no nftables here: only the listed ports lead to the gate, others are refused unrecorded");
+            note(res, LAYER_ID_GATE,
+                 "no nftables here: only the listed ports lead to the gate, others are refused unrecorded");
         if (res->network && res->network->lost)
             note(res, LAYER_ID_GATE, "the gate ended early: no network from then on");
     }
     for (size_t i = 0; i < r->plan.mount_count; i++) {
         if (r->plan.mounts[i].kind == MOUNT_RW)
-            note(res, LAYER_ID_ROOT, "writable folders of the host are bound (--rw): what is written there is real");
+            note(res, LAYER_ID_ROOT,
+                 "writable folders of the host are bound (--rw): what is written there is real");
     }
 }
 
@@ -241,10 +263,11 @@ static void finish(struct room *r)
     res->stdout_bytes = r->out.bytes;
     res->stderr_bytes = r->err.bytes;
     const int lost = r->out.error ? r->out.error : r->err.error;
-    res->lost_output = lost == EPIPE ? 0 : lost; /* a reader that has enough is no failure, and the program had SIGPIPE */
+    res->lost_output =
+        lost == EPIPE ? 0 : lost; /* a reader that has enough is no failure, and the program had SIGPIPE */
     if (res->report.end_ns)
         res->run_us = (res->report.end_ns - res->report.start_ns) / 1000;
-    uint64_t begin = (uint64_t) r->req->started.tv_sec * 1000000 + (uint64_t) r->req->started.tv_nsec / 1000;
+    uint64_t begin = (uint64_t)r->req->started.tv_sec * 1000000 + (uint64_t)r->req->started.tv_nsec / 1000;
     res->build_us = res->report.start_ns ? res->report.start_ns / 1000 - begin : 0;
     room_teardown(r);
     res->status = res->report.status;
@@ -287,11 +310,19 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     static char text[PLAN_TEXT_MAX];
     static struct room room;
     struct room *r = &room;
-    *r = (struct room){.plan.skeleton_tree = -1, .req = req, .policy = req->policy, .result = result, .tty_fd = -1, .pipes = {{-1, -1}, {-1, -1}, {-1, -1}}};
-    r->gate_ctl = r->ctl = r->proc = r->scratch = r->notify = r->pidfd = r->signals = r->lifeline = r->mounts = r->root = -1;
-    memset(result, 0, sizeof *result);
+    r->req = req;
+    r->policy = req->policy;
+    r->result = result;
+    r->tty_fd = r->plan.skeleton_tree = -1;
+    for (int i = 0; i < 3; i++)
+        r->pipes[i][0] = r->pipes[i][1] = -1;
+    for (int i = 0; i < LEAF_HIERARCHIES; i++)
+        r->place.parent_fd[i] = -1;
+    r->gate_ctl = r->ctl = r->proc = r->scratch = r->notify = r->pidfd = r->signals = r->lifeline =
+        r->mounts = r->root = -1;
 
     engine_phase(r, PHASE_OPTIONS);
+    (void)umask(022); /* a caller's 0777 would shut us out of the cgroup that we make; cannot fail */
     int n = engine_plan(req, &r->plan, text, sizeof text, e);
     if (n < 0)
         goto out;
@@ -316,15 +347,19 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     terminal_leave(r);
     finish(r);
     if (n == 0 && (result->outcome == OUTCOME_NO_ROOM || result->outcome == OUTCOME_NOT_RUN))
-        n = r->killed && r->why == OUTCOME_INTERRUPTED ? err_set(e, ERR_ROOM, 0, "build the room: interrupted")
-            : result->network && result->network->failed[0] ? err_set(e, ERR_ROOM, 0, "start the gate: %s", result->network->failed)
+        n = r->killed && r->why == OUTCOME_INTERRUPTED
+                ? err_set(e, ERR_ROOM, 0, "build the room: interrupted")
+            : result->network && result->network->failed[0]
+                ? err_set(e, ERR_ROOM, 0, "start the gate: %s", result->network->failed)
             : r->killed ? err_set(e, ERR_ROOM, ETIMEDOUT, "build the room")
                         : explain_failure(r, e);
     if (n < 0)
         result->exit_status = err_exit_status(e ? e->kind : ERR_ROOM);
 out:
     if (n < 0 && e && e->code == EMFILE)
-        err_hint(e, "raise the limit of open files (ulimit -n): a room needs about 32, and one for each path shown");
+        err_hint(
+            e,
+            "raise the limit of open files (ulimit -n): a room needs about 32, and one for each path shown");
     if (n < 0 && !result->exit_status)
         result->exit_status = err_exit_status(e ? e->kind : ERR_ROOM);
     close_all(r);

@@ -11,17 +11,19 @@ struct engine_request {
     const struct policy *policy; /* checked; const for the whole run */
     char **argv;                 /* the program and its arguments */
     struct timespec started;     /* CLOCK_MONOTONIC when the command began */
-    bool explains;               /* watch the files and peers that the program names: slower calls, fuller record */
-    bool wants_record;           /* somebody will read peaks, hash and the like: they are only gathered then */
+    bool explains;     /* watch the files and peers that the program names: slower calls, fuller record */
+    bool wants_record; /* somebody will read peaks, hash and the like: they are only gathered then */
 };
 
-/* Makes the plan only (--dry-run); the text memory must live as long as the plan. */
-int engine_plan(const struct engine_request *req, struct room_plan *plan, char *text, size_t text_size, struct err *e);
+/* Makes the plan only (--dry-run); it comes in zeroed, and the text memory must live as long as it does. */
+int engine_plan(const struct engine_request *req, struct room_plan *plan, char *text, size_t text_size,
+                struct err *e);
 
-/* Runs the room to its end. 0 when a room existed and has ended (the result says how); -errno with e filled when no
- * room could be built or the program could not be started: result->outcome is then NO_ROOM or NOT_RUN. Stdin, stdout
- * and stderr of the calling process are the program's. Changes the calling process's signal mask; to be called once,
- * from a single-threaded process. */
+/* `result` comes in zeroed (it is large, and static memory is born so). Runs the room to its end. 0 when a
+ * room existed and has ended (the result says how); -errno with e filled when no room could be built or the
+ * program could not be started: result->outcome is then NO_ROOM or NOT_RUN. Stdin, stdout and stderr of the
+ * calling process are the program's. Changes the calling process's signal mask; to be called once, from a
+ * single-threaded process. */
 int engine_run(const struct engine_request *req, struct result *result, struct err *e);
 
 /* Lays out the default room's files in `dir`, which must not exist yet: done when strongroom is built or installed, so

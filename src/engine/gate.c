@@ -21,8 +21,10 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 
-static_assert((int) ROOM_LISTEN_DNS_UDP == (int) GATE_LISTEN_DNS_UDP && (int) ROOM_LISTEN_DNS_TCP == (int) GATE_LISTEN_DNS_TCP &&
-                  (int) ROOM_LISTEN_TPROXY == (int) GATE_LISTEN_TPROXY && (int) ROOM_LISTEN_PORT == (int) GATE_LISTEN_PORT,
+static_assert((int)ROOM_LISTEN_DNS_UDP == (int)GATE_LISTEN_DNS_UDP &&
+                  (int)ROOM_LISTEN_DNS_TCP == (int)GATE_LISTEN_DNS_TCP &&
+                  (int)ROOM_LISTEN_TPROXY == (int)GATE_LISTEN_TPROXY &&
+                  (int)ROOM_LISTEN_PORT == (int)GATE_LISTEN_PORT,
               "one set of numbers");
 static_assert(GATE_FRAME_FDS_MAX == FD_FRAME_FDS_MAX, "one frame carries as many as the other");
 
@@ -54,13 +56,14 @@ static size_t find_program(char paths[PATHS_MAX][PATH_SIZE])
 }
 
 /* In a child that shares our memory until execve. */
-__attribute__((noreturn)) static void become_gate(char paths[PATHS_MAX][PATH_SIZE], size_t n, int ctl, int null)
+__attribute__((noreturn)) static void become_gate(char paths[PATHS_MAX][PATH_SIZE], size_t n, int ctl,
+                                                  int null)
 {
     char *const argv[] = {paths[0] + strlen(paths[0]) - strlen(PROGRAM), NULL}, *const env[] = {NULL};
     sigset_t none;
     sigemptyset(&none);
-    (void) sigprocmask(SIG_SETMASK, &none, NULL); /* cannot fail */
-    (void) prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL); /* cannot fail */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     if (setsid() < 0)
         _exit(125);
     for (int i = 0; i < 3; i++) {
@@ -100,7 +103,7 @@ static int send_rules(struct room *r)
             command.type = GATE_RULES;
         }
         memcpy(command.text + command.size, line, b.len);
-        command.size += (uint32_t) b.len;
+        command.size += (uint32_t)b.len;
     }
     return c == 0 && command.size ? send_command(r, NULL, 0) : c;
 }
@@ -127,7 +130,7 @@ int gate_start(struct room *r, struct err *e)
     if (pid < 0)
         return err_set(e, ERR_ROOM, code, "start the gate");
     r->gate_pid = pid;
-    (void) setsockopt(r->gate_ctl, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    (void)setsockopt(r->gate_ctl, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     n = send_rules(r);
     if (n == -EPIPE || n == -ECONNRESET) {
         n = err_set(e, ERR_ROOM, 0, "start the gate: " PROGRAM " is not there or ended at once");
@@ -151,7 +154,7 @@ void gate_listeners(struct room *r, const struct report *got, const int *fds, si
     if (r->gate_ctl < 0 || n != got->fds)
         return give_up(r, "the room's listeners did not arrive");
     command.type = GATE_LISTENERS;
-    command.count = (uint32_t) n;
+    command.count = (uint32_t)n;
     memcpy(command.kinds, got->listeners, sizeof command.kinds);
     int c = send_command(r, fds, n);
     if (c == 0 && got->status == 1) {
@@ -219,14 +222,14 @@ void gate_stop(struct room *r)
     r->gate_stopped = true;
     if (r->gate_serves && r->gate_ctl >= 0) {
         command.type = GATE_STOP;
-        (void) send_command(r, NULL, 0); /* it may have ended */
+        (void)send_command(r, NULL, 0); /* it may have ended */
     } else {
         fd_close(&r->gate_ctl);
     }
     while (r->gate_ctl >= 0) {
         struct pollfd p = {.fd = r->gate_ctl, .events = POLLIN};
         uint64_t now = engine_now_ms();
-        if (now >= until || poll(&p, 1, (int) (until - now)) <= 0)
+        if (now >= until || poll(&p, 1, (int)(until - now)) <= 0)
             break;
         gate_take(r);
     }
@@ -234,8 +237,8 @@ void gate_stop(struct room *r)
     FD_AUTO pidfd = kernel_pidfd_open(r->gate_pid, 0);
     struct pollfd p = {.fd = pidfd, .events = POLLIN};
     uint64_t now = engine_now_ms();
-    if (pidfd < 0 || poll(&p, 1, now < until ? (int) (until - now) : 0) != 1)
-        (void) kill(r->gate_pid, SIGKILL); /* our own child, not yet reaped: the number is still its */
+    if (pidfd < 0 || poll(&p, 1, now < until ? (int)(until - now) : 0) != 1)
+        (void)kill(r->gate_pid, SIGKILL); /* our own child, not yet reaped: the number is still its */
     while (waitpid(r->gate_pid, NULL, 0) < 0 && errno == EINTR) {
     }
     r->gate_pid = 0;

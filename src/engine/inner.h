@@ -11,10 +11,15 @@
 
 /* Bounds of the supervisor. */
 enum {
-    ENGINE_BUILD_MS = 10000,   /* from the clone to the program's execve */
+#ifdef STRONGROOM_FAULT
+    ENGINE_BUILD_MS = 700,
+#else
+    ENGINE_BUILD_MS = 10000, /* from the clone to the program's execve */
+#endif
     ENGINE_GRACE_MS = 1000,    /* between the caller's first request to end and our kill */
     ENGINE_TEARDOWN_MS = 2000, /* from our kill to all gone */
-    ENGINE_FLUSH_MS = 10000,   /* for a slow reader of the output, after the room has ended */
+    ENGINE_NUDGE_MS = 200,     /* from our kill of pid 1 to that of each process of the leaf */
+    ENGINE_FLUSH_MS = 10000,   /* for a slow reader of the output, after the room was killed */
     ENGINE_UNDERTAKER_MS = 5,  /* a room that lives this long gets an undertaker; see undertaker.c */
     ENGINE_WATCH_MS = 20,      /* between two looks, where we watch instead of a cgroup */
     ENGINE_WATCH_REST = 8,     /* and at least this many times what the look took */
@@ -28,23 +33,23 @@ struct room {
     struct result *result;
 
     /* the room's end of things */
-    pid_t pid;      /* pid 1 as we see it, 0 before the clone and after it was reaped */
+    pid_t pid; /* pid 1 as we see it, 0 before the clone and after it was reaped */
     int pidfd;
-    int ctl;        /* our end of the control socket */
-    int proc;       /* the room's /proc */
-    int scratch;    /* root of the room's scratch file system, only asked how full it is */
-    int root;       /* the room's root, O_PATH; -1 when nothing is to be explained */
-    int notify;     /* seccomp listener */
-    bool listened;  /* the listener arrived */
-    int mounts;     /* the host's mount table as it was: poll tells whether it changed */
+    int ctl;       /* our end of the control socket */
+    int proc;      /* the room's /proc */
+    int scratch;   /* root of the room's scratch file system, only asked how full it is */
+    int root;      /* the room's root, O_PATH; -1 when nothing is to be explained */
+    int notify;    /* seccomp listener */
+    bool listened; /* the listener arrived */
+    int mounts;    /* the host's mount table as it was: poll tells whether it changed */
 
     /* bounds */
     struct leaf_place place;
     struct leaf leaf;
     bool has_leaf;
     pid_t undertaker;
-    int lifeline;   /* write end: closed (also by our death) it tells the undertaker to act */
-    bool watching;  /* memory is sampled, no cgroup bounds it */
+    int lifeline;  /* write end: closed (also by our death) it tells the undertaker to act */
+    bool watching; /* memory is sampled, no cgroup bounds it */
 
     /* the gate: only where the policy asks for one */
     pid_t gate_pid;    /* 0: none, or reaped */
@@ -55,25 +60,26 @@ struct room {
     /* stdio */
     struct relay in, out, err;
     int pipes[3][2];
-    bool raw;       /* the caller's terminal is in raw mode and `saved` must be restored */
+    bool raw; /* the caller's terminal is in raw mode and `saved` must be restored */
     struct termios saved;
-    int tty_fd;     /* the caller's terminal, -1 */
+    int tty_fd;            /* the caller's terminal, -1 */
     bool input_ends_line;  /* what went into the terminal last was a newline */
     uint64_t interrupt_ms; /* when the last unanswered Ctrl-C was typed, 0 */
 
     /* life */
-    int signals;        /* signalfd */
-    bool started;       /* STARTED arrived */
-    bool exited;        /* EXITED arrived */
-    bool killed;        /* we sent SIGKILL */
-    bool dead;          /* pid 1 is reaped */
-    bool failed;        /* FAILED arrived */
-    enum outcome why;   /* reason of our kill */
+    int signals;            /* signalfd */
+    bool started;           /* STARTED arrived */
+    bool exited;            /* EXITED arrived */
+    bool killed;            /* we sent SIGKILL */
+    bool dead;              /* pid 1 is reaped */
+    bool failed;            /* FAILED arrived */
+    enum outcome why;       /* reason of our kill */
     unsigned early_signals; /* USR1, USR2 that came before STARTED: passed on then */
-    unsigned asked_to_end; /* how often the caller asked */
-    uint64_t deadline_ms, grace_ms, flush_ms, watch_ms, kill_ms, undertaker_ms;
+    unsigned asked_to_end;  /* how often the caller asked */
+    uint64_t deadline_ms, grace_ms, flush_ms, watch_ms, kill_ms, nudge_ms, undertaker_ms;
     uint64_t cpu_seen_us, memory_seen;
-    unsigned processors; /* of this host that the caller may use */
+    uint64_t cpu_sampled_us, cpu_gone_us; /* last sum over living processes; what ended ones took along */
+    unsigned processors;                  /* of this host that the caller may use */
 };
 
 uint64_t engine_now_ms(void);
@@ -122,8 +128,9 @@ struct watch_sample {
     unsigned processes;
 };
 int watch_sample(int proc, struct watch_sample *ret);
-/* The same memory, but what processes share (after a fork, nearly all) counted once, and no page tables. Slow: the kernel walks page
- * tables, so only to be asked when the sample says too much. 0 when it cannot be told. */
+/* The same memory, but what processes share (after a fork, nearly all) counted once, and no page tables.
+ * Slow: the kernel walks page tables, so only to be asked when the sample says too much. 0 when it cannot be
+ * told. */
 uint64_t watch_shares(int proc);
 unsigned watch_count(int proc); /* processes listed in that /proc */
 
@@ -136,5 +143,7 @@ void terminal_resize(struct room *r);
 /* limits.c: who enforces what in this room; fills result->limits[].asked/by before, peaks and hits after. */
 int limits_plan(struct room *r, struct err *e);
 void limits_read(struct room *r);
+/* Ended by the kernel's signal for it, and not by the same signal from anybody else. After limits_read(). */
+bool limits_used_up_cpu(const struct room *r);
 
 #endif

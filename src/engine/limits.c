@@ -1,11 +1,11 @@
 /* limits: who holds which bound in this room, and what was met.
  *
- * One row a limit: the bits of LIMIT_BY_* that can hold it here, in order of preference. A limit that nothing holds is an
- * error where the policy requires it.
+ * One row a limit: the bits of LIMIT_BY_* that can hold it here, in order of preference. A limit that nothing
+ * holds is an error where the policy requires it.
  *
  * Lives in: the supervisor. Trusts: the leaf's own answers. */
-#include "engine/inner.h"
 #include "base/num.h"
+#include "engine/inner.h"
 #include "sys/fd.h"
 
 #include <errno.h>
@@ -18,12 +18,13 @@ struct holder {
     unsigned always;   /* holds it with every kernel and user */
     bool by_leaf;      /* the cgroup leaf can hold it */
     unsigned fallback; /* holds it when the leaf does not: weaker, and labelled */
-    const char *note;  /* what is weaker about the fallback, or about every holder where no leaf can hold it */
+    const char *note; /* what is weaker about the fallback, or about every holder where no leaf can hold it */
 };
 
 static const struct holder holders[LIMIT_ID_COUNT] = {
     [LIMIT_ID_MEMORY] = {0, true, LIMIT_BY_WATCH,
-                         "no memory cgroup: usage is sampled every 20 ms, and each process's data is capped; memfd and unmapped shared pages escape it"},
+                         "no memory cgroup: usage is sampled every 20 ms, and each process's data is capped; "
+                         "memfd and unmapped shared pages escape it"},
     [LIMIT_ID_CPUS] = {0, true, LIMIT_BY_WEIGHT, "no cpu cgroup: lower priority only, no ceiling"},
     [LIMIT_ID_CPU_TIME] = {LIMIT_BY_RLIMIT, false, 0, "per process"},
     [LIMIT_ID_PIDS] = {LIMIT_BY_RLIMIT, true, 0, NULL},
@@ -61,8 +62,10 @@ static int plan_one(struct room *r, enum limit_id id, struct err *e)
     if (r->policy->limit_demand[id] == LAYER_REQUIRE) {
         int n = err_set(e, ERR_LIMIT, 0, "enforce the limit %s: %s", limit_rows[id].name,
                         r->place.why[0] ? r->place.why : "no cgroup of ours carries its controller");
-        err_hint(e, "delegate a cgroup to this user (`strongroom doctor` says how), or accept less with --prefer %s",
-                 limit_rows[id].name);
+        err_hint(
+            e,
+            "delegate a cgroup to this user (`strongroom doctor` says how), or accept less with --prefer %s",
+            limit_rows[id].name);
         return n;
     }
     l->by = h->fallback;
@@ -90,19 +93,19 @@ static void cap_scratch(struct room *r, uint64_t memory)
 int limits_plan(struct room *r, struct err *e)
 {
     for (int i = 0; i < LIMIT_ID_COUNT; i++) {
-        int n = plan_one(r, (enum limit_id) i, e);
+        int n = plan_one(r, (enum limit_id)i, e);
         if (n < 0)
             return n;
     }
     cpu_set_t set;
     const struct limit_report *l = r->result->limits;
-    r->processors = sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned) CPU_COUNT(&set) : 1;
+    r->processors = sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
     r->watching = l[LIMIT_ID_MEMORY].by == LIMIT_BY_WATCH || l[LIMIT_ID_CPU_TIME].asked != LIMIT_UNLIMITED;
     if (l[LIMIT_ID_MEMORY].by == LIMIT_BY_WATCH)
         cap_scratch(r, l[LIMIT_ID_MEMORY].asked);
     if (l[LIMIT_ID_MEMORY].by == LIMIT_BY_WATCH && r->plan.rlimit_count < PLAN_RLIMITS_MAX)
         r->plan.rlimits[r->plan.rlimit_count++] =
-            (struct plan_rlimit){.resource = RLIMIT_DATA, .value = (rlim_t) l[LIMIT_ID_MEMORY].asked};
+            (struct plan_rlimit){.resource = RLIMIT_DATA, .value = (rlim_t)l[LIMIT_ID_MEMORY].asked};
     if (l[LIMIT_ID_CPUS].by == LIMIT_BY_WEIGHT)
         r->plan.nice = 10;
     if (r->place.version == LEAF_NONE && r->policy->layers[LAYER_ID_CGROUP] == LAYER_REQUIRE) {
@@ -140,21 +143,30 @@ static void read_leaf(struct room *r)
  * are charged to the room's cgroup. A bound that was met and made room for again is not seen. */
 static void read_scratch(struct room *r)
 {
-    struct limit_report *disk = &r->result->limits[LIMIT_ID_DISK], *inodes = &r->result->limits[LIMIT_ID_INODES];
+    struct limit_report *disk = &r->result->limits[LIMIT_ID_DISK],
+                        *inodes = &r->result->limits[LIMIT_ID_INODES];
     struct statfs s;
     if (r->scratch < 0)
         return;
     if (fstatfs(r->scratch, &s) == 0) {
         if (disk->asked != LIMIT_UNLIMITED) {
-            most(&disk->peak, (uint64_t) (s.f_blocks - s.f_bfree) * (uint64_t) s.f_bsize);
+            most(&disk->peak, (uint64_t)(s.f_blocks - s.f_bfree) * (uint64_t)s.f_bsize);
             disk->hits += s.f_bfree == 0;
         }
         if (inodes->asked != LIMIT_UNLIMITED) {
-            most(&inodes->peak, (uint64_t) (s.f_files - s.f_ffree));
+            most(&inodes->peak, (uint64_t)(s.f_files - s.f_ffree));
             inodes->hits += s.f_ffree == 0;
         }
     }
     fd_close(&r->scratch);
+}
+
+bool limits_used_up_cpu(const struct room *r)
+{
+    const struct limit_report *l = &r->result->limits[LIMIT_ID_CPU_TIME];
+    const struct report *report = &r->result->report;
+    return r->exited && WIFSIGNALED(report->status) && WTERMSIG(report->status) == SIGXCPU &&
+           l->asked != LIMIT_UNLIMITED && l->peak != UINT64_MAX && l->peak >= l->asked;
 }
 
 void limits_read(struct room *r)
@@ -170,9 +182,9 @@ void limits_read(struct room *r)
         most(&l[LIMIT_ID_MEMORY].peak, r->memory_seen);
     if (r->exited) {
         most(&l[LIMIT_ID_CPU_TIME].peak, (report->utime_us + report->stime_us) / 1000);
-        if (WIFSIGNALED(report->status) && WTERMSIG(report->status) == SIGXCPU)
-            l[LIMIT_ID_CPU_TIME].hits++;
-        if (WIFSIGNALED(report->status) && WTERMSIG(report->status) == SIGXFSZ)
+        l[LIMIT_ID_CPU_TIME].hits += limits_used_up_cpu(r);
+        if (WIFSIGNALED(report->status) && WTERMSIG(report->status) == SIGXFSZ &&
+            l[LIMIT_ID_FILE_SIZE].asked != LIMIT_UNLIMITED)
             l[LIMIT_ID_FILE_SIZE].hits++;
         if (l[LIMIT_ID_MEMORY].peak == UINT64_MAX)
             l[LIMIT_ID_MEMORY].peak = report->maxrss_kib << 10;

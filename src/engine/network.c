@@ -33,9 +33,16 @@ void network_note(struct network *n, const struct gate_report *report)
         return;
     }
     struct network_row *x = &n->rows[n->count++];
-    *x = (struct network_row){.verdict = (uint8_t) g.verdict, .kind = (uint8_t) g.kind, .reason = (uint8_t) g.reason,
-                              .rule = g.rule, .code = g.code, .port = (uint16_t) g.port, .count = count, .up = g.up,
-                              .down = g.down, .duration_ms = g.duration_ms};
+    *x = (struct network_row){.verdict = (uint8_t)g.verdict,
+                              .kind = (uint8_t)g.kind,
+                              .reason = (uint8_t)g.reason,
+                              .rule = g.rule,
+                              .code = g.code,
+                              .port = (uint16_t)g.port,
+                              .count = count,
+                              .up = g.up,
+                              .down = g.down,
+                              .duration_ms = g.duration_ms};
     memcpy(x->name, g.name, sizeof x->name);
     memcpy(x->address, g.address, sizeof x->address);
 }
@@ -58,13 +65,13 @@ static void put_host(const struct network_row *x, struct sbuf *out)
 
 static void put_rule(const struct network_row *x, const struct policy *p, struct sbuf *out)
 {
-    if (x->rule >= 0 && (size_t) x->rule < p->egress.count)
+    if (x->rule >= 0 && (size_t)x->rule < p->egress.count)
         egress_text(&p->egress.rules[x->rule], out);
 }
 
 static void put_why(const struct network_row *x, const struct policy *p, struct sbuf *out)
 {
-    switch ((enum gate_reason) x->reason) {
+    switch ((enum gate_reason)x->reason) {
     case GATE_WHY_RULE:
         sbuf_text(out, x->verdict == GATE_DENIED ? "denied by the rule " : "allowed by the rule ");
         put_rule(x, p, out);
@@ -101,7 +108,8 @@ static bool put_allow(const struct network_row *x, struct sbuf *out)
     char host[EGRESS_RULE_MAX];
     const char *why, *hint;
     struct sbuf b = SBUF(host);
-    if (x->verdict != GATE_DENIED || (x->reason != GATE_WHY_NO_RULE && x->reason != GATE_WHY_LITERAL && x->reason != GATE_WHY_PRIVATE))
+    if (x->verdict != GATE_DENIED ||
+        (x->reason != GATE_WHY_NO_RULE && x->reason != GATE_WHY_LITERAL && x->reason != GATE_WHY_PRIVATE))
         return false;
     put_host(x, &b);
     if (egress_read(host, false, &rule, &why, &hint) < 0)
@@ -146,7 +154,7 @@ void network_denials(const struct network *n, const struct policy *p, size_t max
         put_what(x, out);
         put_host(x, out);
         if (x->count > 1)
-            sbuf_fmt(out, " (%llu times)", (unsigned long long) x->count);
+            sbuf_fmt(out, " (%llu times)", (unsigned long long)x->count);
         sbuf_text(out, ": ");
         put_why(x, p, out);
         if (put_allow(x, &b))
@@ -154,7 +162,7 @@ void network_denials(const struct network *n, const struct policy *p, size_t max
         sbuf_char(out, '\n');
     }
     if (more)
-        sbuf_fmt(out, "strongroom: denied %llu more peers; --explain lists them\n", (unsigned long long) more);
+        sbuf_fmt(out, "strongroom: denied %llu more peers; --explain lists them\n", (unsigned long long)more);
     if (n->lost)
         sbuf_text(out, "strongroom: the gate ended early; the room had no network from then on\n");
 }
@@ -167,11 +175,12 @@ void network_explain(const struct network *n, struct sbuf *out)
             continue;
         sbuf_text(out, "strongroom: reached ");
         put_host(x, out);
-        sbuf_fmt(out, " %llu time%s: %llu bytes out, %llu in\n", (unsigned long long) x->count, x->count == 1 ? "" : "s",
-                 (unsigned long long) x->up, (unsigned long long) x->down);
+        sbuf_fmt(out, " %llu time%s: %llu bytes out, %llu in\n", (unsigned long long)x->count,
+                 x->count == 1 ? "" : "s", (unsigned long long)x->up, (unsigned long long)x->down);
     }
     if (n->untold)
-        sbuf_fmt(out, "strongroom: %llu more decisions of the gate are not listed\n", (unsigned long long) n->untold);
+        sbuf_fmt(out, "strongroom: %llu more decisions of the gate are not listed\n",
+                 (unsigned long long)n->untold);
 }
 
 static void json_text(struct json *j, const char *key, const struct network_row *x, const struct policy *p,
@@ -185,14 +194,14 @@ static void json_text(struct json *j, const char *key, const struct network_row 
 
 static void put_object(const struct network_row *x, const struct policy *p, struct sbuf *out)
 {
-    (void) p;
+    (void)p;
     put_host(x, out);
 }
 
 static void put_option(const struct network_row *x, const struct policy *p, struct sbuf *out)
 {
-    (void) p;
-    (void) put_allow(x, out);
+    (void)p;
+    (void)put_allow(x, out);
 }
 
 void network_json_denials(struct json *j, const struct network *n, const struct policy *p)

@@ -23,8 +23,8 @@ struct network_row {
 struct network {
     struct network_row rows[NETWORK_ROWS_MAX];
     size_t count;
-    uint64_t untold; /* decisions beyond the rows, or that the gate could not tell */
-    bool lost;       /* the gate ended before the room did */
+    uint64_t untold;  /* decisions beyond the rows, or that the gate could not tell */
+    bool lost;        /* the gate ended before the room did */
     char failed[200]; /* why the gate never served, "" */
 };
 

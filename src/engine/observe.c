@@ -7,15 +7,16 @@
  * the room has not, a change in a read-only place, a peer behind no network.
  *
  * Lives in: the supervisor. Trusts: nothing it reads from the room; reads are bounded, paths are looked up beneath the
- * room's root. Must not: open anything but O_PATH, answer anything but "go on". */
-#include "engine/inner.h"
+ * room's root. Must not: wait for a file system of the host, open anything but O_PATH, answer anything but "go on". */
 #include "base/sbuf.h"
+#include "engine/inner.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -32,14 +33,14 @@ static const struct watched {
     unsigned path, dir, flags; /* argument numbers; dir 6: the path is relative to the working directory */
 } watched[] = {
 #ifdef SYS_open
-    {SYS_open, "open", BY_FLAGS, 0, 6, 1},       {SYS_creat, "create", CHANGES, 0, 6, 0},
-    {SYS_unlink, "delete", CHANGES, 0, 6, 0},    {SYS_rmdir, "delete", CHANGES, 0, 6, 0},
-    {SYS_rename, "rename", CHANGES, 0, 6, 0},    {SYS_mkdir, "create", CHANGES, 0, 6, 0},
+    {SYS_open, "open", BY_FLAGS, 0, 6, 1},           {SYS_creat, "create", CHANGES, 0, 6, 0},
+    {SYS_unlink, "delete", CHANGES, 0, 6, 0},        {SYS_rmdir, "delete", CHANGES, 0, 6, 0},
+    {SYS_rename, "rename", CHANGES, 0, 6, 0},        {SYS_mkdir, "create", CHANGES, 0, 6, 0},
     {SYS_chmod, "change mode of", CHANGES, 0, 6, 0},
 #endif
-    {SYS_openat, "open", BY_FLAGS, 1, 0, 2},     {SYS_unlinkat, "delete", CHANGES, 1, 0, 0},
-    {SYS_renameat2, "rename", CHANGES, 1, 0, 0}, {SYS_mkdirat, "create", CHANGES, 1, 0, 0},
-    {SYS_truncate, "write", CHANGES, 0, 6, 0},   {SYS_fchmodat, "change mode of", CHANGES, 1, 0, 0},
+    {SYS_openat, "open", BY_FLAGS, 1, 0, 2},         {SYS_unlinkat, "delete", CHANGES, 1, 0, 0},
+    {SYS_renameat2, "rename", CHANGES, 1, 0, 0},     {SYS_mkdirat, "create", CHANGES, 1, 0, 0},
+    {SYS_truncate, "write", CHANGES, 0, 6, 0},       {SYS_fchmodat, "change mode of", CHANGES, 1, 0, 0},
     {SYS_connect, "connect to", CONNECTS, 1, 6, 0},
 };
 
@@ -57,11 +58,11 @@ static bool read_text(pid_t pid, uint64_t at, char *out, size_t size)
 {
     size_t have = 0;
     while (have < size - 1) {
-        size_t step = 4096 - (size_t) ((at + have) & 4095);
+        size_t step = 4096 - (size_t)((at + have) & 4095);
         if (step > size - 1 - have)
             step = size - 1 - have;
-        struct iovec to = {out + have, step}, from = {(void *) (uintptr_t) (at + have), step};
-        if (process_vm_readv(pid, &to, 1, &from, 1, 0) != (ssize_t) step)
+        struct iovec to = {out + have, step}, from = {(void *)(uintptr_t)(at + have), step};
+        if (process_vm_readv(pid, &to, 1, &from, 1, 0) != (ssize_t)step)
             return false;
         if (memchr(out + have, '\0', step))
             return true;
@@ -74,9 +75,30 @@ static int look(int root, const char *path)
 {
     struct {
         uint64_t flags, mode, resolve;
-    } how = {.flags = O_PATH | O_CLOEXEC, .resolve = 0x10 | 0x02 /* RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS */};
-    int fd = (int) syscall(437 /* openat2 */, root, path, &how, sizeof how);
+    } how = {.flags = O_PATH | O_CLOEXEC,
+             .resolve = 0x10 | 0x02 /* RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS */};
+    int fd = (int)syscall(437 /* openat2 */, root, path, &how, sizeof how);
     return fd < 0 ? -errno : fd;
+}
+
+/* Does the host have it? The name is the program's to choose, and the look is ours: it must neither wait for a file
+ * system that does not answer nor make an automounter ask another machine for it. So: what the kernel knows without
+ * asking anybody, else what lies in the root's own file system. */
+static bool host_has(const char *path)
+{
+    struct {
+        uint64_t flags, mode, resolve;
+    } how = {.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+             .resolve = 0x20 | 0x02 /* RESOLVE_CACHED | RESOLVE_NO_MAGICLINKS */};
+    int fd = (int)syscall(437 /* openat2 */, AT_FDCWD, path, &how, sizeof how);
+    if (fd < 0 && errno == EAGAIN) {
+        how.resolve = 0x01 | 0x02; /* RESOLVE_NO_XDEV */
+        fd = (int)syscall(437, AT_FDCWD, path, &how, sizeof how);
+    }
+    if (fd < 0)
+        return false;
+    fd_close(&fd);
+    return true;
 }
 
 static bool is_read_only(int fd)
@@ -90,7 +112,7 @@ static int look_at_parent(int root, const char *path)
 {
     char parent[OBSERVED_MAX];
     const char *slash = strrchr(path, '/');
-    size_t len = slash == path ? 1 : (size_t) (slash - path);
+    size_t len = slash == path ? 1 : (size_t)(slash - path);
     if (len >= sizeof parent)
         return -ENAMETOOLONG;
     memcpy(parent, path, len);
@@ -127,11 +149,12 @@ static void observe_file(struct room *r, const struct watched *w, const char *pa
     if (fd < 0 && fd != -ENOENT && fd != -EACCES)
         return;
     if (fd >= 0) {
-        if (changes && fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) && is_read_only(fd))
+        if (changes && fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) &&
+            is_read_only(fd))
             note(d, w->what, path, OBSERVED_READ_ONLY);
         return;
     }
-    if (lstat(path, &st) == 0) {
+    if (host_has(path)) {
         note(d, w->what, path, OBSERVED_ABSENT);
         return;
     }
@@ -142,29 +165,38 @@ static void observe_file(struct room *r, const struct watched *w, const char *pa
 
 static bool is_loopback(const struct sockaddr_storage *a)
 {
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *) a;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *) a;
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)a;
+    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)a;
     if (a->ss_family == AF_INET)
         return ntohl(v4->sin_addr.s_addr) >> 24 == 127 || v4->sin_addr.s_addr == 0;
     return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr);
 }
 
-static void observe_peer(struct room *r, pid_t pid, uint64_t at, uint64_t size)
+/* Is what we read the caller's? If it was killed meanwhile, its number may be another process's by now. */
+static bool still_asks(const struct room *r, const struct seccomp_notif *n)
 {
+    return ioctl(r->notify, SECCOMP_IOCTL_NOTIF_ID_VALID, &n->id) == 0;
+}
+
+static void observe_peer(struct room *r, const struct seccomp_notif *n)
+{
+    const pid_t pid = (pid_t)n->pid;
+    const uint64_t at = n->data.args[1], size = n->data.args[2];
     struct sockaddr_storage a = {0};
     char host[INET6_ADDRSTRLEN], object[INET6_ADDRSTRLEN + 16];
     struct sbuf b = SBUF(object);
     if (r->policy->net != NET_NONE || size < sizeof(struct sockaddr_in))
         return;
-    struct iovec to = {&a, size < sizeof a ? size : sizeof a}, from = {(void *) (uintptr_t) at, to.iov_len};
-    if (process_vm_readv(pid, &to, 1, &from, 1, 0) != (ssize_t) to.iov_len)
+    struct iovec to = {&a, size < sizeof a ? size : sizeof a}, from = {(void *)(uintptr_t)at, to.iov_len};
+    if (process_vm_readv(pid, &to, 1, &from, 1, 0) != (ssize_t)to.iov_len || !still_asks(r, n))
         return;
     if ((a.ss_family != AF_INET && a.ss_family != AF_INET6) || is_loopback(&a))
         return;
     const bool v6 = a.ss_family == AF_INET6;
-    const struct sockaddr_in *in = (const struct sockaddr_in *) &a;
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *) &a;
-    if (!inet_ntop(a.ss_family, v6 ? (const void *) &in6->sin6_addr : (const void *) &in->sin_addr, host, sizeof host))
+    const struct sockaddr_in *in = (const struct sockaddr_in *)&a;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&a;
+    if (!inet_ntop(a.ss_family, v6 ? (const void *)&in6->sin6_addr : (const void *)&in->sin_addr, host,
+                   sizeof host))
         return;
     sbuf_fmt(&b, v6 ? "[%s]:%u" : "%s:%u", host, ntohs(v6 ? in6->sin6_port : in->sin_port));
     note(&r->result->denials, "connect to", object, OBSERVED_NO_NETWORK);
@@ -177,10 +209,11 @@ void observe_call(struct room *r, const struct seccomp_notif *n)
     if (!w)
         return;
     if (w->how == CONNECTS) {
-        observe_peer(r, (pid_t) n->pid, n->data.args[1], n->data.args[2]);
+        observe_peer(r, n);
         return;
     }
-    if (r->root < 0 || !read_text((pid_t) n->pid, n->data.args[w->path], path, sizeof path) || path[0] != '/')
+    if (r->root < 0 || !read_text((pid_t)n->pid, n->data.args[w->path], path, sizeof path) ||
+        path[0] != '/' || !still_asks(r, n))
         return;
     uint64_t flags = n->data.args[w->flags];
     bool changes = w->how == CHANGES ||

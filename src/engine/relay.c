@@ -6,12 +6,37 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define RELAY_CHUNK (1 << 20)
-#define SAFE_WRITE  4096 /* PIPE_BUF: a descriptor that polls writable takes this much without blocking */
+#define SAFE_WRITE  4096 /* PIPE_BUF: a pipe that polls writable takes this much without blocking */
+#define WRITE_MS    50   /* longest wait in one write; see write_soon */
+
+static timer_t waker;
+static bool can_wake;
+
+static void woken(int sig)
+{
+    (void)sig; /* that it came is all: a write that waits returns */
+}
+
+/* A timer and a signal of our own: the caller may have set an alarm(2) before it started us. */
+static void prepare_waker(void)
+{
+    struct sigevent tell = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMAX};
+    struct sigaction wake = {.sa_handler = woken}; /* no SA_RESTART */
+    sigset_t set;
+    if (can_wake)
+        return;
+    sigemptyset(&set);
+    sigaddset(&set, SIGRTMAX);
+    can_wake = sigaction(SIGRTMAX, &wake, NULL) == 0 && sigprocmask(SIG_UNBLOCK, &set, NULL) == 0 &&
+               timer_create(CLOCK_MONOTONIC, &tell, &waker) == 0;
+}
 
 void relay_init(struct relay *r, int from, int to, bool own_from, bool own_to, char *buffer)
 {
@@ -24,6 +49,8 @@ void relay_init(struct relay *r, int from, int to, bool own_from, bool own_to, c
         r->kind = RELAY_SOCKET;
     else if ((S_ISFIFO(out.st_mode) || S_ISREG(out.st_mode)) && (S_ISFIFO(in.st_mode) || S_ISREG(in.st_mode)))
         r->kind = RELAY_SPLICE;
+    if (r->kind == RELAY_COPY)
+        prepare_waker();
 }
 
 void relay_end(struct relay *r)
@@ -72,6 +99,7 @@ static ssize_t move_spliced(struct relay *r, size_t size)
         return 0;
     if (errno == EINVAL) { /* a file opened with O_APPEND, or one that cannot splice */
         r->kind = RELAY_COPY;
+        prepare_waker();
         return 0;
     }
     if (errno != EAGAIN) {
@@ -83,6 +111,23 @@ static ssize_t move_spliced(struct relay *r, size_t size)
     return 0;
 }
 
+/* A terminal polls writable when it has room for one byte, and somebody else may fill a pipe between our poll and our
+ * write: then write(2) waits for a reader that may never read, and with it the room's deadlines. So it is woken. */
+static ssize_t write_soon(int fd, const char *data, size_t size)
+{
+    static const struct timespec pause = {.tv_nsec = WRITE_MS * 1000000};
+    const struct itimerspec soon = {pause, pause},
+                            never = {0}; /* again and again: it may ring before write waits */
+    if (can_wake)
+        (void)timer_settime(waker, 0, &soon, NULL); /* cannot fail with these values */
+    ssize_t n = write(fd, data, size);
+    int code = errno;
+    if (can_wake)
+        (void)timer_settime(waker, 0, &never, NULL);
+    errno = code;
+    return n;
+}
+
 static ssize_t put(struct relay *r, const char *data, size_t size)
 {
     if (r->kind == RELAY_SOCKET)
@@ -92,7 +137,7 @@ static ssize_t put(struct relay *r, const char *data, size_t size)
         errno = EAGAIN;
         return -1;
     }
-    return write(r->to, data, size < SAFE_WRITE ? size : SAFE_WRITE);
+    return write_soon(r->to, data, size);
 }
 
 static ssize_t move_copied(struct relay *r, size_t size)
@@ -107,10 +152,12 @@ static ssize_t move_copied(struct relay *r, size_t size)
         if (n <= 0)
             return -1; /* end of file; a terminal master says EIO when its last user is gone */
         r->at = 0;
-        r->have = (uint32_t) n;
+        r->have = (uint32_t)n;
     }
-    size_t left = r->have - r->at;
-    ssize_t n = put(r, r->buffer + r->at, left < size ? left : size);
+    size_t left = r->have - r->at, most = left < size ? left : size;
+    if (r->kind == RELAY_COPY && most > SAFE_WRITE)
+        most = SAFE_WRITE;
+    ssize_t n = put(r, r->buffer + r->at, most);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
         r->wait_out = true;
         return 0;
@@ -119,7 +166,8 @@ static ssize_t move_copied(struct relay *r, size_t size)
         r->error = errno;
         return -1;
     }
-    r->at += (uint32_t) n;
+    r->at += (uint32_t)n;
+    r->wait_out = (size_t)n < most;
     return n;
 }
 
@@ -127,8 +175,10 @@ uint64_t relay_move(struct relay *r, uint64_t budget)
 {
     uint64_t moved = 0;
     r->wait_out = false;
-    while (!r->ended && moved < budget && moved < RELAY_CHUNK) {
-        size_t size = budget - moved < RELAY_CHUNK ? (size_t) (budget - moved) : RELAY_CHUNK;
+    /* What is copied may wait a little at each write: few at a time, so that the room's clock is looked at. */
+    const size_t chunk = r->kind == RELAY_COPY ? RELAY_BUFFER : RELAY_CHUNK;
+    while (!r->ended && !r->wait_out && moved < budget && moved < chunk) {
+        size_t size = budget - moved < chunk ? (size_t)(budget - moved) : chunk;
         enum relay_kind kind = r->kind;
         ssize_t n = kind == RELAY_SPLICE ? move_spliced(r, size) : move_copied(r, size);
         if (n < 0)
@@ -136,8 +186,8 @@ uint64_t relay_move(struct relay *r, uint64_t budget)
         if (n == 0 && r->kind == kind)
             break;
         if (n > 0) {
-            moved += (uint64_t) n;
-            r->bytes += (uint64_t) n;
+            moved += (uint64_t)n;
+            r->bytes += (uint64_t)n;
         }
     }
     return moved;

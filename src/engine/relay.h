@@ -16,15 +16,15 @@ enum relay_kind { RELAY_SPLICE, RELAY_COPY, RELAY_SOCKET };
 
 /* One direction. Only relay.c writes to it, except that the supervisor may close either side. */
 struct relay {
-    int from, to;        /* -1: ended */
+    int from, to; /* -1: ended */
     enum relay_kind kind;
     bool own_from, own_to; /* close them at the end */
-    bool wait_out;       /* the last try stopped because `to` was full */
-    bool ended;          /* end of file, or an error on either side */
-    int error;           /* why writing to `to` failed for good, 0 */
-    uint64_t bytes;      /* written to `to` */
-    uint32_t at, have;   /* RELAY_COPY: what is in the buffer */
-    char *buffer;        /* RELAY_BUFFER bytes, used by RELAY_COPY and RELAY_SOCKET only */
+    bool wait_out;         /* the last try stopped because `to` was full */
+    bool ended;            /* end of file, or an error on either side */
+    int error;             /* why writing to `to` failed for good, 0 */
+    uint64_t bytes;        /* written to `to` */
+    uint32_t at, have;     /* RELAY_COPY: what is in the buffer */
+    char *buffer;          /* RELAY_BUFFER bytes, used by RELAY_COPY and RELAY_SOCKET only */
 };
 
 void relay_init(struct relay *r, int from, int to, bool own_from, bool own_to, char *buffer);

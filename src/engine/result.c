@@ -46,7 +46,7 @@ static const struct {
     {LIMIT_BY_WATCH, "watch"},     {LIMIT_BY_WEIGHT, "weight"},
 };
 
-/* --- JSON --------------------------------------------------------------------------------------------------------- */
+/* --- JSON ----------------------------------------------------------------------------------------------- */
 
 static void known(struct json *j, const char *key, uint64_t v)
 {
@@ -111,7 +111,8 @@ static const struct {
 static bool allow_text(const struct observed *o, struct sbuf *out)
 {
     const char *allow = observed_whys[o->why].allow;
-    if (!allow || strncmp(o->object, "/sys", 4) == 0 || strncmp(o->object, "/proc", 5) == 0 || strncmp(o->object, "/dev", 4) == 0)
+    if (!allow || strncmp(o->object, "/sys", 4) == 0 || strncmp(o->object, "/proc", 5) == 0 ||
+        strncmp(o->object, "/dev", 4) == 0)
         return false;
     sbuf_text(out, allow);
     if (o->why != OBSERVED_NO_NETWORK)
@@ -219,7 +220,7 @@ void result_json(const struct result *r, const struct policy *p, bool pretty, st
     sbuf_char(out, '\n');
 }
 
-/* --- for people ------------------------------------------------------------------------------------------------------- */
+/* --- for people ----------------------------------------------------------------------------------------- */
 
 static void value(struct sbuf *out, enum limit_unit unit, uint64_t v)
 {
@@ -231,9 +232,9 @@ static void value(struct sbuf *out, enum limit_unit unit, uint64_t v)
     else if (unit == LIMIT_MS)
         sbuf_text(out, num_duration_text(v, text));
     else if (unit == LIMIT_MILLI)
-        sbuf_fmt(out, "%u.%02u", (unsigned) (v / 1000), (unsigned) (v % 1000 / 10));
+        sbuf_fmt(out, "%u.%02u", (unsigned)(v / 1000), (unsigned)(v % 1000 / 10));
     else
-        sbuf_fmt(out, "%llu", (unsigned long long) v);
+        sbuf_fmt(out, "%llu", (unsigned long long)v);
 }
 
 static void explain_limits(const struct result *r, struct sbuf *out)
@@ -245,7 +246,8 @@ static void explain_limits(const struct result *r, struct sbuf *out)
         struct sbuf a = SBUF(asked), p = SBUF(peak);
         value(&a, limit_rows[i].unit, l->asked);
         value(&p, limit_rows[i].unit, l->peak);
-        sbuf_fmt(out, "strongroom:   %-11s %-10s %-10s %-4s", limit_rows[i].name, asked, peak, l->hits ? "yes" : "no");
+        sbuf_fmt(out, "strongroom:   %-11s %-10s %-10s %-4s", limit_rows[i].name, asked, peak,
+                 l->hits ? "yes" : "no");
         for (size_t k = 0; k < sizeof holder_names / sizeof *holder_names; k++) {
             if (l->by & holder_names[k].bit)
                 sbuf_fmt(out, " %s", holder_names[k].name);
@@ -263,14 +265,15 @@ static void explain_receipt(const struct result *r, struct sbuf *out)
         on += r->report.layers[i].state == LAYER_STATE_ON;
         probed += r->report.layers[i].state == LAYER_STATE_ON && r->report.layers[i].probed;
     }
-    sbuf_fmt(out, "strongroom: receipt: %u of %u layers on, %u of them tried from inside\n", on, LAYER_ID_COUNT - !r->network, probed);
+    sbuf_fmt(out, "strongroom: receipt: %u of %u layers on, %u of them tried from inside\n", on,
+             LAYER_ID_COUNT - !r->network, probed);
     for (int i = 0; i < LAYER_ID_COUNT; i++) {
         const struct report_layer *l = &r->report.layers[i];
         if (i == LAYER_ID_GATE && !r->network)
             continue;
         sbuf_fmt(out, "strongroom:   %-12s %-8s %s %s", layer_rows[i].name,
-                 state_names[l->state <= LAYER_STATE_ON ? l->state : LAYER_STATE_OFF], l->probed ? "tried" : "set  ",
-                 layer_rows[i].what);
+                 state_names[l->state <= LAYER_STATE_ON ? l->state : LAYER_STATE_OFF],
+                 l->probed ? "tried" : "set  ", layer_rows[i].what);
         if (r->layer_note[i][0])
             sbuf_fmt(out, " [%s]", r->layer_note[i]);
         else if (l->code)
@@ -286,7 +289,7 @@ static void explain_denials(const struct result *r, struct sbuf *out)
         const char *name = syscall_name(d->nr), *why = syscall_why_denied(d->nr);
         sbuf_fmt(out, "strongroom: denied %s", name ? name : "an unnamed call");
         if (d->count > 1)
-            sbuf_fmt(out, " (%llu times)", (unsigned long long) d->count);
+            sbuf_fmt(out, " (%llu times)", (unsigned long long)d->count);
         if (why)
             sbuf_fmt(out, ": %s", why);
         sbuf_char(out, '\n');
@@ -303,7 +306,7 @@ static void explain_denials(const struct result *r, struct sbuf *out)
         sbuf_char(out, '\n');
     }
     if (r->denials.other)
-        sbuf_fmt(out, "strongroom: denied %llu calls of other kinds\n", (unsigned long long) r->denials.other);
+        sbuf_fmt(out, "strongroom: denied %llu calls of other kinds\n", (unsigned long long)r->denials.other);
 }
 
 static void how_it_ended(const struct result *r, struct sbuf *out)
@@ -320,11 +323,12 @@ void result_explain(const struct result *r, const struct policy *p, struct sbuf 
 {
     sbuf_text(out, "strongroom: ");
     how_it_ended(r, out);
-    sbuf_fmt(out, "; room built in %llu.%03llu ms, ran %llu.%03llu ms\n", (unsigned long long) r->build_us / 1000,
-             (unsigned long long) r->build_us % 1000, (unsigned long long) r->run_us / 1000,
-             (unsigned long long) r->run_us % 1000);
-    sbuf_fmt(out, "strongroom: bytes: stdin %llu, stdout %llu, stderr %llu\n", (unsigned long long) r->stdin_bytes,
-             (unsigned long long) r->stdout_bytes, (unsigned long long) r->stderr_bytes);
+    sbuf_fmt(out, "; room built in %llu.%03llu ms, ran %llu.%03llu ms\n",
+             (unsigned long long)r->build_us / 1000, (unsigned long long)r->build_us % 1000,
+             (unsigned long long)r->run_us / 1000, (unsigned long long)r->run_us % 1000);
+    sbuf_fmt(out, "strongroom: bytes: stdin %llu, stdout %llu, stderr %llu\n",
+             (unsigned long long)r->stdin_bytes, (unsigned long long)r->stdout_bytes,
+             (unsigned long long)r->stderr_bytes);
     explain_denials(r, out);
     if (r->network) {
         network_denials(r->network, p, NETWORK_ROWS_MAX, out);
@@ -332,9 +336,9 @@ void result_explain(const struct result *r, const struct policy *p, struct sbuf 
     }
     explain_limits(r, out);
     explain_receipt(r, out);
-    sbuf_fmt(out, "strongroom: teardown: survivors %d, mounts %d, cgroups %d, in %llu.%03llu ms\n", r->teardown.survivors,
-             r->teardown.mounts, r->teardown.cgroups, (unsigned long long) r->teardown.us / 1000,
-             (unsigned long long) r->teardown.us % 1000);
+    sbuf_fmt(out, "strongroom: teardown: survivors %d, mounts %d, cgroups %d, in %llu.%03llu ms\n",
+             r->teardown.survivors, r->teardown.mounts, r->teardown.cgroups,
+             (unsigned long long)r->teardown.us / 1000, (unsigned long long)r->teardown.us % 1000);
     sbuf_fmt(out, "strongroom: policy sha256 %s\n", r->hash);
 }
 
@@ -343,13 +347,15 @@ static void brief_limit(const struct result *r, enum limit_id id, struct sbuf *o
 {
     sbuf_fmt(out, "strongroom: %s limit ", limit_rows[id].name);
     value(out, limit_rows[id].unit, r->limits[id].asked);
-    sbuf_fmt(out, " reached; the room was ended\nstrongroom: hint: raise it with --%s\n", limit_rows[id].name);
+    sbuf_fmt(out, " reached; the room was ended\nstrongroom: hint: raise it with --%s\n",
+             limit_rows[id].name);
 }
 
 void result_brief(const struct result *r, const struct policy *p, struct sbuf *out)
 {
     if (r->lost_output)
-        sbuf_fmt(out, "strongroom: write the program's output: %s; the rest of it is lost\n", strerror(r->lost_output));
+        sbuf_fmt(out, "strongroom: write the program's output: %s; the rest of it is lost\n",
+                 strerror(r->lost_output));
     switch (r->outcome) {
     case OUTCOME_MEMORY:
         brief_limit(r, LIMIT_ID_MEMORY, out);
@@ -370,10 +376,11 @@ void result_brief(const struct result *r, const struct policy *p, struct sbuf *o
     default:
         if (r->limits[LIMIT_ID_PIDS].hits)
             sbuf_fmt(out, "strongroom: pids limit %llu reached (%llu forks refused); raise it with --pids\n",
-                     (unsigned long long) r->limits[LIMIT_ID_PIDS].asked,
-                     (unsigned long long) r->limits[LIMIT_ID_PIDS].hits);
+                     (unsigned long long)r->limits[LIMIT_ID_PIDS].asked,
+                     (unsigned long long)r->limits[LIMIT_ID_PIDS].hits);
         if (r->limits[LIMIT_ID_MEMORY].hits)
-            sbuf_text(out, "strongroom: the memory limit was reached and processes were killed; raise it with --memory\n");
+            sbuf_text(out, "strongroom: the memory limit was reached and processes were killed; raise it "
+                           "with --memory\n");
         break;
     }
     if (r->network)
@@ -392,14 +399,15 @@ void result_trace(const struct result *r, struct sbuf *out)
         sum += ns;
         sbuf_fmt(out, "strongroom:  %-13s %5u.%u\n", step_rows[i].name, ns / 1000, ns % 1000 / 100);
     }
-    sbuf_fmt(out, "strongroom:  all steps     %5llu\n", (unsigned long long) sum / 1000);
+    sbuf_fmt(out, "strongroom:  all steps     %5llu\n", (unsigned long long)sum / 1000);
     sbuf_text(out, "strongroom:  supervisor      us\n");
     uint64_t before = r->phase_us[PHASE_DONE] - r->total_us;
     for (int i = 0; i < PHASE_COUNT; i++) {
         if (!r->phase_us[i])
             continue;
-        sbuf_fmt(out, "strongroom:  = %-12s %4llu\n", phase_names[i], (unsigned long long) (r->phase_us[i] - before));
+        sbuf_fmt(out, "strongroom:  = %-12s %4llu\n", phase_names[i],
+                 (unsigned long long)(r->phase_us[i] - before));
         before = r->phase_us[i];
     }
-    sbuf_fmt(out, "strongroom:  total         %5llu\n", (unsigned long long) r->total_us);
+    sbuf_fmt(out, "strongroom:  total         %5llu\n", (unsigned long long)r->total_us);
 }

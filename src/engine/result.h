@@ -11,16 +11,16 @@
 #include <stdint.h>
 
 /* X(id, name, what the user is told) */
-#define OUTCOME_TABLE(X)                                                                                               \
-    X(NO_ROOM, "no-room", "the room could not be built")                                                               \
-    X(NOT_RUN, "not-run", "the program could not be started")                                                          \
-    X(EXITED, "exited", "the program ended by itself")                                                                 \
-    X(SIGNALLED, "signalled", "the program was ended by a signal")                                                     \
-    X(TIMEOUT, "timeout", "the wall-clock limit was reached")                                                          \
-    X(CPU_TIME, "cpu-time", "the processor-time limit was reached")                                                    \
-    X(MEMORY, "memory", "the memory limit was reached")                                                                \
-    X(OUTPUT, "output", "the output limit was reached")                                                                \
-    X(INTERRUPTED, "interrupted", "the caller ended the room")                                                         \
+#define OUTCOME_TABLE(X)                                                                                     \
+    X(NO_ROOM, "no-room", "the room could not be built")                                                     \
+    X(NOT_RUN, "not-run", "the program could not be started")                                                \
+    X(EXITED, "exited", "the program ended by itself")                                                       \
+    X(SIGNALLED, "signalled", "the program was ended by a signal")                                           \
+    X(TIMEOUT, "timeout", "the wall-clock limit was reached")                                                \
+    X(CPU_TIME, "cpu-time", "the processor-time limit was reached")                                          \
+    X(MEMORY, "memory", "the memory limit was reached")                                                      \
+    X(OUTPUT, "output", "the output limit was reached")                                                      \
+    X(INTERRUPTED, "interrupted", "the caller ended the room")                                               \
     X(LOST, "lost", "the room ended without a report")
 
 enum outcome {
@@ -31,10 +31,13 @@ enum outcome {
 };
 
 /* Where the supervisor's time goes, in order. X(id, what ended) */
-#define PHASE_TABLE(X)                                                                                                 \
-    X(OPTIONS, "options") X(PLAN, "plan") X(PLACE, "cgroup place") X(CLONE, "clone") X(LEAF, "cgroup leaf")             \
-    X(GO, "id maps, go") X(STARTED, "room built") X(EXITED, "program ended") X(DEAD, "room dead")                      \
-    X(DONE, "taken down")
+#define PHASE_TABLE(X)                                                                                       \
+    X(OPTIONS, "options")                                                                                    \
+    X(PLAN, "plan")                                                                                          \
+    X(PLACE, "cgroup place")                                                                                 \
+    X(CLONE, "clone")                                                                                        \
+    X(LEAF, "cgroup leaf") X(GO, "id maps, go") X(STARTED, "room built") X(EXITED, "program ended")          \
+        X(DEAD, "room dead") X(DONE, "taken down")
 
 enum phase {
 #define X(id, ...) PHASE_##id,
@@ -46,17 +49,17 @@ enum phase {
 #define DENIALS_MAX 64 /* distinct denied system calls that are told apart; the rest is counted together */
 
 struct denial {
-    int nr;          /* system-call number */
+    int nr; /* system-call number */
     uint64_t count;
 };
 
 #define OBSERVED_MAX 512 /* longest name that is shown, with the NUL */
 
 /* X(id, why it could not succeed, the option that would let it: NULL, or a text in front of the object) */
-#define OBSERVED_TABLE(X)                                                                                              \
-    X(ABSENT, "it is not in this room", "--ro ")                                                                       \
-    X(READ_ONLY, "it is read-only in this room", "--rw ")                                                              \
-    X(NO_PLACE, "nothing can be made there; /work and /tmp are writable", NULL)                                        \
+#define OBSERVED_TABLE(X)                                                                                    \
+    X(ABSENT, "it is not in this room", "--ro ")                                                             \
+    X(READ_ONLY, "it is read-only in this room", "--rw ")                                                    \
+    X(NO_PLACE, "nothing can be made there; /work and /tmp are writable", NULL)                              \
     X(NO_NETWORK, "this room has no network", "--net host")
 
 enum observed_why {
@@ -91,12 +94,12 @@ struct teardown {
 
 struct result {
     enum outcome outcome;
-    int exit_status;   /* of the strongroom command */
-    int status;        /* wait status of the program, valid for EXITED and SIGNALLED */
-    uint64_t total_us; /* from the start of the command to here */
-    uint64_t build_us; /* … to the program's execve */
-    uint64_t run_us;   /* execve to exit */
-    struct report report;      /* as pid 1 sent it: receipt, resource usage, step times */
+    int exit_status;      /* of the strongroom command */
+    int status;           /* wait status of the program, valid for EXITED and SIGNALLED */
+    uint64_t total_us;    /* from the start of the command to here */
+    uint64_t build_us;    /* … to the program's execve */
+    uint64_t run_us;      /* execve to exit */
+    struct report report; /* as pid 1 sent it: receipt, resource usage, step times */
     struct limit_report limits[LIMIT_ID_COUNT];
     uint64_t phase_us[PHASE_COUNT]; /* when each phase was over, CLOCK_MONOTONIC; 0: never */
     uint64_t stdin_bytes, stdout_bytes, stderr_bytes;

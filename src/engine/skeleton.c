@@ -14,7 +14,7 @@ static int write_into(const char *dir, const struct policy *p, struct err *e)
 {
     static struct room_plan plan;
     static char text[PLAN_TEXT_MAX];
-    char *argv[] = {(char *) (uintptr_t) "true", NULL};
+    char *argv[] = {(char *)(uintptr_t) "true", NULL};
     plan.for_skeleton = true;
     int n = plan_make(&plan, p, argv, text, sizeof text, e);
     if (n < 0)

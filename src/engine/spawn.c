@@ -4,12 +4,14 @@
  * already builds, the cgroup leaf (as root its slot names the room's host uid), the id maps, and GO.
  *
  * Lives in: the supervisor. Trusts: the kernel. Must not: leave the caller's descriptors to the child beyond FDS. */
-#include "engine/inner.h"
 #include "base/sbuf.h"
+#include "engine/inner.h"
 #include "room/init.h"
+#include "sys/fault.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
 
+#include <poll.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -43,12 +45,15 @@ static int make_pipes(struct room *r)
 
 static int make_leaf(struct room *r, struct err *e)
 {
-    const uint32_t hint = SLOT_MIN + (uint32_t) getpid() % (SLOT_MAX - SLOT_MIN);
+    const uint32_t hint = SLOT_MIN + (uint32_t)getpid() % (SLOT_MAX - SLOT_MIN);
     if (r->place.version == LEAF_NONE) {
         r->plan.uid_outside = r->plan.gid_outside = hint;
         return 0;
     }
-    int n = leaf_make(&r->place, hint, SLOT_MIN, SLOT_MAX, r->policy->limits, &r->leaf, e);
+    int n = fault_at("call", "leaf");
+    if (n < 0)
+        return err_set(e, ERR_LIMIT, -n, "make the room's cgroup");
+    n = leaf_make(&r->place, hint, SLOT_MIN, SLOT_MAX, r->policy->limits, &r->leaf, e);
     if (n < 0)
         return n;
     r->has_leaf = true;
@@ -80,7 +85,8 @@ static int write_maps(struct room *r, struct err *e)
     struct sbuf p = SBUF(path);
     sbuf_fmt(&p, "%d", getpid());
     if (readlink("/proc/self", self, sizeof self - 1) < 0 || strcmp(self, path) != 0) {
-        int n = err_set(e, ERR_ROOM, 0, "write the room's id maps: /proc is missing or shows another pid namespace");
+        int n = err_set(e, ERR_ROOM, 0,
+                        "write the room's id maps: /proc is missing or shows another pid namespace");
         err_hint(e, "mount a fresh /proc, as unshare --mount-proc does");
         return n;
     }
@@ -102,7 +108,9 @@ static int write_maps(struct room *r, struct err *e)
     }
     struct sbuf m = SBUF(map);
     sbuf_fmt(&m, "%u %u 1", r->plan.uid, r->plan.uid_outside);
-    int n = fd_write_file(dir, "uid_map", map);
+    int n = fault_at("call", "maps");
+    if (n == 0)
+        n = fd_write_file(dir, "uid_map", map);
     if (n < 0)
         return err_set(e, ERR_ROOM, -n, "map the room's uid: \"%s\" into %s/uid_map", map, path);
     m = SBUF(map);
@@ -119,12 +127,15 @@ static int explain_clone(int code, struct err *e)
     switch (code) {
     case EPERM:
     case EACCES:
-        err_hint(e, "unprivileged user namespaces are switched off here (sysctl kernel.unprivileged_userns_clone, "
-                    "kernel.apparmor_restrict_unprivileged_userns) or we run in a chroot; `strongroom doctor` knows more");
+        err_hint(
+            e, "unprivileged user namespaces are switched off here (sysctl kernel.unprivileged_userns_clone, "
+               "kernel.apparmor_restrict_unprivileged_userns) or we run in a chroot; `strongroom doctor` "
+               "knows more");
         break;
     case ENOSPC:
     case EUSERS:
-        err_hint(e, "no more namespaces may be made: raise sysctl user.max_user_namespaces (and its siblings)");
+        err_hint(e,
+                 "no more namespaces may be made: raise sysctl user.max_user_namespaces (and its siblings)");
         break;
     case EINVAL:
     case ENOSYS:
@@ -140,16 +151,16 @@ static pid_t clone_room(struct room *r, int *pidfd)
 {
     struct kernel_clone_args args = {
         .flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_PIDFD,
-        .pidfd = (uintptr_t) pidfd,
+        .pidfd = (uintptr_t)pidfd,
         .exit_signal = SIGCHLD,
     };
     if (r->policy->net != NET_HOST)
         args.flags |= CLONE_NEWNET;
     if (r->has_leaf && r->place.version == LEAF_V2) {
         args.flags |= KERNEL_CLONE_INTO_CGROUP;
-        args.cgroup = (uint64_t) r->leaf.dir_fd[0];
+        args.cgroup = (uint64_t)r->leaf.dir_fd[0];
     }
-    return (pid_t) kernel_clone3(&args);
+    return (pid_t)kernel_clone3(&args);
 }
 
 static int say_go(struct room *r, struct err *e)
@@ -161,7 +172,9 @@ static int say_go(struct room *r, struct err *e)
         if (r->leaf.join_fd[i] >= 0)
             fds[n++] = r->leaf.join_fd[i];
     }
-    int c = fd_frame_send(r->ctl, &go, sizeof go, fds, n, 0);
+    int c = fault_at("call", "go");
+    if (c == 0)
+        c = fd_frame_send(r->ctl, &go, sizeof go, fds, n, 0);
     for (int i = 0; r->has_leaf && i < r->place.count; i++)
         fd_close(&r->leaf.join_fd[i]);
     return c < 0 ? err_set(e, ERR_ROOM, -c, "start the room's pid 1") : 0;
@@ -178,6 +191,13 @@ static int give_pipes(const struct room *r)
     return 0;
 }
 
+/* Pid 1 speaks before GO only to say what failed: then that is the reason, and not that we found it dead. */
+static bool has_spoken(const struct room *r)
+{
+    struct pollfd p = {.fd = r->ctl, .events = POLLIN};
+    return poll(&p, 1, 0) == 1;
+}
+
 static void close_childs_ends(struct room *r, int *ctl)
 {
     fd_close(ctl);
@@ -188,7 +208,7 @@ static void close_childs_ends(struct room *r, int *ctl)
 
 int room_spawn(struct room *r, struct err *e)
 {
-    int ctl[2];
+    int ctl[2] = {-1, -1};
     r->plan.privileged = owns_uids();
     r->plan.is_root_outside = !r->plan.privileged && geteuid() == 0;
     if (!r->plan.privileged && r->policy->layers[LAYER_ID_UIDS] == LAYER_REQUIRE) {
@@ -196,16 +216,19 @@ int room_spawn(struct room *r, struct err *e)
         err_hint(e, "only root gives rooms uids of their own; accept the caller's with --prefer uids");
         return n;
     }
-    int n = make_pipes(r);
+    int n = fault_at("call", "pipes");
+    if (n == 0)
+        n = make_pipes(r);
     if (n == 0)
         n = fd_frame_pair(ctl);
     if (n < 0)
         return err_set(e, ERR_ROOM, -n, "make the room's pipes");
     r->ctl = ctl[0];
     r->plan.ctl = ctl[1];
+    r->plan.ctl_outside = ctl[0];
 
-    /* Born inside its cgroup (v2), or with trees mapped to the slot's uid, the child needs the leaf first; otherwise the
-     * leaf is made while it builds. */
+    /* Born inside its cgroup (v2), or with trees mapped to the slot's uid, the child needs the leaf first;
+     * otherwise the leaf is made while it builds. */
     const bool trees = r->plan.privileged && r->plan.mount_count > 0;
     const bool leaf_first = r->place.version == LEAF_V2 || trees;
     if (leaf_first)
@@ -218,10 +241,11 @@ int room_spawn(struct room *r, struct err *e)
     }
     if (r->plan.privileged)
         trees_prepare_skeleton(r);
-    r->pid = clone_room(r, &r->pidfd);
+    int code = -fault_at("call", "clone");
+    r->pid = code ? -1 : clone_room(r, &r->pidfd);
     if (r->pid == 0)
         init_main(&r->plan);
-    int code = errno;
+    code = code ? code : errno;
     r->deadline_ms = engine_now_ms() + ENGINE_BUILD_MS;
     engine_phase(r, PHASE_CLONE);
     close_childs_ends(r, &ctl[1]);
@@ -233,9 +257,9 @@ int room_spawn(struct room *r, struct err *e)
     if (!leaf_first && (n = make_leaf(r, e)) < 0)
         return n;
     engine_phase(r, PHASE_LEAF);
-    if ((n = give_pipes(r)) < 0)
+    if ((n = fault_at("call", "give-pipes")) < 0 || (n = give_pipes(r)) < 0)
         return err_set(e, ERR_ROOM, -n, "give the room its pipes");
-    if ((n = write_maps(r, e)) < 0 || (n = say_go(r, e)) < 0)
+    if (((n = write_maps(r, e)) < 0 || (n = say_go(r, e)) < 0) && !has_spoken(r))
         return n;
     engine_phase(r, PHASE_GO);
     if ((n = gate_start(r, e)) < 0) /* while pid 1 builds */
@@ -243,6 +267,7 @@ int room_spawn(struct room *r, struct err *e)
     r->result->uid_outside = r->plan.uid_outside;
     r->undertaker_ms = engine_now_ms() + ENGINE_UNDERTAKER_MS;
     if (r->has_leaf)
-        (void) leaf_sweep(&r->place); /* while pid 1 builds; what a killed predecessor left is nobody's failure */
+        (void)leaf_sweep(
+            &r->place); /* while pid 1 builds; what a killed predecessor left is nobody's failure */
     return 0;
 }

@@ -26,7 +26,8 @@ void room_kill(struct room *r, enum outcome why)
     r->killed = true;
     r->why = why;
     r->kill_ms = engine_now_ms();
-    (void) kernel_pidfd_send_signal(r->pidfd, SIGKILL); /* ESRCH: it died this instant */
+    r->nudge_ms = r->has_leaf ? r->kill_ms + ENGINE_NUDGE_MS : 0;
+    (void)kernel_pidfd_send_signal(r->pidfd, SIGKILL); /* ESRCH: it died this instant */
 }
 
 /* Without a memory cgroup, often. Otherwise only processor time is looked at, and never before it could be used up. */
@@ -40,13 +41,13 @@ static uint64_t watch_interval(const struct room *r)
     return soonest < ENGINE_WATCH_MS ? ENGINE_WATCH_MS : soonest;
 }
 
-/* --- what comes from pid 1 -------------------------------------------------------------------------------------------- */
+/* --- what comes from pid 1 ------------------------------------------------------------------------------ */
 
 static void pass_signal(struct room *r, int sig, int group)
 {
     struct command c = {.type = COMMAND_SIGNAL, .signal = sig, .group = group};
     if (r->started && r->ctl >= 0)
-        (void) fd_frame_send(r->ctl, &c, sizeof c, NULL, 0, MSG_DONTWAIT); /* a dead pid 1 needs no signal */
+        (void)fd_frame_send(r->ctl, &c, sizeof c, NULL, 0, MSG_DONTWAIT); /* a dead pid 1 needs no signal */
 }
 
 static void take_started(struct room *r, const struct report *got, int *fds, int n)
@@ -94,7 +95,7 @@ static void take_report(struct room *r)
         return;
     }
     if (got.type == REPORT_LISTENERS) {
-        gate_listeners(r, &got, fds, (size_t) n);
+        gate_listeners(r, &got, fds, (size_t)n);
         while (n > 0)
             fd_close(&fds[--n]);
         return;
@@ -108,13 +109,24 @@ static void take_report(struct room *r)
         fd_close(&fds[i]);
     r->failed = r->failed || got.type == REPORT_FAILED;
     r->exited = r->exited || got.type == REPORT_EXITED;
-    if (got.type == REPORT_EXITED)
+    if (got.type == REPORT_EXITED) {
         engine_phase(r, PHASE_EXITED);
-    if (r->exited)
-        r->flush_ms = engine_now_ms() + ENGINE_FLUSH_MS;
+        r->grace_ms = engine_now_ms() + ENGINE_TEARDOWN_MS; /* for pid 1 to follow, with all the others */
+    }
 }
 
-/* --- signals of the caller's -------------------------------------------------------------------------------------------- */
+/* What was not taken by now is lost, and must be told. */
+static void end_output(struct room *r, int why)
+{
+    struct relay *const outs[] = {&r->out, &r->err};
+    for (size_t i = 0; i < 2; i++) {
+        if (relay_has_more(outs[i]))
+            outs[i]->error = why;
+        relay_end(outs[i]);
+    }
+}
+
+/* --- signals of the caller's ---------------------------------------------------------------------------- */
 
 /* The caller stops us (job control): the room's processes stop too, then we do, and go on together. */
 static void stop_with_room(struct room *r, int sig)
@@ -124,9 +136,9 @@ static void stop_with_room(struct room *r, int sig)
     terminal_leave(r);
     sigemptyset(&set);
     sigaddset(&set, sig);
-    (void) raise(sig);
-    (void) sigprocmask(SIG_UNBLOCK, &set, NULL); /* stops here, until SIGCONT */
-    (void) sigprocmask(SIG_BLOCK, &set, NULL);
+    (void)raise(sig);
+    (void)sigprocmask(SIG_UNBLOCK, &set, NULL); /* stops here, until SIGCONT */
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
     if (r->plan.tty)
         terminal_enter(r);
     pass_signal(r, SIGCONT, 2);
@@ -137,7 +149,7 @@ static void take_signal(struct room *r)
     struct signalfd_siginfo info;
     if (read(r->signals, &info, sizeof info) != sizeof info)
         return;
-    int sig = (int) info.ssi_signo;
+    int sig = (int)info.ssi_signo;
     switch (sig) {
     case SIGWINCH:
         terminal_resize(r);
@@ -161,6 +173,10 @@ static void take_signal(struct room *r)
         break;
     }
     /* INT, TERM, HUP, QUIT: the program may end in its own way, for a moment; the second request is ours to fulfil. */
+    if (r->dead) {
+        end_output(r, EINTR); /* only its reader was still waited for */
+        return;
+    }
     if (++r->asked_to_end > 1 || !r->started) {
         room_kill(r, OUTCOME_INTERRUPTED);
         return;
@@ -170,7 +186,7 @@ static void take_signal(struct room *r)
         r->grace_ms = engine_now_ms() + ENGINE_GRACE_MS;
 }
 
-/* --- bytes ---------------------------------------------------------------------------------------------------------- */
+/* --- bytes ---------------------------------------------------------------------------------------------- */
 
 /* A terminal passes Ctrl-C on as a byte, and its own line discipline makes a signal of it. A program that does not
  * answer (no output, no exit) until a second Ctrl-C within two seconds ends with the room. */
@@ -193,7 +209,7 @@ static void move_input(struct room *r)
     if (!r->plan.tty)
         return;
     if (moved) { /* look at each key once, when it is delivered: the buffer's part before `at` */
-        const size_t n = moved < r->in.at ? (size_t) moved : r->in.at;
+        const size_t n = moved < r->in.at ? (size_t)moved : r->in.at;
         r->input_ends_line = n && r->in.buffer[r->in.at - 1] == '\n';
         watch_interrupt(r, r->in.buffer + r->in.at - n, n);
     }
@@ -224,7 +240,23 @@ static void move_output(struct room *r, struct relay *out)
     }
 }
 
-/* --- time ----------------------------------------------------------------------------------------------------------- */
+/* --- time ----------------------------------------------------------------------------------------------- */
+
+/* Of the whole room. A child that nobody waits for takes its time along when it ends: only a cgroup still
+ * knows. Without one, what was seen before and is gone now is added, so that the sum never falls. */
+static uint64_t processor_time(struct room *r, uint64_t sampled_us)
+{
+    struct leaf_usage u;
+    if (r->has_leaf) {
+        leaf_read(&r->leaf, &u, true);
+        if (u.cpu_us != UINT64_MAX)
+            return u.cpu_us;
+    }
+    if (sampled_us < r->cpu_sampled_us)
+        r->cpu_gone_us += r->cpu_sampled_us - sampled_us;
+    r->cpu_sampled_us = sampled_us;
+    return r->cpu_gone_us + sampled_us;
+}
 
 static void look_at_usage(struct room *r)
 {
@@ -232,7 +264,7 @@ static void look_at_usage(struct room *r)
     struct limit_report *l = r->result->limits;
     if (r->proc < 0 || watch_sample(r->proc, &s) < 0)
         return;
-    r->cpu_seen_us = s.cpu_us;
+    r->cpu_seen_us = processor_time(r, s.cpu_us);
     if (l[LIMIT_ID_MEMORY].by == LIMIT_BY_WATCH && s.memory > l[LIMIT_ID_MEMORY].asked) {
         const uint64_t shares = watch_shares(r->proc);
         if (shares > 0)
@@ -244,7 +276,7 @@ static void look_at_usage(struct room *r)
         l[LIMIT_ID_MEMORY].hits++;
         room_kill(r, OUTCOME_MEMORY);
     }
-    if (l[LIMIT_ID_CPU_TIME].asked != LIMIT_UNLIMITED && s.cpu_us / 1000 > l[LIMIT_ID_CPU_TIME].asked) {
+    if (l[LIMIT_ID_CPU_TIME].asked != LIMIT_UNLIMITED && r->cpu_seen_us / 1000 > l[LIMIT_ID_CPU_TIME].asked) {
         l[LIMIT_ID_CPU_TIME].hits++;
         room_kill(r, OUTCOME_CPU_TIME);
     }
@@ -257,27 +289,33 @@ static void look_at_clock(struct room *r)
         r->result->limits[LIMIT_ID_TIMEOUT].hits += r->started;
         room_kill(r, r->started ? OUTCOME_TIMEOUT : OUTCOME_NO_ROOM);
     }
-    if (r->grace_ms && now >= r->grace_ms)
+    if (r->grace_ms && now >= r->grace_ms && !r->dead)
         room_kill(r, OUTCOME_INTERRUPTED);
     if (r->watching && r->started && !r->exited && now >= r->watch_ms) {
         look_at_usage(r);
         const uint64_t rest = (engine_now_ms() - now) * ENGINE_WATCH_REST;
         r->watch_ms = engine_now_ms() + (watch_interval(r) > rest ? watch_interval(r) : rest);
     }
+    if (r->nudge_ms && now >= r->nudge_ms) {
+        r->nudge_ms = 0;
+        if (!r->dead)
+            (void)leaf_kill(&r->leaf); /* pid 1 kills all the others, when it comes to it; teardown counts */
+    }
     if (r->undertaker_ms && now >= r->undertaker_ms && !r->exited)
         undertaker_start(r);
-    if (r->flush_ms && now >= r->flush_ms) {
-        relay_end(&r->out);
-        relay_end(&r->err);
-    }
+    if (r->flush_ms && now >= r->flush_ms)
+        end_output(r, ETIMEDOUT);
 }
 
 static int poll_timeout(const struct room *r)
 {
     uint64_t now = engine_now_ms(), next = UINT64_MAX;
-    const uint64_t times[] = {r->killed || r->exited ? 0 : r->deadline_ms, r->killed ? 0 : r->grace_ms, r->flush_ms,
+    const uint64_t times[] = {r->killed || r->exited ? 0 : r->deadline_ms,
+                              r->killed || r->dead ? 0 : r->grace_ms,
+                              r->flush_ms,
                               r->watching && r->started && !r->exited && !r->killed ? r->watch_ms : 0,
                               r->exited ? 0 : r->undertaker_ms,
+                              r->dead ? 0 : r->nudge_ms,
                               r->killed && !r->dead ? r->kill_ms + ENGINE_TEARDOWN_MS : 0};
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
         if (times[i] && times[i] < next)
@@ -285,10 +323,10 @@ static int poll_timeout(const struct room *r)
     }
     if (next == UINT64_MAX)
         return -1;
-    return next <= now ? 0 : next - now > 60000 ? 60000 : (int) (next - now);
+    return next <= now ? 0 : next - now > 60000 ? 60000 : (int)(next - now);
 }
 
-/* --- the loop ---------------------------------------------------------------------------------------------------------- */
+/* --- the loop ------------------------------------------------------------------------------------------- */
 
 static void take_death(struct room *r)
 {
@@ -297,7 +335,10 @@ static void take_death(struct room *r)
     }
     r->dead = true;
     engine_phase(r, PHASE_DEAD);
+    /* A reader may take its time (a pager does): as long as the room might have run, and a moment at least. */
     r->flush_ms = engine_now_ms() + ENGINE_FLUSH_MS;
+    if (!r->killed && (!r->deadline_ms || r->deadline_ms > r->flush_ms))
+        r->flush_ms = r->deadline_ms;
     if (r->killed)
         relay_end(&r->in);
 }
@@ -312,7 +353,8 @@ static bool is_over(const struct room *r)
 int room_supervise(struct room *r, struct err *e)
 {
     while (!is_over(r)) {
-        /* The program may print before pid 1 has told that it runs; a limit met by that must find a room that started. */
+        /* The program may print before pid 1 has told that it runs; a limit met by that must find a room that
+         * started. */
         const bool heard = r->started || r->dead;
         struct pollfd p[ON_COUNT] = {
             [ON_CTL] = {.fd = r->ctl, .events = POLLIN},

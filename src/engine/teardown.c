@@ -12,7 +12,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
-/* A room's tmpfs carries the device name "strongroom"; the host's table must not know it. The table is read in pieces. */
+/* A room's tmpfs carries the device name "strongroom"; the host's table must not know it. The table is read
+ * in pieces. */
 static int count_mounts(void)
 {
     static const char label[] = " - tmpfs strongroom ";
@@ -28,14 +29,15 @@ static int count_mounts(void)
             continue;
         if (got <= 0)
             return got < 0 ? -1 : n;
-        have += (size_t) got;
+        have += (size_t)got;
         buf[have] = '\0';
         const char *end = buf;
         for (const char *p = buf; (p = strstr(p, label)); p += sizeof label - 1) {
             n++;
             end = p + sizeof label - 1;
         }
-        size_t keep = have - (size_t) (end - buf) < sizeof label - 1 ? have - (size_t) (end - buf) : sizeof label - 2;
+        size_t keep =
+            have - (size_t)(end - buf) < sizeof label - 1 ? have - (size_t)(end - buf) : sizeof label - 2;
         memmove(buf, buf + have - keep, keep);
         have = keep;
     }
@@ -54,7 +56,7 @@ static void wait_for_pid1(struct room *r)
     struct pollfd p = {.fd = r->pidfd, .events = POLLIN};
     if (r->pid <= 0 || r->dead)
         return;
-    (void) kernel_pidfd_send_signal(r->pidfd, SIGKILL); /* ESRCH: it is a zombie already */
+    (void)kernel_pidfd_send_signal(r->pidfd, SIGKILL); /* ESRCH: it is a zombie already */
     if (poll(&p, 1, ENGINE_TEARDOWN_MS) != 1)
         return; /* the survivors' count will say so */
     while (waitpid(r->pid, &status, 0) < 0 && errno == EINTR) {
@@ -69,7 +71,7 @@ void room_teardown(struct room *r)
     wait_for_pid1(r);
     gate_stop(r);
     limits_read(r);
-    t->survivors = r->proc >= 0 ? (int) watch_count(r->proc) : r->dead ? 0 : -1;
+    t->survivors = r->proc >= 0 ? (int)watch_count(r->proc) : r->dead ? 0 : -1;
     if (r->proc < 0 && r->pid > 0 && !r->dead)
         t->survivors = -1;
     undertaker_dismiss(r);

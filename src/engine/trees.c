@@ -1,16 +1,17 @@
 /* trees: host paths prepared by a privileged supervisor.
  *
- * Theory of operation. As root, a room runs under a host uid of its own, which may not even walk to most paths (/root is
- * 0700) and owns none of the files. So the supervisor, which may, makes a detached copy of each mount that the policy
- * names and id-maps it: the owner of the named path appears as the room's user and back. What the room creates there
- * belongs to that owner; everybody else's files keep being somebody else's.
+ * Theory of operation. As root, a room runs under a host uid of its own, which may not even walk to most
+ * paths (/root is 0700) and owns none of the files. So the supervisor, which may, makes a detached copy of
+ * each mount that the policy names and id-maps it: the owner of the named path appears as the room's user and
+ * back. What the room creates there belongs to that owner; everybody else's files keep being somebody else's.
  *
- * An id map is given to the kernel as a user namespace. One is made per distinct owner, by a child that only exists to
- * have it; the namespace lives on in the descriptor.
+ * An id map is given to the kernel as a user namespace. One is made per distinct owner, by a child that only
+ * exists to have it; the namespace lives on in the descriptor.
  *
- * Lives in: the supervisor, only when it is root. Must not: follow a path again after it was resolved, unverified. */
-#include "engine/inner.h"
+ * Lives in: the supervisor, only when it is root. Must not: follow a path again after it was resolved,
+ * unverified. */
 #include "base/sbuf.h"
+#include "engine/inner.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
 
@@ -24,8 +25,8 @@
 
 static int sleep_until_killed(void *arg)
 {
-    (void) arg;
-    (void) kernel_raw(SYS_pause, 0, 0, 0, 0);
+    (void)arg;
+    (void)kernel_raw(SYS_pause, 0, 0, 0, 0);
     return 0;
 }
 
@@ -57,17 +58,24 @@ static int make_map(const struct room *r, uint32_t uid, uint32_t gid)
         fd = openat(dir, "ns/user", O_RDONLY | O_CLOEXEC);
         n = fd < 0 ? -errno : fd;
     }
-    (void) kill(pid, SIGKILL);
+    (void)kill(pid, SIGKILL);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
     }
     return n;
 }
 
-/* Maps the tree; a file system that cannot be id-mapped (or a mount below it) leaves it as it is. */
-static bool map_tree(int tree, int map)
+/* Maps the tree and takes from it what the room must not have, in one call. A file system that cannot be
+ * id-mapped (or a mount below it) loses only the map. Returns 1 when mapped, 0 when not, -errno. */
+static int close_tree(int tree, enum mount_kind kind, int map)
 {
-    struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t) map};
-    return kernel_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr) == 0;
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+                                          (kind == MOUNT_RO ? MOUNT_ATTR_RDONLY : 0)};
+    struct mount_attr mapped = attr;
+    mapped.attr_set |= MOUNT_ATTR_IDMAP;
+    mapped.userns_fd = (uint64_t)map;
+    if (map >= 0 && kernel_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &mapped) == 0)
+        return 1;
+    return kernel_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr) < 0 ? -errno : 0;
 }
 
 static int prepare(struct room *r, struct plan_mount *m, int *map, uint32_t *of_uid, uint32_t *of_gid)
@@ -86,11 +94,12 @@ static int prepare(struct room *r, struct plan_mount *m, int *map, uint32_t *of_
         *of_uid = st.st_uid;
         *of_gid = st.st_gid;
     }
-    if (*map < 0 || !map_tree(m->tree, *map)) {
+    int n = close_tree(m->tree, m->kind, *map);
+    if (n == 0) {
         struct sbuf b = SBUF(r->result->layer_note[LAYER_ID_ROOT]);
         sbuf_text(&b, "a bound path could not be id-mapped: the room is a stranger to its files");
     }
-    return 0;
+    return n < 0 ? n : 0;
 }
 
 int trees_prepare(struct room *r, struct err *e)
@@ -100,7 +109,7 @@ int trees_prepare(struct room *r, struct err *e)
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
         files.rlim_cur = files.rlim_max;
-        (void) setrlimit(RLIMIT_NOFILE, &files); /* one descriptor a mount; too few is an error below */
+        (void)setrlimit(RLIMIT_NOFILE, &files); /* one descriptor a mount; too few is an error below */
     }
     for (size_t i = 0; i < r->plan.mount_count; i++) {
         struct plan_mount *m = &r->plan.mounts[i];

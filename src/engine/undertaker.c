@@ -12,6 +12,7 @@
  * Lives in: beside the supervisor, own session. May: kill this room, remove this leaf.
  * Must not: malloc, stdio, write to any memory but its own stack (the memory is shared while both live). */
 #include "engine/inner.h"
+#include "sys/fault.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
 
@@ -35,13 +36,14 @@ static char stack[UNDERTAKER_STACK] __attribute__((aligned(16)));
 /* Until the supervisor is dead, nothing here may touch errno or any other memory that it uses: raw calls only. */
 static int undertake(void *arg)
 {
-    (void) arg;
+    (void)arg;
     char byte;
     uint64_t all = ~0ull;
     int keep[2 + 2 * LEAF_HIERARCHIES], n = 0;
-    (void) kernel_raw(SYS_rt_sigprocmask, SIG_SETMASK, (long) &all, 0, sizeof all); /* own mask, not the supervisor's */
-    (void) kernel_raw(SYS_setsid, 0, 0, 0, 0);
-    (void) kernel_raw(SYS_prctl, PR_SET_NAME, (long) "strongroom-end", 0, 0);
+    (void)kernel_raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, 0,
+                     sizeof all); /* own mask, not the supervisor's */
+    (void)kernel_raw(SYS_setsid, 0, 0, 0, 0);
+    (void)kernel_raw(SYS_prctl, PR_SET_NAME, (long)"strongroom-end", 0, 0);
     keep[n++] = task.lifeline;
     keep[n++] = task.pidfd;
     for (int i = 0; i < LEAF_HIERARCHIES; i++) {
@@ -49,15 +51,15 @@ static int undertake(void *arg)
         keep[n++] = task.leaf.place->parent_fd[i];
     }
     /* Everything else is the supervisor's business; most of all the lifeline's write end. */
-    if (fd_close_all_but(keep, (size_t) n) < 0)
+    if (fd_close_all_but(keep, (size_t)n) < 0)
         _exit(1);
     for (int fd = 0; fd < 3; fd++)
-        (void) kernel_raw(SYS_close, fd, 0, 0, 0);
-    while (kernel_raw(SYS_read, task.lifeline, (long) &byte, 1, 0) == -EINTR) {
+        (void)kernel_raw(SYS_close, fd, 0, 0, 0);
+    while (kernel_raw(SYS_read, task.lifeline, (long)&byte, 1, 0) == -EINTR) {
     }
-    (void) kernel_pidfd_send_signal(task.pidfd, SIGKILL); /* ESRCH: it ended by itself, as it should */
-    (void) leaf_kill(&task.leaf);
-    (void) leaf_remove(&task.leaf, ENGINE_TEARDOWN_MS); /* what stays, the next start sweeps */
+    (void)kernel_pidfd_send_signal(task.pidfd, SIGKILL); /* ESRCH: it ended by itself, as it should */
+    (void)leaf_kill(&task.leaf);
+    (void)leaf_remove(&task.leaf, ENGINE_TEARDOWN_MS); /* what stays, the next start sweeps */
     leaf_place_close(&task.place);
     _exit(0);
 }
@@ -65,6 +67,8 @@ static int undertake(void *arg)
 void undertaker_start(struct room *r)
 {
     int pair[2];
+    if (fault_at("call", "undertaker") < 0)
+        return;
     r->undertaker_ms = 0;
     if (!r->has_leaf || pipe2(pair, O_CLOEXEC) < 0)
         return; /* too few descriptors: the next start's sweep is what remains */
@@ -86,7 +90,7 @@ void undertaker_dismiss(struct room *r)
 {
     if (r->undertaker <= 0)
         return;
-    (void) kill(r->undertaker, SIGKILL); /* our own child, not reaped yet: the pid is still its */
+    (void)kill(r->undertaker, SIGKILL); /* our own child, not reaped yet: the pid is still its */
     while (waitpid(r->undertaker, NULL, __WALL) < 0 && errno == EINTR) {
     }
     r->undertaker = 0;

@@ -2,8 +2,8 @@
  *
  * Two uses: to count survivors after the end, and, where no cgroup bounds memory, to sample it.
  * Lives in: the supervisor. Trusts: the kernel's text. Must not: allocate, follow anything the room made. */
-#include "engine/inner.h"
 #include "base/sbuf.h"
+#include "engine/inner.h"
 #include "sys/fd.h"
 
 #include <errno.h>
@@ -29,7 +29,7 @@ static int each_process(int proc, bool (*each)(int proc, const char *pid, void *
         if (n <= 0)
             return n < 0 ? -errno : 0;
         for (long at = 0; at < n;) {
-            const struct dirent64 *d = (const struct dirent64 *) (buf + at);
+            const struct dirent64 *d = (const struct dirent64 *)(buf + at);
             at += d->len;
             if (d->name[0] >= '1' && d->name[0] <= '9' && !each(proc, d->name, ctx))
                 return 0;
@@ -39,9 +39,9 @@ static int each_process(int proc, bool (*each)(int proc, const char *pid, void *
 
 static bool count_one(int proc, const char *pid, void *ctx)
 {
-    (void) proc;
-    (void) pid;
-    ++*(unsigned *) ctx;
+    (void)proc;
+    (void)pid;
+    ++*(unsigned *)ctx;
     return true;
 }
 
@@ -51,7 +51,9 @@ unsigned watch_count(int proc)
     return each_process(proc, count_one, &n) < 0 ? ~0u : n;
 }
 
-/* The number behind `key` in a "Key:\t123 kB" text, in bytes; 0 when absent. */
+/* The number behind `key` in a text of lines "Key:\t123 kB", in bytes; 0 when absent. A key begins with the
+ * newline before it: the first line of a status is the process's name, which may read like any key, but has
+ * no newline in it. */
 static uint64_t status_bytes(const char *text, const char *key)
 {
     const char *p = strstr(text, key);
@@ -61,7 +63,7 @@ static uint64_t status_bytes(const char *text, const char *key)
     for (p += strlen(key); *p == ' ' || *p == '\t'; p++) {
     }
     for (; *p >= '0' && *p <= '9'; p++)
-        v = v * 10 + (uint64_t) (*p - '0');
+        v = v * 10 + (uint64_t)(*p - '0');
     return v << 10;
 }
 
@@ -81,7 +83,7 @@ static uint64_t stat_field(const char *text, int n)
             p++;
     }
     for (; *p >= '0' && *p <= '9'; p++)
-        v = v * 10 + (uint64_t) (*p - '0');
+        v = v * 10 + (uint64_t)(*p - '0');
     return v;
 }
 
@@ -93,8 +95,8 @@ static bool add_one(int proc, const char *pid, void *ctx)
     s->processes++;
     sbuf_fmt(&b, "%s/status", pid);
     if (fd_read_file(proc, path, text, sizeof text) > 0) {
-        const uint64_t tables = status_bytes(text, "VmPTE:");
-        s->memory += status_bytes(text, "RssAnon:") + status_bytes(text, "RssShmem:") + tables;
+        const uint64_t tables = status_bytes(text, "\nVmPTE:");
+        s->memory += status_bytes(text, "\nRssAnon:") + status_bytes(text, "\nRssShmem:") + tables;
         s->tables += tables;
     }
     b = SBUF(path);
@@ -102,7 +104,9 @@ static bool add_one(int proc, const char *pid, void *ctx)
     if (fd_read_file(proc, path, text, sizeof text) > 0) {
         const uint64_t tick_us = 10000; /* USER_HZ is 100 on every architecture that we support */
         /* own time, and that of children that ended and were waited for */
-        s->cpu_us += (stat_field(text, 14) + stat_field(text, 15) + stat_field(text, 16) + stat_field(text, 17)) * tick_us;
+        s->cpu_us +=
+            (stat_field(text, 14) + stat_field(text, 15) + stat_field(text, 16) + stat_field(text, 17)) *
+            tick_us;
     }
     return true;
 }
@@ -120,12 +124,13 @@ static bool add_share(int proc, const char *pid, void *ctx)
     struct sbuf b = SBUF(path);
     sbuf_fmt(&b, "%s/smaps_rollup", pid);
     if (fd_read_file(proc, path, text, sizeof text) > 0) {
-        *sum += status_bytes(text, "Pss_Anon:") + status_bytes(text, "Pss_Shmem:") + status_bytes(text, "SwapPss:");
+        *sum += status_bytes(text, "\nPss_Anon:") + status_bytes(text, "\nPss_Shmem:") +
+                status_bytes(text, "\nSwapPss:");
     } else { /* it ends this instant, or may not be looked at so closely */
         b = SBUF(path);
         sbuf_fmt(&b, "%s/status", pid);
         if (fd_read_file(proc, path, text, sizeof text) > 0)
-            *sum += status_bytes(text, "RssAnon:") + status_bytes(text, "RssShmem:");
+            *sum += status_bytes(text, "\nRssAnon:") + status_bytes(text, "\nRssShmem:");
     }
     return true;
 }

@@ -20,7 +20,8 @@ static bool ends_in(const char *name, const char *end)
 }
 
 /* Addresses for a type; a type that has none here is answered with "nothing of the kind". */
-static size_t of_type(uint16_t type, const struct gate_addr *v4, const struct gate_addr *v6, struct gate_addr ret[2])
+static size_t of_type(uint16_t type, const struct gate_addr *v4, const struct gate_addr *v6,
+                      struct gate_addr ret[2])
 {
     size_t n = 0;
 

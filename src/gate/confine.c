@@ -41,8 +41,8 @@ static int empty_root(void)
     if (fs < 0 || kernel_fsconfig(fs, FSCONFIG_SET_STRING, "size", "4096", 0) < 0 ||
         kernel_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
         return -errno;
-    FD_AUTO root = kernel_fsmount(fs, FSMOUNT_CLOEXEC,
-                                  MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    FD_AUTO root = kernel_fsmount(
+        fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
     if (root < 0 || fchdir(root) < 0 || chroot(".") < 0)
         return -errno;
     return chdir("/") < 0 ? -errno : 0;
@@ -88,7 +88,8 @@ static int no_root(void)
 {
     if (geteuid() != 0)
         return 0;
-    if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
+    if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+        setresuid(NOBODY, NOBODY, NOBODY) < 0)
         return -errno;
     return 0;
 }

@@ -47,7 +47,7 @@ struct conn {
     bool again; /* is in the queue of those with more to do */
     uint16_t next_again, port;
     int rule, lookup, code, oldest; /* oldest: of two attempts */
-    bool v6; /* how the program came: that family first */
+    bool v6;                        /* how the program came: that family first */
     uint64_t since, beside;
     int dials[DIALS_MAX];
     struct gate_addr dialled[DIALS_MAX];
@@ -174,7 +174,8 @@ static struct conn *conn_new(int fd)
     bool again = c->again; /* its old life may still be queued */
     uint16_t next = c->next_again;
 
-    *c = (struct conn){.generation = c->generation + 1, .again = again, .next_again = next, .rule = -1, .lookup = -1};
+    *c = (struct conn){
+        .generation = c->generation + 1, .again = again, .next_again = next, .rule = -1, .lookup = -1};
     c->fd[0] = fd;
     c->fd[1] = -1;
     for (int i = 0; i < 2; i++)
@@ -312,7 +313,8 @@ static bool is_own(const struct gate_addr *a)
 static bool listed(const struct egress_addr *a, uint16_t port, struct egress_verdict *ret)
 {
     *ret = egress_verdict_addr(rules, a, port);
-    if (ret->rule >= 0 && ret->allowed && egress_is_private(a) && !egress_is_private(&rules->rules[ret->rule].addr))
+    if (ret->rule >= 0 && ret->allowed && egress_is_private(a) &&
+        !egress_is_private(&rules->rules[ret->rule].addr))
         ret->allowed = false;
     return ret->rule >= 0;
 }
@@ -345,7 +347,8 @@ static void opened(struct conn *c, int which)
     for (int i = 0; i < 2; i++)
         (void)setsockopt(c->fd[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* speed only */
     (void)setsockopt(c->fd[1], SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    if (loop_change(c->fd[1], EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, LOOP_UPSTREAM, index_of(c), c->generation) < 0)
+    if (loop_change(c->fd[1], EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, LOOP_UPSTREAM, index_of(c),
+                    c->generation) < 0)
         end_broken(c, GATE_WHY_TABLE_FULL);
     else
         pump(c);
@@ -364,7 +367,8 @@ static int dial(struct conn *c, int which, const struct gate_addr *a)
     c->dialled[which] = *a;
     int r = connect(fd, (const struct sockaddr *)&to, len) < 0 && errno != EINPROGRESS ? -errno : 0;
     if (r == 0)
-        r = loop_add(fd, EPOLLOUT | EPOLLET, LOOP_DIAL, index_of(c) * DIALS_MAX + (uint32_t)which, c->generation);
+        r = loop_add(fd, EPOLLOUT | EPOLLET, LOOP_DIAL, index_of(c) * DIALS_MAX + (uint32_t)which,
+                     c->generation);
     if (r < 0)
         fd_close(&c->dials[which]);
     return r;
@@ -403,7 +407,8 @@ static void dial_next(struct conn *c)
 }
 
 /* Of the addresses of one family that may be dialled, the next one from *at on; NULL: no more. */
-static const struct gate_addr *next_of(struct conn *c, const struct gate_addr *addrs, size_t count, bool v6, size_t *at)
+static const struct gate_addr *next_of(struct conn *c, const struct gate_addr *addrs, size_t count, bool v6,
+                                       size_t *at)
 {
     while (*at < count) {
         const struct gate_addr *a = &addrs[(*at)++];
@@ -499,9 +504,13 @@ static void decide(int *fd)
         return;
     }
     struct conn *c = conn_new(*fd);
-    if (c == NULL || loop_add(*fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, LOOP_ROOM, index_of(c), c->generation) < 0) {
-        const struct gate_report full = {
-            .verdict = GATE_BROKEN, .kind = GATE_KIND_TCP, .reason = GATE_WHY_TABLE_FULL, .rule = -1, .port = port};
+    if (c == NULL ||
+        loop_add(*fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, LOOP_ROOM, index_of(c), c->generation) < 0) {
+        const struct gate_report full = {.verdict = GATE_BROKEN,
+                                         .kind = GATE_KIND_TCP,
+                                         .reason = GATE_WHY_TABLE_FULL,
+                                         .rule = -1,
+                                         .port = port};
         tell_event(&full);
         if (c != NULL)
             conn_free(c, true);

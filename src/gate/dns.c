@@ -304,7 +304,8 @@ int dns_result_parse(const uint8_t *packet, size_t size, uint16_t id, const char
         return -EBADMSG;
     r.rcode = packet[3] & 15;
     r.truncated = (get16(packet + 2) & TC) != 0;
-    if (get16(packet + 4) == 0 && r.rcode != DNS_NOERROR) { /* some servers do not repeat what they did not understand */
+    if (get16(packet + 4) == 0 &&
+        r.rcode != DNS_NOERROR) { /* some servers do not repeat what they did not understand */
         *ret = r;
         return 0;
     }

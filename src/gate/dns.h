@@ -14,12 +14,19 @@
 #define DNS_ADDRS_MAX  16
 
 enum { DNS_A = 1, DNS_CNAME = 5, DNS_PTR = 12, DNS_AAAA = 28, DNS_OPT = 41, DNS_ANY = 255 };
-enum { DNS_NOERROR = 0, DNS_FORMERR = 1, DNS_SERVFAIL = 2, DNS_NXDOMAIN = 3, DNS_NOTIMP = 4, DNS_REFUSED = 5 };
+enum {
+    DNS_NOERROR = 0,
+    DNS_FORMERR = 1,
+    DNS_SERVFAIL = 2,
+    DNS_NXDOMAIN = 3,
+    DNS_NOTIMP = 4,
+    DNS_REFUSED = 5
+};
 
 struct dns_question {
     uint16_t id, flags, type, class;
-    bool edns;          /* the asker has an OPT record: so gets the answer */
-    size_t end;         /* bytes of header and question, to be sent back as they came */
+    bool edns;  /* the asker has an OPT record: so gets the answer */
+    size_t end; /* bytes of header and question, to be sent back as they came */
     char name[DNS_NAME_MAX];
 };
 

@@ -19,14 +19,14 @@
 
 #include <stdint.h>
 
-#define GATE_CONTROL_FD      3
-#define GATE_FRAMES_VERSION  1
-#define GATE_RULES_TEXT_MAX  (1024u * 1024u)
-#define GATE_PIECE_MAX       4000u
-#define GATE_FRAME_FDS_MAX   8 /* = FD_FRAME_FDS_MAX */
-#define GATE_LISTENERS_MAX   64
-#define GATE_NAME_MAX        256 /* with the final NUL */
-#define GATE_ADDRESS_MAX     46  /* with the final NUL */
+#define GATE_CONTROL_FD     3
+#define GATE_FRAMES_VERSION 1
+#define GATE_RULES_TEXT_MAX (1024u * 1024u)
+#define GATE_PIECE_MAX      4000u
+#define GATE_FRAME_FDS_MAX  8 /* = FD_FRAME_FDS_MAX */
+#define GATE_LISTENERS_MAX  64
+#define GATE_NAME_MAX       256 /* with the final NUL */
+#define GATE_ADDRESS_MAX    46  /* with the final NUL */
 
 enum gate_command_type { GATE_RULES = 1, GATE_LISTENERS, GATE_START, GATE_STOP };
 enum gate_report_type { GATE_READY = 1, GATE_FAILED, GATE_EVENT, GATE_FINISHED };
@@ -41,10 +41,10 @@ enum gate_listener {
 };
 
 struct gate_command {
-    uint32_t type;    /* enum gate_command_type */
-    uint32_t version; /* GATE_FRAMES_VERSION */
-    uint32_t size;    /* RULES: bytes in text */
-    uint32_t count;   /* LISTENERS: descriptors that come along, in the order of kinds */
+    uint32_t type;                     /* enum gate_command_type */
+    uint32_t version;                  /* GATE_FRAMES_VERSION */
+    uint32_t size;                     /* RULES: bytes in text */
+    uint32_t count;                    /* LISTENERS: descriptors that come along, in the order of kinds */
     uint8_t kinds[GATE_FRAME_FDS_MAX]; /* enum gate_listener */
     char text[GATE_PIECE_MAX];
 };
@@ -58,10 +58,10 @@ enum gate_verdict {
 enum gate_kind { GATE_KIND_DNS = 1, GATE_KIND_TCP };
 
 enum gate_reason {
-    GATE_WHY_RULE = 1,    /* `rule` allows or denies it */
-    GATE_WHY_NO_RULE,     /* nothing allows this name, or this name on this port */
-    GATE_WHY_LITERAL,     /* an address without a name, and no rule lists the address on this port */
-    GATE_WHY_PRIVATE,     /* the name resolves to a private or special address, and the rule does not say `internal` */
+    GATE_WHY_RULE = 1, /* `rule` allows or denies it */
+    GATE_WHY_NO_RULE,  /* nothing allows this name, or this name on this port */
+    GATE_WHY_LITERAL,  /* an address without a name, and no rule lists the address on this port */
+    GATE_WHY_PRIVATE, /* the name resolves to a private or special address, and the rule does not say `internal` */
     GATE_WHY_UNRESOLVED,  /* upstream knows no address for the name */
     GATE_WHY_RESOLVER,    /* upstream did not answer, or answered nonsense */
     GATE_WHY_UNREACHABLE, /* `code` says why the address could not be reached */
@@ -69,16 +69,16 @@ enum gate_reason {
 };
 
 struct gate_report {
-    uint32_t type;    /* enum gate_report_type */
-    uint32_t version; /* READY: GATE_FRAMES_VERSION */
-    uint32_t verdict; /* EVENT: enum gate_verdict */
-    uint32_t kind;    /* EVENT: enum gate_kind */
-    uint32_t reason;  /* EVENT: enum gate_reason */
-    int32_t rule;     /* EVENT: index of the line, -1 */
-    int32_t code;     /* errno, 0 */
-    uint32_t port;    /* EVENT: 0 for DNS */
-    uint32_t count;   /* EVENT: how many equal decisions this one stands for (>= 1) */
-    uint32_t lost;    /* EVENT: how many events before this one could not be told */
+    uint32_t type;     /* enum gate_report_type */
+    uint32_t version;  /* READY: GATE_FRAMES_VERSION */
+    uint32_t verdict;  /* EVENT: enum gate_verdict */
+    uint32_t kind;     /* EVENT: enum gate_kind */
+    uint32_t reason;   /* EVENT: enum gate_reason */
+    int32_t rule;      /* EVENT: index of the line, -1 */
+    int32_t code;      /* errno, 0 */
+    uint32_t port;     /* EVENT: 0 for DNS */
+    uint32_t count;    /* EVENT: how many equal decisions this one stands for (>= 1) */
+    uint32_t lost;     /* EVENT: how many events before this one could not be told */
     uint64_t up, down; /* EVENT: bytes from the room, bytes to the room */
     uint64_t duration_ms;
     char name[GATE_NAME_MAX];       /* EVENT: lower case, no final dot, "" when the program used an address.

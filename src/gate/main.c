@@ -24,9 +24,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define CONFIG_MAX  65536
-#define FDS_SPARE   512 /* besides connections: listeners, look-ups, peers, pooled pipes */
-#define FDS_CONN    6
+#define CONFIG_MAX 65536
+#define FDS_SPARE  512 /* besides connections: listeners, look-ups, peers, pooled pipes */
+#define FDS_CONN   6
 
 static char rule_text[GATE_RULES_TEXT_MAX];
 static size_t rule_text_len;
@@ -41,7 +41,8 @@ static struct gate_command command;
 
 static int fail(int code, const char *text, const char *what)
 {
-    struct gate_report r = {.type = GATE_FAILED, .version = GATE_FRAMES_VERSION, .code = code < 0 ? -code : code};
+    struct gate_report r = {
+        .type = GATE_FAILED, .version = GATE_FRAMES_VERSION, .code = code < 0 ? -code : code};
 
     (void)snprintf(r.text, sizeof r.text, "%s%s", text, what);
     (void)fd_frame_send(GATE_CONTROL_FD, &r, sizeof r, NULL, 0, 0); /* nobody else is there to tell */
@@ -114,7 +115,8 @@ static size_t room_for_conns(void)
 
     if (getrlimit(RLIMIT_NOFILE, &l) < 0)
         return 64;
-    l.rlim_cur = l.rlim_max < CONNS_MAX * FDS_CONN + FDS_SPARE ? l.rlim_max : CONNS_MAX * FDS_CONN + FDS_SPARE;
+    l.rlim_cur =
+        l.rlim_max < CONNS_MAX * FDS_CONN + FDS_SPARE ? l.rlim_max : CONNS_MAX * FDS_CONN + FDS_SPARE;
     l.rlim_max = l.rlim_cur;
     (void)setrlimit(RLIMIT_NOFILE, &l); /* then the old limit holds, and accepting fails earlier */
     return l.rlim_cur > FDS_SPARE + 64 * FDS_CONN ? (size_t)(l.rlim_cur - FDS_SPARE) / FDS_CONN : 64;

@@ -39,7 +39,7 @@ struct lookup {
     uint32_t generation;
     char name[DNS_NAME_MAX];
     uint64_t expires, go_on; /* go_on: do not wait for the other half any longer, 0: not yet */
-    struct half halves[2]; /* AAAA, A */
+    struct half halves[2];   /* AAAA, A */
     struct resolve_answer answer;
 };
 
@@ -239,7 +239,8 @@ static void look_if_done(struct lookup *l)
 {
     struct half *v6 = &l->halves[0], *v4 = &l->halves[1];
     bool both = v6->state == HALF_DONE && v4->state == HALF_DONE;
-    bool some = (v6->state == HALF_DONE && v6->result.count > 0) || (v4->state == HALF_DONE && v4->result.count > 0);
+    bool some =
+        (v6->state == HALF_DONE && v6->result.count > 0) || (v4->state == HALF_DONE && v4->result.count > 0);
     uint64_t ttl = TTL_MOST;
 
     if (l->state != RUNNING)

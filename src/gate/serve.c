@@ -12,10 +12,10 @@
 #include <string.h>
 #include <sys/uio.h>
 
-#define PEERS_MAX  64
-#define BATCH      64
-#define PEER_MS    10000
-#define QUERY_MAX  1024 /* a question is at most 12 + 255 + 4 bytes and an OPT record */
+#define PEERS_MAX 64
+#define BATCH     64
+#define PEER_MS   10000
+#define QUERY_MAX 1024 /* a question is at most 12 + 255 + 4 bytes and an OPT record */
 
 static struct peer {
     int fd; /* 0: free; a peer's descriptor is never 0 */
@@ -34,7 +34,8 @@ void serve_open(const struct egress_rules *r)
 
 static size_t answer(const uint8_t *packet, size_t size, uint8_t *out)
 {
-    struct gate_report e = {.verdict = GATE_DENIED, .kind = GATE_KIND_DNS, .reason = GATE_WHY_NO_RULE, .rule = -1};
+    struct gate_report e = {
+        .verdict = GATE_DENIED, .kind = GATE_KIND_DNS, .reason = GATE_WHY_NO_RULE, .rule = -1};
     enum answer_told told;
     size_t len = answer_make(rules, packet, size, out, &told, e.name);
 
@@ -78,8 +79,12 @@ void serve_udp(int listener)
     for (int i = 0; i < BATCH; i++) {
         struct sockaddr_storage from;
         struct iovec iov = {.iov_base = in, .iov_len = sizeof in};
-        struct msghdr msg = {.msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &iov, .msg_iovlen = 1,
-                             .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+        struct msghdr msg = {.msg_name = &from,
+                             .msg_namelen = sizeof from,
+                             .msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof control.bytes};
         ssize_t n = recvmsg(listener, &msg, MSG_DONTWAIT);
         if (n < 0)
             return;

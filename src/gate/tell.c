@@ -13,9 +13,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define HELD_MAX   128
-#define HOLD_MS    1000
-#define BURST      500 /* events of refusals in a second; the others are counted as lost */
+#define HELD_MAX 128
+#define HOLD_MS  1000
+#define BURST    500 /* events of refusals in a second; the others are counted as lost */
 
 struct held {
     bool used;
@@ -127,5 +127,6 @@ void tell_finish(void)
     for (size_t i = 0; i < HELD_MAX; i++)
         let_out(&table[i]);
     const struct gate_report last = {.type = GATE_FINISHED, .lost = lost};
-    (void)fd_frame_send(control_fd, &last, sizeof last, NULL, 0, 0); /* the supervisor may be gone: so are we, then */
+    (void)fd_frame_send(control_fd, &last, sizeof last, NULL, 0,
+                        0); /* the supervisor may be gone: so are we, then */
 }

@@ -254,7 +254,8 @@ static void read_cpu(enum leaf_version version, int dir_fd, struct leaf_usage *u
 static void read_hits(enum leaf_version version, unsigned controllers, int dir_fd, struct leaf_usage *u)
 {
     if (controllers & LEAF_HAS_MEMORY)
-        read_field(dir_fd, version == LEAF_V2 ? "memory.events" : "memory.oom_control", "oom_kill", &u->oom_kills);
+        read_field(dir_fd, version == LEAF_V2 ? "memory.events" : "memory.oom_control", "oom_kill",
+                   &u->oom_kills);
     if (controllers & LEAF_HAS_PIDS)
         read_field(dir_fd, "pids.events", "max", &u->pids_refused);
 }

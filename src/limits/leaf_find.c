@@ -106,6 +106,7 @@ static void add_home(struct homes *h, const struct leaf_member *m)
         home = &h->v1[at];
     }
     home->controllers = m->controllers;
+    home->fd = -1;
     home->mounted = false;
     memcpy(home->path, m->path, sizeof home->path);
 }
@@ -167,8 +168,8 @@ static int read_mounts(const struct leaf_host *host, struct homes *h, struct lin
     return 0;
 }
 
-/* Where nearly every host mounts a hierarchy. Our own cgroup must be seen there: in a container that shows only a part of
- * the tree it is not, and the mount table has to tell. */
+/* Where nearly every host mounts a hierarchy. Our own cgroup must be seen there: in a container that shows
+ * only a part of the tree it is not, and the mount table has to tell. */
 static bool is_usual(struct leaf_home *home, const char *point, unsigned long magic)
 {
     struct statfs fs;
@@ -179,9 +180,11 @@ static bool is_usual(struct leaf_home *home, const char *point, unsigned long ma
         return false;
     seen = fstatfs(fd, &fs) == 0 && (unsigned long)fs.f_type == magic &&
            (strcmp(home->path, "/") == 0 || faccessat(fd, home->path + 1, F_OK, 0) == 0);
-    (void)close(fd); /* O_PATH */
-    if (!seen)
+    if (!seen) {
+        (void)close(fd); /* O_PATH */
         return false;
+    }
+    home->fd = fd;
     home->mounted = true;
     home->below = home->path + 1;
     memcpy(home->point, point, strlen(point) + 1);
@@ -243,21 +246,22 @@ void leaf_find_why(struct leaf_place *p, const char *text, const char *object, i
 }
 
 /* The directory of one v1 hierarchy in which leaves are made. O_PATH fd or -errno. */
-static int open_parent(const struct leaf_host *host, const struct leaf_home *home, bool at_top)
+static int open_parent(const struct leaf_host *host, struct leaf_home *home, bool at_top)
 {
-    int fd = leaf_find_open(host, home->point, LEAF_V1);
-    int below;
+    int fd;
 
-    if (fd < 0 || at_top || !*home->below)
-        return fd;
-    below = openat(fd, home->below, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (below < 0)
-        below = -errno;
-    (void)close(fd); /* O_PATH */
-    return below;
+    if (home->fd < 0 && (home->fd = leaf_find_open(host, home->point, LEAF_V1)) < 0)
+        return home->fd;
+    if (!at_top && *home->below) {
+        fd = openat(home->fd, home->below, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+    }
+    fd = home->fd; /* handed over */
+    home->fd = -1;
+    return fd;
 }
 
-static int open_writable(const struct leaf_host *host, const struct leaf_home *home, bool at_top)
+static int open_writable(const struct leaf_host *host, struct leaf_home *home, bool at_top)
 {
     int fd = open_parent(host, home, at_top);
 
@@ -270,10 +274,10 @@ static int open_writable(const struct leaf_host *host, const struct leaf_home *h
     return fd;
 }
 
-static void find_v1(const struct leaf_host *host, const struct homes *h, struct leaf_place *p)
+static void find_v1(const struct leaf_host *host, struct homes *h, struct leaf_place *p)
 {
     for (int i = 0; i < h->count; i++) {
-        const struct leaf_home *home = &h->v1[i];
+        struct leaf_home *home = &h->v1[i];
         int fd = -ENOENT;
 
         if (!home->mounted) {
@@ -284,6 +288,8 @@ static void find_v1(const struct leaf_host *host, const struct homes *h, struct 
             fd = open_writable(host, home, true);
         if (fd < 0)
             fd = open_writable(host, home, false);
+        if (home->fd >= 0)
+            (void)close(home->fd); /* O_PATH */
         if (fd < 0) {
             leaf_find_why(p, "make a cgroup below ours", home->point, -fd);
             continue;
@@ -346,9 +352,10 @@ void leaf_find_in(const struct leaf_host *host, struct leaf_place *ret)
 
 void leaf_find_place(struct leaf_place *ret)
 {
-    const struct leaf_host host = {
-        .member_file = "/proc/self/cgroup", .mount_file = "/proc/self/mountinfo", .root = geteuid() == 0,
-        .usual = true};
+    const struct leaf_host host = {.member_file = "/proc/self/cgroup",
+                                   .mount_file = "/proc/self/mountinfo",
+                                   .root = geteuid() == 0,
+                                   .usual = true};
 
     leaf_find_in(&host, ret);
 }

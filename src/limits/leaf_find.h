@@ -20,6 +20,7 @@ void leaf_find_in(const struct leaf_host *host, struct leaf_place *ret);
 struct leaf_home {
     unsigned controllers;
     bool mounted; /* point and below are known */
+    int fd;       /* the mount point, O_PATH, already open and looked at; -1 */
     char path[LEAF_PATH_MAX];
     char point[LEAF_PATH_MAX];
     const char *below; /* in path: our cgroup relative to the mount point, "" for itself */

@@ -53,8 +53,8 @@ static bool is_old(const struct stat *st)
     return clock_gettime(CLOCK_REALTIME, &now) == 0 && now.tv_sec - newest > AGE_MIN_S;
 }
 
-/* Removes one candidate if it is old and nobody answers for it; first its namesakes of the other hierarchies, so that what
- * remains can still be found. Returns how many directories went. */
+/* Removes one candidate if it is old and nobody answers for it; first its namesakes of the other hierarchies,
+ * so that what remains can still be found. Returns how many directories went. */
 static int sweep_one(const struct leaf_place *p, const char *name)
 {
     struct stat st;
@@ -95,7 +95,22 @@ static int sweep_parent(const struct leaf_place *p, int fd)
     return removed;
 }
 
-/* A leaf is made in the first hierarchy first and removed there last: what is not in its parent is nowhere. */
+/* A sweeper of another place may share our first hierarchy and not this one: it took the leaf there and could
+ * not know of this part. Looked at now and then only; each part carries its maker's lock. */
+static void sweep_rest(const struct leaf_place *p, int h)
+{
+    const struct leaf_place one = {.count = 1, .parent_fd = {p->parent_fd[h]}};
+    int fd = openat(p->parent_fd[h], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        (void)sweep_parent(&one, fd);
+    (void)close(fd); /* a directory */
+}
+
+/* A leaf is made in the first hierarchy first and removed there last: what is not in its parent is nowhere, as far as
+ * sweepers of this place are concerned. */
 int leaf_sweep(const struct leaf_place *p)
 {
     int removed = 0, fd;
@@ -108,5 +123,8 @@ int leaf_sweep(const struct leaf_place *p)
     if (flock(fd, LOCK_EX | LOCK_NB) == 0) /* another sweeper is as good */
         removed = sweep_parent(p, fd);
     (void)close(fd); /* a directory */
+    int other = 1 + getpid() % 8;
+    if (other < p->count)
+        sweep_rest(p, other);
     return removed;
 }

@@ -290,7 +290,8 @@ void leaf_find_unified(const struct leaf_host *host, struct leaf_home *home, str
         leaf_find_why(p, "find our cgroup: no mount shows it", home->path, 0);
         return;
     }
-    s.top_fd = leaf_find_open(host, home->point, LEAF_V2);
+    s.top_fd = home->fd >= 0 ? home->fd : leaf_find_open(host, home->point, LEAF_V2);
+    home->fd = -1; /* ours now */
     if (s.top_fd < 0) {
         leaf_find_why(p, "open the cgroup file system", home->point, -s.top_fd);
         return;

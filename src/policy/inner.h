@@ -57,6 +57,7 @@ struct policy_arena {
     size_t peer_room, peer_count;
     struct origin origins[FIELD_COUNT_MAX];
     struct demand limits[LIMIT_ID_COUNT];
+    enum policy_source meant[LIMIT_ID_COUNT]; /* the last of the user's own words that gave a value */
     struct demand layers[LAYER_ID_COUNT];
     struct origin require_all;
 };

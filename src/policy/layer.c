@@ -122,13 +122,11 @@ int demands_check(struct policy *p, struct err *e)
     for (size_t i = 0; i < LAYER_ID_COUNT; i++)
         (void)decided(a, &a->layers[i], SOURCE_DEFAULT, &p->layers[i]); /* none: the row's preset stays */
     for (size_t i = 0; i < LIMIT_ID_COUNT; i++) {
-        const struct origin *value = field_origin(p, field_find(limit_rows[i].name));
-        bool meant = value->source == SOURCE_FILE || value->source == SOURCE_FLAG;
+        const enum policy_source meant = a->meant[i]; /* SOURCE_DEFAULT: never by the user */
 
         if (p->limits[i] == LIMIT_UNLIMITED)
             p->limit_demand[i] = LAYER_PREFER; /* nothing to hold */
-        else if (!decided(a, &a->limits[i], meant ? value->source : SOURCE_DEFAULT, &p->limit_demand[i]) &&
-                 meant)
+        else if (!decided(a, &a->limits[i], meant, &p->limit_demand[i]) && meant != SOURCE_DEFAULT)
             p->limit_demand[i] = LAYER_REQUIRE;
     }
     return net_check(p, e);

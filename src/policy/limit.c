@@ -109,6 +109,8 @@ SET_FUNCTION(set_limit)
     if (source == SOURCE_PROJECT && v > p->limits[f->row])
         return may_only_tighten(p, f, value, e);
     p->limits[f->row] = v;
+    if (source == SOURCE_FILE || source == SOURCE_FLAG)
+        p->arena->meant[f->row] = source; /* a project that lowers it does not take this back */
     return 0;
 }
 

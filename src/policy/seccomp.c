@@ -5,6 +5,7 @@
  * into it instead of pointers, so that they need no relocation and no page is written. */
 #include "policy/seccomp.h"
 #include "policy/seccomp_bytes.h"
+#include "policy/seccomp_rules.h"
 #include "policy/syscall_nr.h"
 #include <stddef.h>
 #include <stdint.h>
@@ -66,14 +67,29 @@ const char *syscall_why_denied(int nr)
     return why[0] != '\0' ? why : NULL;
 }
 
-bool syscall_is_watched(int nr)
+bool seccomp_is_watched(const struct seccomp_data *d)
 {
-    enum { ALLOW, DENY, NOSYS, WATCH, RULES };
-#define RULE(id) RULES
-#define SYSCALL(name, verdict, why) [__NR_##name] = (verdict) == WATCH,
-    static const bool watched[NUMBERS] = {
+#define ALLOW                       OUT_ALLOW
+#define DENY                        OUT_DENY
+#define NOSYS                       OUT_NOSYS
+#define WATCH                       OUT_WATCH
+#define RULE(id)                    OUT_RULE(id)
+#define SYSCALL(name, verdict, why) [__NR_##name] = (verdict),
+    static const uint32_t outcomes[NUMBERS] = {
 #include "policy/syscalls.def"
     };
-#undef RULE
-    return nr >= 0 && nr < NUMBERS && watched[nr];
+    uint32_t out = d->nr >= 0 && d->nr < NUMBERS ? outcomes[d->nr] : OUT_NOSYS;
+    while (OUT_KIND(out) ==
+           OUT_RULE_KIND) { /* a rule never leads back to itself: the generator would not end */
+        const struct seccomp_rule *r = &seccomp_rules[OUT_DATA(out)];
+        if (r->arg == WORD_CALLER)
+            return false;
+        const uint32_t v = (uint32_t)d->args[r->arg] & r->mask;
+        out = r->otherwise;
+        for (size_t i = r->count; i-- > 0;) {
+            if (v >= r->cases[i].lo && v <= r->cases[i].hi)
+                out = r->cases[i].outcome;
+        }
+    }
+    return OUT_KIND(out) == OUT_WATCH;
 }

@@ -40,10 +40,23 @@ enum seccomp_rule_id {
     RULE_PERSONALITY,
     RULE_PRLIMIT64,
     RULE_SCHEDULER,
+    RULE_SCHEDULER_CLASS,
+    RULE_NOT_FIRST,
+    RULE_PRIORITY,
+    RULE_PRIORITY_WHO,
     RULE_SECCOMP,
     RULE_SECCOMP_FLAGS,
     RULE_MKNOD,
     RULE_MKNODAT,
+    RULE_MKNOD_MODE,
+    RULE_MKNODAT_MODE,
+    RULE_CHMOD,
+    RULE_CHMODAT,
+    RULE_CREAT,
+    RULE_OPEN,
+    RULE_OPEN_MODE,
+    RULE_OPENAT,
+    RULE_OPENAT_MODE,
     RULE_SOCKET,
     RULE_INET_TYPE,
     RULE_TCP,
@@ -195,6 +208,16 @@ static const struct seccomp_case scheduler_cases[] = {
     ONE(5, OUT_ALLOW, "SCHED_IDLE"),
 };
 
+/* pid 1 has the program's uid. Put into the idle class, onto a processor that is kept busy, it needs seconds
+ * to die, and the room with it. Inside, its number is always 1, and so is its process group's. */
+static const struct seccomp_case not_first_cases[] = {
+    ONE(1, OUT_DENY, "the room's own pid 1"),
+};
+static const struct seccomp_case priority_cases[] = {
+    RANGE(0, 1, OUT_RULE(PRIORITY_WHO), "PRIO_PROCESS, PRIO_PGRP"),
+    ONE(2, OUT_DENY, "PRIO_USER: every process of the room, pid 1 among them"),
+};
+
 static const struct seccomp_case seccomp_cases[] = {
     ONE(0, OUT_DENY, "SECCOMP_SET_MODE_STRICT"),
     ONE(1, OUT_RULE(SECCOMP_FLAGS), "SECCOMP_SET_MODE_FILTER"),
@@ -206,10 +229,28 @@ static const struct seccomp_case seccomp_flags_cases[] = {
 };
 
 /* The type bits of a mode (S_IFMT): FIFO, plain (0 means plain too), socket. */
+/* A set-user-ID or set-group-ID file is harmless in the room and not outside it: in a folder that --rw shows,
+ * it would be a program of the folder's owner's for everybody on the host. No file of a room gets these bits. */
+#define SETID_BITS 06000u
+static const struct seccomp_case no_setid_cases[] = {
+    ONE(0, OUT_WATCH, "neither bit"),
+};
+/* O_CREAT and the bit of O_TMPFILE that is not O_DIRECTORY; without them the mode is not looked at and may be
+ * anything. */
+#define OPEN_CREATES 020000100u
+static const struct seccomp_case no_creation_cases[] = {
+    ONE(0, OUT_WATCH, "makes nothing"),
+};
 static const struct seccomp_case mknod_cases[] = {
-    ONE(0x0000, OUT_ALLOW, "plain file"),
+    ONE(0x0000, OUT_RULE(MKNOD_MODE), "plain file"),
     ONE(0x1000, OUT_ALLOW, "S_IFIFO"),
-    ONE(0x8000, OUT_ALLOW, "S_IFREG"),
+    ONE(0x8000, OUT_RULE(MKNOD_MODE), "S_IFREG"),
+    ONE(0xc000, OUT_ALLOW, "S_IFSOCK"),
+};
+static const struct seccomp_case mknodat_cases[] = {
+    ONE(0x0000, OUT_RULE(MKNODAT_MODE), "plain file"),
+    ONE(0x1000, OUT_ALLOW, "S_IFIFO"),
+    ONE(0x8000, OUT_RULE(MKNODAT_MODE), "S_IFREG"),
     ONE(0xc000, OUT_ALLOW, "S_IFSOCK"),
 };
 
@@ -269,11 +310,24 @@ static const struct seccomp_rule seccomp_rules[RULE_COUNT] = {
     [RULE_PRCTL_AMBIENT] = RULE_ROW(1, ALL_BITS, OUT_ALLOW, prctl_ambient_cases),
     [RULE_PERSONALITY] = RULE_ROW(0, ALL_BITS, OUT_DENY, personality_cases),
     [RULE_PRLIMIT64] = RULE_ROW(0, ALL_BITS, OUT_DENY, prlimit64_cases),
-    [RULE_SCHEDULER] = RULE_ROW(1, ~0x40000000u, OUT_DENY, scheduler_cases),
+    [RULE_SCHEDULER] = RULE_ROW(0, ALL_BITS, OUT_RULE(SCHEDULER_CLASS), not_first_cases),
+    [RULE_SCHEDULER_CLASS] = RULE_ROW(1, ~0x40000000u, OUT_DENY, scheduler_cases),
+    [RULE_NOT_FIRST] = RULE_ROW(0, ALL_BITS, OUT_ALLOW, not_first_cases),
+    [RULE_PRIORITY] = RULE_ROW(0, ALL_BITS, OUT_ERRNO(EINVAL), priority_cases),
+    [RULE_PRIORITY_WHO] = RULE_ROW(1, ALL_BITS, OUT_ALLOW, not_first_cases),
     [RULE_SECCOMP] = RULE_ROW(0, ALL_BITS, OUT_ERRNO(EINVAL), seccomp_cases),
     [RULE_SECCOMP_FLAGS] = RULE_ROW(1, 8, OUT_DENY, seccomp_flags_cases),
     [RULE_MKNOD] = RULE_ROW(1, 0xf000, OUT_DENY, mknod_cases),
-    [RULE_MKNODAT] = RULE_ROW(2, 0xf000, OUT_DENY, mknod_cases),
+    [RULE_MKNODAT] = RULE_ROW(2, 0xf000, OUT_DENY, mknodat_cases),
+    [RULE_MKNOD_MODE] = RULE_ROW(1, SETID_BITS, OUT_DENY, no_setid_cases),
+    [RULE_MKNODAT_MODE] = RULE_ROW(2, SETID_BITS, OUT_DENY, no_setid_cases),
+    [RULE_CHMOD] = RULE_ROW(1, SETID_BITS, OUT_DENY, no_setid_cases),
+    [RULE_CHMODAT] = RULE_ROW(2, SETID_BITS, OUT_DENY, no_setid_cases),
+    [RULE_CREAT] = RULE_ROW(1, SETID_BITS, OUT_DENY, no_setid_cases),
+    [RULE_OPEN] = RULE_ROW(1, OPEN_CREATES, OUT_RULE(OPEN_MODE), no_creation_cases),
+    [RULE_OPEN_MODE] = RULE_ROW(2, SETID_BITS, OUT_DENY, no_setid_cases),
+    [RULE_OPENAT] = RULE_ROW(2, OPEN_CREATES, OUT_RULE(OPENAT_MODE), no_creation_cases),
+    [RULE_OPENAT_MODE] = RULE_ROW(3, SETID_BITS, OUT_DENY, no_setid_cases),
     [RULE_SOCKET] = RULE_ROW(0, ALL_BITS, OUT_ERRNO(EAFNOSUPPORT), socket_cases),
     [RULE_INET_TYPE] = RULE_ROW(1, 0xf, OUT_ERRNO(ESOCKTNOSUPPORT), inet_type_cases),
     [RULE_TCP] = RULE_ROW(2, ALL_BITS, OUT_ERRNO(EPROTONOSUPPORT), tcp_cases),

@@ -28,7 +28,13 @@
 #include <sys/socket.h>
 
 /* Constants that musl's headers lack (linux/in.h, linux/in6.h, linux/netfilter.h). */
-enum { SO_IP_TRANSPARENT = 19, SO_IPV6_TRANSPARENT = 75, SO_IPV6_FREEBIND = 78, HOOK_PREROUTING = 0, PROTO_INET = 1 };
+enum {
+    SO_IP_TRANSPARENT = 19,
+    SO_IPV6_TRANSPARENT = 75,
+    SO_IPV6_FREEBIND = 78,
+    HOOK_PREROUTING = 0,
+    PROTO_INET = 1
+};
 enum { LO = 1, PRIORITY_MANGLE = -150, PORTS_MAX = 24, BACKLOG = 512 };
 
 /* Of 198.18.0.0/15, set aside for tests of network devices (RFC 2544), and of a locally assigned prefix (RFC 4193). */
@@ -40,7 +46,8 @@ static const uint8_t loop6[16] = {[15] = 1};
 
 static void put_address(struct nl *n, uint8_t family, const uint8_t *addr, size_t len)
 {
-    struct ifaddrmsg a = {.ifa_family = family, .ifa_prefixlen = (uint8_t) (len * 8), .ifa_flags = IFA_F_NODAD, .ifa_index = LO};
+    struct ifaddrmsg a = {
+        .ifa_family = family, .ifa_prefixlen = (uint8_t)(len * 8), .ifa_flags = IFA_F_NODAD, .ifa_index = LO};
     nl_begin(n, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &a, sizeof a);
     nl_put(n, IFA_LOCAL, addr, len);
     nl_put(n, IFA_ADDRESS, addr, len);
@@ -49,8 +56,11 @@ static void put_address(struct nl *n, uint8_t family, const uint8_t *addr, size_
 
 static void put_route(struct nl *n, uint8_t family, const uint8_t *source, size_t len)
 {
-    struct rtmsg r = {.rtm_family = family, .rtm_table = RT_TABLE_LOCAL, .rtm_protocol = RTPROT_STATIC,
-                      .rtm_scope = RT_SCOPE_HOST, .rtm_type = RTN_LOCAL};
+    struct rtmsg r = {.rtm_family = family,
+                      .rtm_table = RT_TABLE_LOCAL,
+                      .rtm_protocol = RTPROT_STATIC,
+                      .rtm_scope = RT_SCOPE_HOST,
+                      .rtm_type = RTN_LOCAL};
     const uint32_t lo = LO;
     nl_begin(n, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &r, sizeof r);
     nl_put(n, RTA_OIF, &lo, sizeof lo);
@@ -135,7 +145,7 @@ static void packet_is_not(struct nl *n, uint32_t base, uint32_t offset, const vo
     put_u32(n, NFTA_PAYLOAD_DREG, NFT_REG_1);
     put_u32(n, NFTA_PAYLOAD_BASE, base);
     put_u32(n, NFTA_PAYLOAD_OFFSET, offset);
-    put_u32(n, NFTA_PAYLOAD_LEN, (uint32_t) len);
+    put_u32(n, NFTA_PAYLOAD_LEN, (uint32_t)len);
     close_expr(n, at);
     compare(n, NFT_CMP_NEQ, value, len);
 }
@@ -153,7 +163,7 @@ static const char table[] = "strongroom", chain[] = "gate";
 static void begin_nft(struct nl *n, unsigned type, unsigned flags)
 {
     const struct nfgenmsg head = {.nfgen_family = PROTO_INET, .version = NFNETLINK_V0};
-    nl_begin(n, (uint16_t) (NFNL_SUBSYS_NFTABLES << 8 | type), (uint16_t) flags, &head, sizeof head);
+    nl_begin(n, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), (uint16_t)flags, &head, sizeof head);
 }
 
 /* TCP, not to loopback, not to the room's own address, not to port 53: to the listener. */
@@ -207,7 +217,7 @@ static int set_rule(uint16_t port4, uint16_t port6)
     put_text(&n, NFTA_CHAIN_NAME, chain);
     size_t hook = nl_nest(&n, NFTA_CHAIN_HOOK);
     put_u32(&n, NFTA_HOOK_HOOKNUM, HOOK_PREROUTING);
-    put_u32(&n, NFTA_HOOK_PRIORITY, (uint32_t) PRIORITY_MANGLE);
+    put_u32(&n, NFTA_HOOK_PRIORITY, (uint32_t)PRIORITY_MANGLE);
     nl_unnest(&n, hook);
     put_text(&n, NFTA_CHAIN_TYPE, "filter");
     nl_end(&n);
@@ -254,12 +264,13 @@ static int make_listener(bool v6, bool udp, bool transparent, uint16_t *port)
     struct sockaddr_in a4 = {.sin_family = AF_INET, .sin_port = htons(*port)};
     struct sockaddr_in6 a6 = {.sin6_family = AF_INET6, .sin6_port = htons(*port)};
     socklen_t len = v6 ? sizeof a6 : sizeof a4;
-    struct sockaddr *a = v6 ? (struct sockaddr *) &a6 : (struct sockaddr *) &a4;
+    struct sockaddr *a = v6 ? (struct sockaddr *)&a6 : (struct sockaddr *)&a4;
     if (transparent) {
         a4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         memcpy(&a6.sin6_addr, loop6, sizeof loop6);
     }
-    int fd = socket(v6 ? AF_INET6 : AF_INET, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd =
+        socket(v6 ? AF_INET6 : AF_INET, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
     int r = mark(fd, v6, udp, transparent);
@@ -277,7 +288,7 @@ static int make_listener(bool v6, bool udp, bool transparent, uint16_t *port)
 static int hand_out(const struct room_plan *plan, struct room_state *s, struct listeners *l, bool last)
 {
     s->report.type = REPORT_LISTENERS;
-    s->report.fds = (uint32_t) l->count;
+    s->report.fds = (uint32_t)l->count;
     s->report.status = last;
     memcpy(s->report.listeners, l->kinds, sizeof l->kinds);
     int r = fd_frame_send(plan->ctl, &s->report, sizeof s->report, l->fds, l->count, 0);
@@ -289,8 +300,8 @@ static int hand_out(const struct room_plan *plan, struct room_state *s, struct l
     return r;
 }
 
-static int add(const struct room_plan *plan, struct room_state *s, struct listeners *l, enum room_listener kind, bool v6,
-               uint16_t *port)
+static int add(const struct room_plan *plan, struct room_state *s, struct listeners *l,
+               enum room_listener kind, bool v6, uint16_t *port)
 {
     int r = l->count == FD_FRAME_FDS_MAX ? hand_out(plan, s, l, false) : 0;
     if (r < 0)
@@ -298,7 +309,7 @@ static int add(const struct room_plan *plan, struct room_state *s, struct listen
     int fd = make_listener(v6, kind == ROOM_LISTEN_DNS_UDP, kind == ROOM_LISTEN_TPROXY, port);
     if (fd < 0)
         return fd;
-    l->kinds[l->count] = (uint8_t) kind;
+    l->kinds[l->count] = (uint8_t)kind;
     l->fds[l->count++] = fd;
     return 0;
 }
@@ -318,7 +329,7 @@ static int add_ports(const struct room_plan *plan, struct room_state *s, struct 
                     known = known || done[d] == p;
                 if (known)
                     continue;
-                uint16_t port = done[n++] = (uint16_t) p;
+                uint16_t port = done[n++] = (uint16_t)p;
                 int r = add(plan, s, l, ROOM_LISTEN_PORT, false, &port);
                 if (r == 0 && v6)
                     r = add(plan, s, l, ROOM_LISTEN_PORT, true, &port);
@@ -358,8 +369,8 @@ int step_gate(const struct room_plan *plan, struct room_state *s)
     if (r < 0)
         return r;
     /* Best effort: no program of the room may send an echo request. */
-    (void) fd_write_file(AT_FDCWD, "/proc/sys/net/ipv4/icmp_echo_ignore_all", "1");
-    (void) fd_write_file(AT_FDCWD, "/proc/sys/net/ipv6/icmp/echo_ignore_all", "1");
+    (void)fd_write_file(AT_FDCWD, "/proc/sys/net/ipv4/icmp_echo_ignore_all", "1");
+    (void)fd_write_file(AT_FDCWD, "/proc/sys/net/ipv6/icmp/echo_ignore_all", "1");
     r = add_tproxy(plan, s, &l, v6);
     if (r < 0) {
         if (plan_requires(plan, LAYER_ID_GATE))
@@ -374,7 +385,7 @@ int step_gate(const struct room_plan *plan, struct room_state *s)
 int step_served(const struct room_plan *plan, struct room_state *s)
 {
     struct command c;
-    (void) s;
+    (void)s;
     int r = fd_frame_recv(plan->ctl, &c, sizeof c, NULL, 0, 0);
     if (r < 0)
         return r;

@@ -9,6 +9,7 @@
  * Trusts: the control socket. Must not: malloc, stdio, keep anything open that a later program could inherit. */
 #include "room/init.h"
 #include "room/steps.h"
+#include "sys/fault.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
 
@@ -26,25 +27,26 @@
 static uint64_t now_ns(const struct room_state *s)
 {
     struct timespec t;
-    (void) clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail */
-    return (uint64_t) ((int64_t) t.tv_sec * 1000000000 + t.tv_nsec + s->boot_offset_ns);
+    (void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail */
+    return (uint64_t)((int64_t)t.tv_sec * 1000000000 + t.tv_nsec + s->boot_offset_ns);
 }
 
-__attribute__((noreturn)) static void fail(const struct room_plan *plan, struct room_state *s, enum step_id step,
-                                           int code)
+__attribute__((noreturn)) static void fail(const struct room_plan *plan, struct room_state *s,
+                                           enum step_id step, int code)
 {
     s->report.type = REPORT_FAILED;
-    s->report.step = (int32_t) step;
+    s->report.step = (int32_t)step;
     s->report.code = code;
     s->report.item = s->item;
-    (void) fd_frame_send(plan->ctl, &s->report, sizeof s->report, NULL, 0, 0); /* nobody left to tell otherwise */
+    (void)fd_frame_send(plan->ctl, &s->report, sizeof s->report, NULL, 0,
+                        0); /* nobody left to tell otherwise */
     _exit(125);
 }
 
-/* --- the program's seat ------------------------------------------------------------------------------------------- */
+/* --- the program's seat --------------------------------------------------------------------------------- */
 
-/* Filled by the vfork child through the shared memory. Static and volatile: a compiler that knows a local object's whole
- * life may keep it in registers, which vfork does not share. */
+/* Filled by the vfork child through the shared memory. Static and volatile: a compiler that knows a local
+ * object's whole life may keep it in registers, which vfork does not share. */
 static volatile struct seat {
     int code;  /* errno of a failing execve or step, 0 while all is well */
     int probe; /* layer_id that did not hold, -1 */
@@ -53,8 +55,8 @@ static volatile struct seat {
 /* Tried from where the program will sit, under every wall: must all fail or read back as closed. */
 static int seat_probe(const struct room_plan *plan)
 {
-    /* Without the filter, clone3 of nothing says EINVAL. Only calls that the filter answers itself may be tried here: the
-     * listener is served from STARTED on. */
+    /* Without the filter, clone3 of nothing says EINVAL. Only calls that the filter answers itself may be
+     * tried here: the listener is served from STARTED on. */
     if (plan_wants(plan, LAYER_ID_SECCOMP) && !(syscall(435 /* clone3 */, NULL, 0) < 0 && errno == ENOSYS))
         return LAYER_ID_SECCOMP;
     if (plan_wants(plan, LAYER_ID_NNP) && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
@@ -65,8 +67,8 @@ static int seat_probe(const struct room_plan *plan)
         if (fcntl(fd, F_GETFD) >= 0)
             return LAYER_ID_FDS;
     }
-    /* Not /proc/1/environ: until execve we share pid 1's memory, and the kernel lets memory's users read it. A link asks
-     * for the right to trace. No /proc at all is a matter of another layer. */
+    /* Not /proc/1/environ: until execve we share pid 1's memory, and the kernel lets memory's users read it.
+     * A link asks for the right to trace. No /proc at all is a matter of another layer. */
     char link[8];
     if (readlink("/proc/1/cwd", link, sizeof link) >= 0)
         return LAYER_ID_INIT;
@@ -119,9 +121,11 @@ int step_program(const struct room_plan *plan, struct room_state *s)
     seat_answer.code = 0;
     seat_answer.probe = -1;
     s->item = -1;
-    pid_t pid = vfork();
+    /* vfork costs nothing to copy, and its shared memory is how the answer comes back. */
+    pid_t pid =
+        vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork): the child calls the kernel only */
     if (pid == 0)
-        seat(plan, s);
+        seat(plan, s); /* NOLINT(clang-analyzer-unix.Vfork): noreturn; ends in execve or _exit */
     if (pid < 0)
         return -errno;
     if (seat_answer.probe < 0 && seat_answer.code == 0) {
@@ -140,22 +144,24 @@ int step_program(const struct room_plan *plan, struct room_state *s)
     return -seat_answer.code;
 }
 
-/* --- the life of pid 1 -------------------------------------------------------------------------------------------- */
+/* --- the life of pid 1 ---------------------------------------------------------------------------------- */
 
-static void report_exit(const struct room_plan *plan, struct room_state *s, int status, const struct rusage *u)
+static void report_exit(const struct room_plan *plan, struct room_state *s, int status,
+                        const struct rusage *u)
 {
     struct report *r = &s->report;
     r->type = REPORT_EXITED;
     r->status = status;
-    r->utime_us = (uint64_t) u->ru_utime.tv_sec * 1000000 + (uint64_t) u->ru_utime.tv_usec;
-    r->stime_us = (uint64_t) u->ru_stime.tv_sec * 1000000 + (uint64_t) u->ru_stime.tv_usec;
-    r->maxrss_kib = (uint64_t) u->ru_maxrss;
-    r->minflt = (uint64_t) u->ru_minflt;
-    r->majflt = (uint64_t) u->ru_majflt;
-    r->nvcsw = (uint64_t) u->ru_nvcsw;
-    r->nivcsw = (uint64_t) u->ru_nivcsw;
+    r->utime_us = (uint64_t)u->ru_utime.tv_sec * 1000000 + (uint64_t)u->ru_utime.tv_usec;
+    r->stime_us = (uint64_t)u->ru_stime.tv_sec * 1000000 + (uint64_t)u->ru_stime.tv_usec;
+    r->maxrss_kib = (uint64_t)u->ru_maxrss;
+    r->minflt = (uint64_t)u->ru_minflt;
+    r->majflt = (uint64_t)u->ru_majflt;
+    r->nvcsw = (uint64_t)u->ru_nvcsw;
+    r->nivcsw = (uint64_t)u->ru_nivcsw;
     r->end_ns = now_ns(s);
-    (void) fd_frame_send(plan->ctl, r, sizeof *r, NULL, 0, 0); /* the supervisor may be gone: then nobody asks */
+    (void)fd_frame_send(plan->ctl, r, sizeof *r, NULL, 0,
+                        0); /* the supervisor may be gone: then nobody asks */
 }
 
 /* Reaps what there is. Ends the room when the program itself is among it. */
@@ -183,7 +189,7 @@ static void obey(const struct room_plan *plan, const struct room_state *s)
     if (r < 0 || c.type != COMMAND_SIGNAL || c.signal <= 0 || c.signal >= NSIG)
         _exit(125); /* the supervisor is gone, or it is not the supervisor */
     pid_t to = c.group == 2 ? -1 : c.group == 1 ? -s->report.payload_pid : s->report.payload_pid;
-    (void) kill(to, c.signal); /* the program may have ended this instant */
+    (void)kill(to, c.signal); /* the program may have ended this instant */
 }
 
 __attribute__((noreturn)) static void live(const struct room_plan *plan, struct room_state *s)
@@ -195,7 +201,7 @@ __attribute__((noreturn)) static void live(const struct room_plan *plan, struct 
         if (poll(polls, 2, -1) < 0 && errno != EINTR)
             _exit(125);
         if (polls[0].revents)
-            (void) !read(s->signals, &info, sizeof info); /* only to empty it; reap() asks the kernel itself */
+            (void)!read(s->signals, &info, sizeof info); /* only to empty it; reap() asks the kernel itself */
         if (polls[1].revents)
             obey(plan, s);
     }
@@ -208,8 +214,10 @@ static void report_started(const struct room_plan *plan, struct room_state *s)
     const struct {
         int *fd;
         unsigned bit;
-    } carried[] = {{&s->proc, REPORT_FD_PROC}, {&s->tty, REPORT_FD_TTY}, {&s->notify, REPORT_FD_NOTIFY},
-                 {&s->scratch, REPORT_FD_SCRATCH}};
+    } carried[] = {{&s->proc, REPORT_FD_PROC},
+                   {&s->tty, REPORT_FD_TTY},
+                   {&s->notify, REPORT_FD_NOTIFY},
+                   {&s->scratch, REPORT_FD_SCRATCH}};
     for (size_t i = 0; i < 4; i++) {
         if (*carried[i].fd < 0)
             continue;
@@ -225,7 +233,8 @@ static void report_started(const struct room_plan *plan, struct room_state *s)
         _exit(125);
     for (size_t i = 0; i < 4; i++)
         fd_close(carried[i].fd);
-    /* Our own end of the terminal stays open: a program that closes its last one just before it ends must not be hung up. */
+    /* Our own end of the terminal stays open: a program that closes its last one just before it ends must not
+     * be hung up. */
     for (int i = 0; i < 3; i++) {
         int fd = plan->stdio[i];
         fd_close(&fd);
@@ -250,14 +259,16 @@ static bool may_miss(const struct room_plan *plan, enum step_id step)
 
 void init_main(const struct room_plan *plan)
 {
-    (void) prctl(PR_SET_NAME, "room-init", 0, 0, 0); /* for ps on the host; nothing depends on it */
+    (void)prctl(PR_SET_NAME, "room-init", 0, 0, 0); /* for ps on the host; nothing depends on it */
     static struct room_state state;
     struct room_state *s = &state;
     s->root = s->scratch = s->proc = s->tty = s->tty_slave = s->notify = s->null = s->signals = s->sock = -1;
     for (size_t i = 0; i < sizeof s->join / sizeof *s->join; i++)
         s->join[i] = -1;
+    for (int i = 0; i < MASK_SOURCES; i++)
+        s->masks[i] = -1;
     for (int i = 0; i < LAYER_ID_COUNT; i++)
-        s->report.layers[i].state = plan_wants(plan, (enum layer_id) i) ? LAYER_STATE_ON : LAYER_STATE_OFF;
+        s->report.layers[i].state = plan_wants(plan, (enum layer_id)i) ? LAYER_STATE_ON : LAYER_STATE_OFF;
 
     uint64_t before = now_ns(s);
     for (int i = 0; i < STEP_COUNT; i++) {
@@ -267,14 +278,17 @@ void init_main(const struct room_plan *plan)
             s->report.start_ns = before;
         if (!plan_wants(plan, layer))
             continue;
-        int r = step_functions[i](plan, s);
+        (void)fault_at("hang", step_rows[i].name);
+        int r = fault_at("step", step_rows[i].name);
+        if (r == 0)
+            r = step_functions[i](plan, s);
         if (r < 0) {
-            if (!may_miss(plan, (enum step_id) i))
-                fail(plan, s, (enum step_id) i, -r);
+            if (!may_miss(plan, (enum step_id)i))
+                fail(plan, s, (enum step_id)i, -r);
             steps_degrade(s, layer, LAYER_STATE_OFF, -r);
         }
         uint64_t after = now_ns(s);
-        s->report.step_ns[i] = (uint32_t) (after - before);
+        s->report.step_ns[i] = (uint32_t)(after - before);
         before = after;
     }
     report_started(plan, s);

@@ -1,12 +1,13 @@
 /* mounts: the steps that build the room's files.
  *
- * Theory of operation. The new root is stacked on top of "/" in a private mount namespace: a bind of the skeleton, a
- * folder laid out when the program was built, or, when the room needs other places than that has, a tmpfs. The process keeps
- * its old root and makes the new one its working directory, so that absolute paths still mean the host and relative
- * paths mean the room, at once and without a place to park the old root. Every folder and file that something will be
- * mounted on is made first, while the room is nothing but that tmpfs: later, nothing is ever created below a bind,
- * where it would land in the host's own folders. All binds of the read-only kind are then closed by one recursive
- * mount_setattr; what must stay writable comes after it. pivot_root puts the room below us and the host away.
+ * Theory of operation. The new root is stacked on top of "/" in a private mount namespace: a bind of the
+ * skeleton, a folder laid out when the program was built, or, when the room needs other places than that has,
+ * a tmpfs. The process keeps its old root and makes the new one its working directory, so that absolute paths
+ * still mean the host and relative paths mean the room, at once and without a place to park the old root.
+ * Every folder and file that something will be mounted on is made first, while the room is nothing but that
+ * tmpfs: later, nothing is ever created below a bind, where it would land in the host's own folders. All
+ * binds of the read-only kind are then closed by one recursive mount_setattr; what must stay writable comes
+ * after it. pivot_root puts the room below us and the host away.
  *
  * Lives in: the cloned child that becomes pid 1; has capabilities in the room's user namespace only.
  * Trusts: the plan. Must not: malloc, log, follow a link that the room's files contain. */
@@ -24,6 +25,10 @@
 #define EMPTY_DIR  "run/strongroom/nothing"
 #define BOOT_ID    "run/strongroom/boot_id" /* its text is one of the plan's files */
 
+/* What masks are made of. The policy may mount something over these names (a tmpfs on /run). */
+static const char *const mask_sources[MASK_SOURCES] = {
+    [MASK_EMPTY_FILE] = EMPTY_FILE, [MASK_EMPTY_DIR] = EMPTY_DIR, [MASK_BOOT_ID] = BOOT_ID};
+
 #define ATTR_CLOSED (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 
 static int set_attr(int dir, const char *path, unsigned flags, uint64_t set)
@@ -38,7 +43,7 @@ static const char *decimal(uint64_t v, char buf[24])
     char *p = buf + 23;
     *p = '\0';
     do {
-        *--p = (char) ('0' + v % 10);
+        *--p = (char)('0' + v % 10);
         v /= 10;
     } while (v > 0);
     return p;
@@ -65,15 +70,18 @@ static int attach(int mnt, const char *where)
     return kernel_move_mount(mnt, "", AT_FDCWD, where, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
+/* Onto what is open, wherever its name leads by now. */
+static int attach_onto(int mnt, int target)
+{
+    const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+    return kernel_move_mount(mnt, "", target, "", flags) < 0 ? -errno : 0;
+}
+
 static int make_last(int dir, const char *path, bool is_dir)
 {
     if (is_dir)
         return mkdirat(dir, path, 0755) < 0 && errno != EEXIST ? -errno : 0;
-    int fd = openat(dir, path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0444);
-    if (fd < 0)
-        return errno == EEXIST || errno == ELOOP ? 0 : -errno;
-    fd_close(&fd);
-    return 0;
+    return mknodat(dir, path, S_IFREG | 0444, 0) < 0 && errno != EEXIST ? -errno : 0;
 }
 
 /* Makes a relative path's last component as a folder or an empty file, and the folders before it where they are
@@ -134,13 +142,14 @@ static int make_file(const struct plan_file *f)
 
 int step_private(const struct room_plan *plan, struct room_state *s)
 {
-    (void) plan;
-    (void) s;
+    (void)plan;
+    (void)s;
     return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ? -errno : 0;
 }
 
-static const char *const room_dirs[] = {"dev", "dev/pts", "dev/shm", "etc",  "proc", "run", "run/strongroom",
-                                        "tmp", "usr",     "var",     "work", EMPTY_DIR};
+static const char *const room_dirs[] = {"dev",  "dev/pts", "dev/shm",        "etc",
+                                        "proc", "run",     "run/strongroom", "tmp",
+                                        "usr",  "var",     "work",           EMPTY_DIR};
 static const char *const dev_nodes[] = {"null", "zero", "full", "random", "urandom", "tty"};
 
 /* In memory, piece by piece: for a room that the skeleton does not fit. */
@@ -162,7 +171,7 @@ static int build_root(const struct room_plan *plan, struct room_state *s)
     for (size_t i = 0; r >= 0 && i < plan->system_count; i++)
         r = make_target(s->root, plan->system[i].dst, plan->system[i].is_dir);
     for (size_t i = 0; r >= 0 && i < plan->mount_count; i++) {
-        s->item = (int) i;
+        s->item = (int)i;
         if (plan_is_covered(plan, plan->mounts[i].dst))
             r = make_cover(s->root, plan->mounts[i].dst, plan->mounts[i].is_dir);
         if (!plan->mounts[i].nested && !below_scratch(plan->mounts[i].dst))
@@ -170,6 +179,10 @@ static int build_root(const struct room_plan *plan, struct room_state *s)
     }
     for (size_t i = 0; r >= 0 && i < plan->file_count; i++)
         r = make_file(&plan->files[i]);
+    for (int i = 0; r >= 0 && i < MASK_SOURCES; i++) {
+        s->masks[i] = openat(AT_FDCWD, mask_sources[i], O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        r = s->masks[i] < 0 ? -errno : 0;
+    }
     return r;
 }
 
@@ -178,13 +191,17 @@ int mounts_write_skeleton(const struct room_plan *plan, int dir)
     struct room_state s = {.root = dir};
     if (fchdir(dir) < 0)
         return -errno;
-    (void) umask(022); /* cannot fail */
+    (void)umask(022); /* cannot fail */
     return build_root(plan, &s);
 }
 
 int step_root(const struct room_plan *plan, struct room_state *s)
 {
-    static const char *const options[] = {"source", "strongroom", "size", "1m", "nr_inodes", "8k", "mode", "0755", NULL};
+    static const char *const options[] = {"source", "strongroom", "size", "1m", "nr_inodes",
+                                          "8k",     "mode",       "0755", NULL};
+    int r = plan->skeleton ? 0 : steps_become_user(plan, s); /* only somebody can own files */
+    if (r < 0)
+        return r;
     if (plan->skeleton_tree >= 0)
         s->root = fcntl(plan->skeleton_tree, F_DUPFD_CLOEXEC, 3);
     else if (plan->skeleton)
@@ -193,8 +210,7 @@ int step_root(const struct room_plan *plan, struct room_state *s)
         s->root = new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
     if (s->root < 0)
         return plan->skeleton ? -errno : s->root;
-    int r = attach(s->root, "/");
-    if (r < 0)
+    if ((r = attach(s->root, "/")) < 0)
         return r;
     if (fchdir(s->root) < 0)
         return -errno;
@@ -215,9 +231,15 @@ static int open_inside(const struct room_state *s, const char *path)
 {
     struct open_how_compat {
         uint64_t flags, mode, resolve;
-    } how = {.flags = O_PATH | O_CLOEXEC, .resolve = 0x10 | 0x02 /* RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS */};
-    int fd = (int) syscall(437 /* openat2 */, s->root, path, &how, sizeof how);
+    } how = {.flags = O_PATH | O_CLOEXEC,
+             .resolve = 0x10 | 0x02 /* RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS */};
+    int fd = (int)syscall(437 /* openat2 */, s->root, path, &how, sizeof how);
     return fd < 0 ? -errno : fd;
+}
+
+static uint64_t attrs_of(const struct plan_mount *m)
+{
+    return m->kind == MOUNT_RO ? ATTR_CLOSED : MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 }
 
 /* The target lies below another mount: resolve it inside the room's root and mount onto the descriptor. */
@@ -226,21 +248,15 @@ static int bind_nested(const struct room_state *s, const struct plan_mount *m)
     FD_AUTO target = open_inside(s, m->dst);
     if (target < 0)
         return target;
-    FD_AUTO tree = m->tree >= 0 ? fcntl(m->tree, F_DUPFD_CLOEXEC, 3)
-                                : kernel_open_tree(AT_FDCWD, m->src, OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
+    FD_AUTO tree = m->tree >= 0
+                       ? fcntl(m->tree, F_DUPFD_CLOEXEC, 3)
+                       : kernel_open_tree(AT_FDCWD, m->src, OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
     if (tree < 0)
         return -errno;
     int r = verify(tree, "", AT_EMPTY_PATH, m);
-    if (r < 0)
-        return r;
-    if (m->late) {
-        uint64_t attrs = m->kind == MOUNT_RO ? ATTR_CLOSED : MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-        if ((r = set_attr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, attrs)) < 0)
-            return r;
-    }
-    if (kernel_move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-        return -errno;
-    return 0;
+    if (r == 0 && m->late)
+        r = set_attr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, attrs_of(m));
+    return r < 0 ? r : attach_onto(tree, target);
 }
 
 /* The usual case, in one system call: the target is a folder or file of our own tmpfs. */
@@ -255,11 +271,17 @@ static int bind_plain(const struct plan_mount *m)
 
 int step_system(const struct room_plan *plan, struct room_state *s)
 {
-    (void) s;
+    (void)s;
     for (size_t i = 0; i < plan->system_count; i++) {
         const struct plan_mount *m = &plan->system[i];
-        if (mount(m->src, m->dst, NULL, MS_BIND | MS_REC, NULL) < 0 && !(m->optional && errno == ENOENT))
+        const bool checked =
+            m->ino != 0; /* a rootfs: found by the plan, so it must be there, and be the same */
+        if (mount(m->src, m->dst, NULL, MS_BIND | MS_REC, NULL) < 0 &&
+            (checked || !m->optional || errno != ENOENT))
             return -errno;
+        int r = checked ? verify(AT_FDCWD, m->dst, AT_SYMLINK_NOFOLLOW, m) : 0;
+        if (r < 0)
+            return r;
     }
     for (size_t i = 0; i < plan->cover_count; i++) {
         char name[POLICY_PATH_MAX];
@@ -279,7 +301,7 @@ int step_binds(const struct room_plan *plan, struct room_state *s)
         const struct plan_mount *m = &plan->mounts[i];
         if (m->late)
             continue;
-        s->item = (int) i;
+        s->item = (int)i;
         int r = m->nested ? bind_nested(s, m) : bind_plain(m);
         if (r < 0)
             return r;
@@ -289,37 +311,54 @@ int step_binds(const struct room_plan *plan, struct room_state *s)
 
 int step_readonly(const struct room_plan *plan, struct room_state *s)
 {
-    (void) plan;
+    (void)plan;
     return set_attr(s->root, "", AT_EMPTY_PATH | AT_RECURSIVE, ATTR_CLOSED);
 }
 
-/* What is not there needs no mask; a mask that cannot be laid is a failure. */
-static int mask(const char *with, const char *path)
+/* Read-only, as the root that it is a copy of. */
+static int mask_tree(const struct room_state *s, enum mask_source with)
 {
-    if (mount(with, path, NULL, MS_BIND, NULL) < 0 && errno != ENOENT)
+    int tree = s->masks[with] < 0
+                   ? kernel_open_tree(AT_FDCWD, mask_sources[with], OPEN_TREE_CLONE | O_CLOEXEC)
+                   : kernel_open_tree(s->masks[with], "", AT_EMPTY_PATH | OPEN_TREE_CLONE | O_CLOEXEC);
+    return tree < 0 ? -errno : tree;
+}
+
+/* What is not there needs no mask; a mask that cannot be laid is a failure. */
+static int mask(const struct room_state *s, enum mask_source with, const char *path)
+{
+    if (mount(mask_sources[with], path, NULL, MS_BIND, NULL) == 0)
+        return 0;
+    if (errno != ENOENT)
         return -errno;
-    return 0;
+    if (faccessat(AT_FDCWD, path, F_OK, 0) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    FD_AUTO tree = mask_tree(s, with); /* so it is the source that is covered */
+    if (tree < 0)
+        return tree;
+    return attach(tree, path);
 }
 
 /* Facts of the host that /proc shows to everybody. */
 static const struct {
-    const char *with, *path;
+    enum mask_source with;
+    const char *path;
     bool of_root; /* readable by the host's root only: no mask needed for another uid */
 } proc_masks[] = {
-    {BOOT_ID, "proc/sys/kernel/random/boot_id", false},
-    {EMPTY_FILE, "proc/cmdline", false},
-    {EMPTY_FILE, "proc/config.gz", false},
-    {EMPTY_FILE, "proc/keys", false},
-    {EMPTY_FILE, "proc/key-users", false},
-    {EMPTY_FILE, "proc/timer_list", true},
-    {EMPTY_DIR, "proc/acpi", false},
-    {EMPTY_DIR, "proc/scsi", false},
-    {EMPTY_DIR, "proc/asound", false},
+    {MASK_BOOT_ID, "proc/sys/kernel/random/boot_id", false},
+    {MASK_EMPTY_FILE, "proc/cmdline", false},
+    {MASK_EMPTY_FILE, "proc/config.gz", false},
+    {MASK_EMPTY_FILE, "proc/keys", false},
+    {MASK_EMPTY_FILE, "proc/key-users", false},
+    {MASK_EMPTY_FILE, "proc/timer_list", true},
+    {MASK_EMPTY_DIR, "proc/acpi", false},
+    {MASK_EMPTY_DIR, "proc/scsi", false},
+    {MASK_EMPTY_DIR, "proc/asound", false},
 };
 
 int step_proc(const struct room_plan *plan, struct room_state *s)
 {
-    (void) plan;
+    (void)plan;
     static const char *const options[] = {"source", "proc", NULL};
     FD_AUTO mnt = new_mount("proc", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
     if (mnt < 0)
@@ -335,11 +374,11 @@ int step_proc(const struct room_plan *plan, struct room_state *s)
     if (r < 0 && r != -ENOENT)
         steps_degrade(s, LAYER_ID_NESTING, LAYER_STATE_DEGRADED, -r);
     if (plan->oom_first)
-        (void) fd_write_file(AT_FDCWD, "proc/self/oom_score_adj", "500"); /* a preference, not a wall */
+        (void)fd_write_file(AT_FDCWD, "proc/self/oom_score_adj", "500"); /* a preference, not a wall */
     for (size_t i = 0; i < sizeof proc_masks / sizeof *proc_masks; i++) {
         if (proc_masks[i].of_root && !plan->is_root_outside)
             continue;
-        if ((r = mask(proc_masks[i].with, proc_masks[i].path)) < 0)
+        if ((r = mask(s, proc_masks[i].with, proc_masks[i].path)) < 0)
             return r;
     }
     return set_attr(mnt, "", AT_EMPTY_PATH, MOUNT_ATTR_RDONLY);
@@ -365,23 +404,45 @@ static int open_terminal(const struct room_plan *plan, struct room_state *s)
 
 int step_dev(const struct room_plan *plan, struct room_state *s)
 {
+    (void)plan;
     static const char *const options[] = {"source", "devpts", "ptmxmode", "0666", "mode", "0620", NULL};
+    int r = 0;
     for (size_t i = 0; i < sizeof dev_nodes / sizeof *dev_nodes; i++) {
         char src[16] = "/dev/";
         memcpy(src + 5, dev_nodes[i], strlen(dev_nodes[i]) + 1);
         if (mount(src, src + 1, NULL, MS_BIND, NULL) < 0)
             return -errno;
+        /* Devices are written to all the same; but who owns the node (root without CAP_SETUID does) cannot
+         * change it. */
+        if ((r = set_attr(AT_FDCWD, src + 1, 0, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)) <
+            0)
+            return r;
     }
     FD_AUTO mnt = new_mount("devpts", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
     if (mnt < 0)
         return mnt;
-    int r = attach(mnt, "dev/pts");
-    if (r < 0)
+    if ((r = attach(mnt, "dev/pts")) < 0)
         return r;
     s->null = openat(AT_FDCWD, "dev/null", O_RDWR | O_CLOEXEC);
     if (s->null < 0)
         return -errno;
-    return plan->tty ? open_terminal(plan, s) : 0;
+    return 0;
+}
+
+int step_terminal(const struct room_plan *plan, struct room_state *s)
+{
+    return plan->tty ? open_terminal(plan, s) : 0; /* it belongs to who opens it */
+}
+
+int step_masks(const struct room_plan *plan, struct room_state *s)
+{
+    for (size_t i = 0; i < plan->mask_count; i++) {
+        s->item = (int)i;
+        int r = plan->masks[i].named ? 0 : mask(s, MASK_EMPTY_FILE, plan->masks[i].path);
+        if (r < 0)
+            return r;
+    }
+    return 0;
 }
 
 int step_scratch(const struct room_plan *plan, struct room_state *s)
@@ -399,7 +460,7 @@ int step_scratch(const struct room_plan *plan, struct room_state *s)
     bool made = mkdirat(s->scratch, "work", 0755) == 0 && mkdirat(s->scratch, "tmp", 01777) == 0 &&
                 mkdirat(s->scratch, "shm", 01777) == 0;
     int code = -errno;
-    (void) umask(old);
+    (void)umask(old);
     if (!made)
         return code;
     /* The file system's own root is stacked under its `work` folder and so out of sight. */
@@ -407,12 +468,13 @@ int step_scratch(const struct room_plan *plan, struct room_state *s)
     if (r < 0)
         return r;
     if (mount("work/tmp", "tmp", NULL, MS_BIND, NULL) < 0 ||
-        mount("work/shm", "dev/shm", NULL, MS_BIND, NULL) < 0 || mount("work/work", "work", NULL, MS_BIND, NULL) < 0)
+        mount("work/shm", "dev/shm", NULL, MS_BIND, NULL) < 0 ||
+        mount("work/work", "work", NULL, MS_BIND, NULL) < 0)
         return -errno;
     return set_attr(AT_FDCWD, "dev/shm", 0, MOUNT_ATTR_NOEXEC);
 }
 
-static int new_tmpfs(const struct room_plan *plan, const struct plan_mount *m)
+static int new_tmpfs(const struct room_plan *plan, const struct room_state *s, const struct plan_mount *m)
 {
     char bytes[24], inodes[24];
     const char *const options[] = {"source",    "tmpfs",
@@ -421,7 +483,22 @@ static int new_tmpfs(const struct room_plan *plan, const struct plan_mount *m)
                                    "mode",      "0755",
                                    NULL};
     FD_AUTO mnt = new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-    return mnt < 0 ? mnt : attach(mnt, m->dst);
+    if (mnt < 0 || !m->nested)
+        return mnt < 0 ? mnt : attach(mnt, m->dst);
+    FD_AUTO target = open_inside(s, m->dst);
+    return target < 0 ? target : attach_onto(mnt, target);
+}
+
+/* Does it lie in a tmpfs of the policy's, which is as empty and as much ours as the scratch folders? */
+static bool below_tmpfs(const struct room_plan *plan, const struct plan_mount *m)
+{
+    for (size_t i = 0; i < plan->mount_count; i++) {
+        const char *dir = plan->mounts[i].dst;
+        const size_t len = strlen(dir);
+        if (plan->mounts[i].kind == MOUNT_TMPFS && strncmp(m->dst, dir, len) == 0 && m->dst[len] == '/')
+            return true;
+    }
+    return false;
 }
 
 int step_writable(const struct room_plan *plan, struct room_state *s)
@@ -431,11 +508,15 @@ int step_writable(const struct room_plan *plan, struct room_state *s)
         int r = 0;
         if (!m->late)
             continue;
-        s->item = (int) i;
-        if (below_scratch(m->dst) && !m->nested)
+        s->item = (int)i;
+        if (!m->nested && (below_scratch(m->dst) || below_tmpfs(plan, m)))
             r = make_target(AT_FDCWD, m->dst, m->is_dir);
-        if (r == 0)
-            r = m->kind == MOUNT_TMPFS ? new_tmpfs(plan, m) : bind_nested(s, m);
+        if (r == 0 && m->kind == MOUNT_TMPFS)
+            r = new_tmpfs(plan, s, m);
+        else if (r == 0 && m->nested)
+            r = bind_nested(s, m);
+        else if (r == 0 && (r = bind_plain(m)) == 0 && m->tree < 0) /* a tree came with its attributes */
+            r = set_attr(AT_FDCWD, m->dst, AT_RECURSIVE, attrs_of(m));
         if (r < 0)
             return r;
     }
@@ -451,19 +532,17 @@ static int mask_inside(const struct room_state *s, const char *path)
         return target == -ENOENT || target == -ENOTDIR ? 0 : target;
     if (fstat(target, &st) < 0)
         return -errno;
-    FD_AUTO tree = kernel_open_tree(AT_FDCWD, S_ISDIR(st.st_mode) ? EMPTY_DIR : EMPTY_FILE, OPEN_TREE_CLONE | O_CLOEXEC);
+    FD_AUTO tree = mask_tree(s, S_ISDIR(st.st_mode) ? MASK_EMPTY_DIR : MASK_EMPTY_FILE);
     if (tree < 0)
-        return -errno;
-    if (kernel_move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
-        return -errno;
-    return 0;
+        return tree;
+    return attach_onto(tree, target);
 }
 
 int step_hide(const struct room_plan *plan, struct room_state *s)
 {
     for (size_t i = 0; i < plan->mask_count; i++) {
-        s->item = (int) i;
-        int r = plan->masks[i].named ? mask_inside(s, plan->masks[i].path) : mask(EMPTY_FILE, plan->masks[i].path);
+        s->item = (int)i;
+        int r = plan->masks[i].named ? mask_inside(s, plan->masks[i].path) : 0;
         if (r < 0)
             return r;
     }
@@ -472,8 +551,8 @@ int step_hide(const struct room_plan *plan, struct room_state *s)
 
 int step_pivot(const struct room_plan *plan, struct room_state *s)
 {
-    (void) plan;
-    (void) s;
+    (void)plan;
+    (void)s;
     if (kernel_pivot_root(".", ".") < 0)
         return -errno;
     return umount2(".", MNT_DETACH) < 0 ? -errno : 0;
@@ -481,7 +560,7 @@ int step_pivot(const struct room_plan *plan, struct room_state *s)
 
 int step_conceal(const struct room_plan *plan, struct room_state *s)
 {
-    (void) plan;
+    (void)plan;
     int copy = kernel_open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
     if (copy < 0)
         return -errno;
@@ -496,6 +575,6 @@ int step_conceal(const struct room_plan *plan, struct room_state *s)
 
 int step_workdir(const struct room_plan *plan, struct room_state *s)
 {
-    (void) s;
+    (void)s;
     return chdir(plan->workdir) < 0 ? -errno : 0;
 }

@@ -36,7 +36,7 @@ void nl_begin(struct nl *n, uint16_t type, uint16_t flags, const void *head, siz
     void *at = take(n, size);
     if (!h || !at)
         return;
-    *h = (struct nlmsghdr){.nlmsg_type = type, .nlmsg_flags = (uint16_t) (NLM_F_REQUEST | flags)};
+    *h = (struct nlmsghdr){.nlmsg_type = type, .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags)};
     memcpy(at, head, size);
 }
 
@@ -45,8 +45,8 @@ void nl_put(struct nl *n, uint16_t type, const void *value, size_t size)
     struct nlattr *a = take(n, NLA_HDRLEN + size);
     if (!a)
         return;
-    *a = (struct nlattr){.nla_len = (uint16_t) (NLA_HDRLEN + size), .nla_type = type};
-    memcpy((unsigned char *) a + NLA_HDRLEN, value, size);
+    *a = (struct nlattr){.nla_len = (uint16_t)(NLA_HDRLEN + size), .nla_type = type};
+    memcpy((unsigned char *)a + NLA_HDRLEN, value, size);
 }
 
 size_t nl_nest(struct nl *n, uint16_t type)
@@ -62,16 +62,16 @@ void nl_unnest(struct nl *n, size_t at)
 {
     if (n->full)
         return;
-    struct nlattr *a = (struct nlattr *) (void *) (n->bytes + at);
-    a->nla_len = (uint16_t) (n->len - at);
+    struct nlattr *a = (struct nlattr *)(void *)(n->bytes + at);
+    a->nla_len = (uint16_t)(n->len - at);
 }
 
 void nl_end_quietly(struct nl *n)
 {
     if (n->full)
         return;
-    struct nlmsghdr *h = (struct nlmsghdr *) (void *) (n->bytes + n->message);
-    h->nlmsg_len = (uint32_t) (n->len - n->message);
+    struct nlmsghdr *h = (struct nlmsghdr *)(void *)(n->bytes + n->message);
+    h->nlmsg_len = (uint32_t)(n->len - n->message);
 }
 
 void nl_end(struct nl *n)
@@ -79,7 +79,7 @@ void nl_end(struct nl *n)
     nl_end_quietly(n);
     if (n->full)
         return;
-    struct nlmsghdr *h = (struct nlmsghdr *) (void *) (n->bytes + n->message);
+    struct nlmsghdr *h = (struct nlmsghdr *)(void *)(n->bytes + n->message);
     h->nlmsg_flags |= NLM_F_ACK;
     n->asked++;
 }
@@ -116,7 +116,7 @@ int nl_talk(struct nl *n, int protocol)
     FD_AUTO s = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
     if (s < 0)
         return -errno;
-    if (sendto(s, n->bytes, n->len, 0, (struct sockaddr *) &kernel, sizeof kernel) < 0)
+    if (sendto(s, n->bytes, n->len, 0, (struct sockaddr *)&kernel, sizeof kernel) < 0)
         return -errno;
     while (answers < n->asked) {
         ssize_t got = recv(s, answer, sizeof answer, MSG_DONTWAIT);
@@ -124,7 +124,7 @@ int nl_talk(struct nl *n, int protocol)
             continue;
         if (got <= 0)
             return got < 0 && errno != EAGAIN ? -errno : -EPROTO;
-        int r = count(answer, (size_t) got, &answers);
+        int r = count(answer, (size_t)got, &answers);
         if (r < 0)
             return r;
     }

@@ -19,23 +19,24 @@ struct text {
 static char *text_join(struct text *t, const char *a, const char *b)
 {
     size_t la = strlen(a), lb = strlen(b);
-    if ((size_t) (t->end - t->next) < la + lb + 1)
+    if ((size_t)(t->end - t->next) < la + lb + 1)
         return NULL;
     char *s = t->next;
     memcpy(s, a, la);
-    memcpy(s + la, b, lb + 1);
+    memcpy(s + la, b, lb);
+    s[la + lb] = '\0';
     t->next += la + lb + 1;
     return s;
 }
 
 static void *text_array(struct text *t, size_t size, size_t n)
 {
-    uintptr_t at = ((uintptr_t) t->next + 15) & ~(uintptr_t) 15;
-    if (at > (uintptr_t) t->end || (uintptr_t) t->end - at < size * n)
+    uintptr_t at = ((uintptr_t)t->next + 15) & ~(uintptr_t)15;
+    if (at > (uintptr_t)t->end || (uintptr_t)t->end - at < size * n)
         return NULL;
-    t->next = (char *) (at + size * n);
-    memset((void *) at, 0, size * n);
-    return (void *) at;
+    t->next = (char *)(at + size * n);
+    memset((void *)at, 0, size * n);
+    return (void *)at;
 }
 
 static int out_of_text(struct err *e)
@@ -43,32 +44,63 @@ static int out_of_text(struct err *e)
     return err_set(e, ERR_POLICY, E2BIG, "plan the room: too many or too long paths");
 }
 
-/* --- paths of the host ---------------------------------------------------------------------------------------------- */
+/* --- paths of the host ---------------------------------------------------------------------------------- */
 
-/* Resolves `path` once: opens it, asks the kernel for its real name, remembers what it is. */
-static int resolve(struct text *t, const char *path, struct plan_mount *m, struct err *e)
+/* The kernel's name for what is open, links resolved. */
+static int real_name(struct text *t, int fd, const char *path, const char **ret, struct err *e)
 {
-    char link[32] = "/proc/self/fd/", real[POLICY_PATH_MAX];
-    struct stat st;
-    FD_AUTO fd = openat(AT_FDCWD, path, O_PATH | O_CLOEXEC);
-    if (fd < 0) {
-        int r = err_set(e, ERR_IO, errno, "open for the room: %s", path);
-        return e && e->code == ENOENT ? err_hint(e, "only paths that exist can be shown to a room; check the spelling") : r;
-    }
-    struct sbuf b = {.text = link, .size = sizeof link, .len = 14};
-    sbuf_fmt(&b, "%d", fd);
+    char link[32], real[POLICY_PATH_MAX];
+    struct sbuf b = SBUF(link);
+    sbuf_fmt(&b, "/proc/self/fd/%d", fd);
     ssize_t n = readlink(link, real, sizeof real - 1);
-    if (n < 0 || fstat(fd, &st) < 0)
-        return err_hint(e, "the host's /proc must be mounted; this needs it: %s",
-                        err_set(e, ERR_IO, errno, "find the real name of %s", path) < 0 ? link : link);
+    if (n < 0) {
+        int r = err_set(e, ERR_IO, errno, "find the real name of %s: %s", path, link);
+        err_hint(e, "the host's /proc must be mounted");
+        return r;
+    }
     if (n == sizeof real - 1 || real[0] != '/')
         return err_set(e, ERR_IO, ENAMETOOLONG, "find the real name of %s", path);
     real[n] = '\0';
-    m->src = text_join(t, real, "");
+    *ret = text_join(t, real, "");
+    return *ret ? 0 : out_of_text(e);
+}
+
+static int remember(int fd, const char *path, struct plan_mount *m, struct err *e)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return err_set(e, ERR_IO, errno, "look at %s", path);
     m->dev = st.st_dev;
     m->ino = st.st_ino;
     m->is_dir = S_ISDIR(st.st_mode);
-    return m->src ? 0 : out_of_text(e);
+    return 0;
+}
+
+/* Asks the kernel for the real name of what is open, and remembers what it is. */
+static int describe(struct text *t, int fd, const char *path, struct plan_mount *m, struct err *e)
+{
+    int r = remember(fd, path, m, e);
+    return r < 0 ? r : real_name(t, fd, path, &m->src, e);
+}
+
+/* Resolves `path` once. Most paths have no link in them: then the path is the real name. */
+static int resolve(struct text *t, const char *path, struct plan_mount *m, struct err *e)
+{
+    struct {
+        uint64_t flags, mode, resolve;
+    } how = {.flags = O_PATH | O_CLOEXEC, .resolve = 0x04 /* RESOLVE_NO_SYMLINKS */};
+    FD_AUTO fd = (int)syscall(437 /* openat2 */, AT_FDCWD, path, &how, sizeof how);
+    if (fd >= 0) {
+        m->src = path;
+        return remember(fd, path, m, e);
+    }
+    fd = openat(AT_FDCWD, path, O_PATH | O_CLOEXEC);
+    if (fd >= 0)
+        return describe(t, fd, path, m, e);
+    int r = err_set(e, ERR_IO, errno, "open for the room: %s", path);
+    if (r == -ENOENT)
+        err_hint(e, "only paths that exist can be shown to a room; check the spelling");
+    return r;
 }
 
 static bool is_below(const char *path, const char *dir)
@@ -108,7 +140,7 @@ static void place_mounts(struct room_plan *plan)
             m->nested = m->nested || is_below(m->dst, plan->system[k].dst) ||
                         strcmp(m->dst, plan->system[k].dst) == 0;
         for (size_t k = 0; k < i; k++) {
-            if (!is_below(m->dst, plan->mounts[k].dst))
+            if (!plan->mounts[k].is_dir || !is_below(m->dst, plan->mounts[k].dst))
                 continue;
             m->nested = plan->mounts[k].kind != MOUNT_TMPFS || plan->mounts[k].nested;
             m->late = m->late || plan->mounts[k].late;
@@ -143,8 +175,8 @@ static int plan_mounts(struct room_plan *plan, struct text *t, struct err *e)
         if (r < 0)
             return r;
         /* What the read-only system shows anyway needs no mount of its own. */
-        if (m->kind == MOUNT_RO && !p->rootfs && strcmp(from->src, from->dst) == 0 && strcmp(m->src, from->dst) == 0 &&
-            is_below(m->src, "/usr") && !plan_is_covered(plan, m->dst))
+        if (m->kind == MOUNT_RO && !p->rootfs && strcmp(from->src, from->dst) == 0 &&
+            strcmp(m->src, from->dst) == 0 && is_below(m->src, "/usr") && !plan_is_covered(plan, m->dst))
             continue;
         plan->mount_count++;
     }
@@ -153,14 +185,14 @@ static int plan_mounts(struct room_plan *plan, struct text *t, struct err *e)
     return 0;
 }
 
-/* --- the system ----------------------------------------------------------------------------------------------------- */
+/* --- the system ----------------------------------------------------------------------------------------- */
 
 /* Pieces of the host's system that programs need; absent ones are skipped. */
 static const struct {
     const char *path;
     bool is_dir;
 } system_pieces[] = {
-    {"/etc/ld.so.cache", false},    {"/etc/alternatives", true},    {"/etc/ssl/certs", true},
+    {"/etc/ld.so.cache", false},     {"/etc/alternatives", true},    {"/etc/ssl/certs", true},
     {"/etc/ssl/openssl.cnf", false}, {"/etc/java-17-openjdk", true}, {"/etc/java-21-openjdk", true},
 };
 
@@ -168,14 +200,14 @@ static const struct {
  * and, being anybody's, a place for secrets and sockets. Covered by empty folders, unless the policy names them. */
 static const char *const local_folders[] = {"usr/local/etc", "usr/local/share", "usr/local/src"};
 
-static const char *const top_names[] = {"bin", "sbin", "lib", "lib32", "lib64", "libx32"};
+static const char *const top_names[] = {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"};
 
 static int add_system(struct room_plan *plan, const char *src, const char *dst, bool is_dir, struct err *e)
 {
     if (plan->system_count == PLAN_SYSTEM_MAX)
         return err_set(e, ERR_INTERNAL, E2BIG, "plan the room's system");
-    plan->system[plan->system_count++] =
-        (struct plan_mount){.kind = MOUNT_RO, .src = src, .dst = dst, .is_dir = is_dir, .optional = true, .tree = -1};
+    plan->system[plan->system_count++] = (struct plan_mount){
+        .kind = MOUNT_RO, .src = src, .dst = dst, .is_dir = is_dir, .optional = true, .tree = -1};
     return 0;
 }
 
@@ -187,22 +219,48 @@ static int add_file(struct room_plan *plan, const char *path, const char *text, 
     return 0;
 }
 
-/* /bin and its like: a link where the host has a link (merged /usr), else a bind. */
-static int plan_top_names(struct room_plan *plan, struct text *t, const char *root, struct err *e)
+/* A piece of the system at `path`, if there is one. Of a rootfs nothing is trusted: its links lead where they
+ * would lead if it were the root, never to the host's files, and what was found is what the child must find. */
+static int add_piece(struct room_plan *plan, struct text *t, int rootfs, const char *path, bool is_dir,
+                     struct err *e)
 {
-    char path[POLICY_PATH_MAX], target[256];
+    struct {
+        uint64_t flags, mode, resolve;
+    } how = {.flags = O_PATH | O_CLOEXEC,
+             .resolve = 0x10 | 0x02 /* RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS */};
+    struct plan_mount m;
+    if (rootfs < 0)
+        return plan->for_skeleton || access(path, F_OK) == 0 ? add_system(plan, path, path + 1, is_dir, e)
+                                                             : 0;
+    FD_AUTO fd = (int)syscall(437 /* openat2 */, rootfs, path, &how, sizeof how);
+    if (fd < 0)
+        return errno == ENOENT
+                   ? 0
+                   : err_set(e, ERR_IO, errno, "open for the room: %s%s", plan->policy->rootfs, path);
+    int r = describe(t, fd, path, &m, e);
+    if (r == 0)
+        r = add_system(plan, m.src, path + 1, m.is_dir, e);
+    if (r < 0)
+        return r;
+    plan->system[plan->system_count - 1].dev = m.dev;
+    plan->system[plan->system_count - 1].ino = m.ino;
+    return 0;
+}
+
+/* /bin and its like: a link where the system has a link (merged /usr), else a bind. */
+static int plan_top_names(struct room_plan *plan, struct text *t, int rootfs, struct err *e)
+{
+    char target[256];
     for (size_t i = 0; i < sizeof top_names / sizeof *top_names; i++) {
-        struct sbuf b = SBUF(path);
-        sbuf_fmt(&b, "%s/%s", root, top_names[i]);
-        ssize_t n = readlink(path, target, sizeof target - 1);
+        ssize_t n =
+            readlinkat(rootfs, rootfs < 0 ? top_names[i] : top_names[i] + 1, target, sizeof target - 1);
         int r = 0;
         if (n > 0) {
             target[n] = '\0';
             char *copy = text_join(t, target, "");
-            r = copy ? add_file(plan, top_names[i], copy, true, e) : out_of_text(e);
-        } else if (access(path, F_OK) == 0) {
-            char *copy = text_join(t, path, "");
-            r = copy ? add_system(plan, copy, top_names[i], true, e) : out_of_text(e);
+            r = copy ? add_file(plan, top_names[i] + 1, copy, true, e) : out_of_text(e);
+        } else {
+            r = add_piece(plan, t, rootfs, top_names[i], true, e);
         }
         if (r < 0)
             return r;
@@ -248,42 +306,35 @@ static void plan_covers(struct room_plan *plan)
 
 static int plan_system(struct room_plan *plan, struct text *t, struct err *e)
 {
-    const char *root = plan->policy->rootfs ? plan->policy->rootfs : "";
-    if (root[0]) {
-        FD_AUTO dir = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (dir < 0) {
-            int n = err_set(e, ERR_IO, errno, "open the root of the room: %s", root);
-            err_hint(e, "--rootfs wants a folder with a system in it (usr, bin, lib)");
-            return n;
-        }
+    const char *root = plan->policy->rootfs;
+    FD_AUTO rootfs = root ? open(root, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (root && rootfs < 0) {
+        int n = err_set(e, ERR_IO, errno, "open the root of the room: %s", root);
+        err_hint(e, "--rootfs wants a folder with a system in it (usr, bin, lib)");
+        return n;
     }
-    char *usr = text_join(t, root, "/usr");
-    if (!usr)
-        return out_of_text(e);
-    int r = add_system(plan, usr, "usr", true, e);
+    int r =
+        rootfs < 0 ? add_system(plan, "/usr", "usr", true, e) : add_piece(plan, t, rootfs, "/usr", true, e);
     if (r == 0)
-        r = plan_top_names(plan, t, root, e);
+        r = plan_top_names(plan, t, rootfs, e);
     if (r == 0 && plan->policy->net == NET_HOST)
         r = plan_host_names(plan, t, e);
-    for (size_t i = 0; r == 0 && i < sizeof system_pieces / sizeof *system_pieces; i++) {
-        char *src = text_join(t, root, system_pieces[i].path);
-        if (!src)
-            return out_of_text(e);
-        if (plan->for_skeleton || access(src, F_OK) == 0)
-            r = add_system(plan, src, system_pieces[i].path + 1, system_pieces[i].is_dir, e);
-    }
+    for (size_t i = 0; r == 0 && i < sizeof system_pieces / sizeof *system_pieces; i++)
+        r = add_piece(plan, t, rootfs, system_pieces[i].path, system_pieces[i].is_dir, e);
     return r;
 }
 
 /* Files that every room has. %-less: what varies is made below. */
 /* The names that programs ask for most (IANA's registry of service names). */
-static const char services[] = "ftp 21/tcp\nssh 22/tcp\ntelnet 23/tcp\nsmtp 25/tcp\ndomain 53/tcp\ndomain 53/udp\n"
-                               "http 80/tcp\npop3 110/tcp\nntp 123/udp\nimap 143/tcp\nldap 389/tcp\nhttps 443/tcp\n"
-                               "submission 587/tcp\nldaps 636/tcp\nimaps 993/tcp\npop3s 995/tcp\nmysql 3306/tcp\n"
-                               "postgresql 5432/tcp\nredis 6379/tcp\ngit 9418/tcp\n";
+static const char services[] =
+    "ftp 21/tcp\nssh 22/tcp\ntelnet 23/tcp\nsmtp 25/tcp\ndomain 53/tcp\ndomain 53/udp\n"
+    "http 80/tcp\npop3 110/tcp\nntp 123/udp\nimap 143/tcp\nldap 389/tcp\nhttps 443/tcp\n"
+    "submission 587/tcp\nldaps 636/tcp\nimaps 993/tcp\npop3s 995/tcp\nmysql 3306/tcp\n"
+    "postgresql 5432/tcp\nredis 6379/tcp\ngit 9418/tcp\n";
 
 static const struct plan_file fixed_files[] = {
-    {"etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n", false},
+    {"etc/nsswitch.conf",
+     "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n", false},
     {"etc/host.conf", "multi on\n", false},
     {"etc/resolv.conf", "# this room has no network\n", false},
     {"etc/shells", "/bin/sh\n/bin/bash\n", false},
@@ -306,7 +357,7 @@ static char *text_fmt(struct text *t, const char *fmt, ...)
 {
     if (t->end - t->next < 16)
         return NULL;
-    struct sbuf b = {.text = t->next, .size = (size_t) (t->end - t->next)};
+    struct sbuf b = {.text = t->next, .size = (size_t)(t->end - t->next)};
     va_list ap;
     va_start(ap, fmt);
     sbuf_vfmt(&b, fmt, ap);
@@ -323,10 +374,10 @@ static char *random_uuid(struct text *t)
     unsigned char r[16];
     if (getrandom(r, sizeof r, GRND_NONBLOCK) != sizeof r)
         memset(r, 0, sizeof r); /* early boot: any value that is not the host's will do */
-    r[6] = (unsigned char) ((r[6] & 0x0f) | 0x40);
-    r[8] = (unsigned char) ((r[8] & 0x3f) | 0x80);
-    return text_fmt(t, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x\n", r[0], r[1], r[2], r[3],
-                    r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
+    r[6] = (unsigned char)((r[6] & 0x0f) | 0x40);
+    r[8] = (unsigned char)((r[8] & 0x3f) | 0x80);
+    return text_fmt(t, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x\n", r[0], r[1],
+                    r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
 }
 
 static int plan_files(struct room_plan *plan, struct text *t, struct err *e)
@@ -359,7 +410,7 @@ static int plan_files(struct room_plan *plan, struct text *t, struct err *e)
     return r;
 }
 
-/* --- the skeleton ------------------------------------------------------------------------------------------------------ */
+/* --- the skeleton --------------------------------------------------------------------------------------- */
 
 #define SKELETON "skeleton-2" /* the number changes with its contents; meson.build names it too */
 
@@ -416,13 +467,42 @@ static bool fits_skeleton(const struct room_plan *plan)
 /* Set-user-ID and set-group-ID programs of Debian, Fedora and Alpine systems: harmless here (nosuid, no_new_privs), but
  * nothing that a room needs. Those that exist and carry the bit are masked. */
 static const char *const setid_programs[] = {
-    "usr/bin/su", "usr/bin/sudo", "usr/bin/passwd", "usr/bin/chsh", "usr/bin/chfn", "usr/bin/chage", "usr/bin/expiry",
-    "usr/bin/gpasswd", "usr/bin/newgrp", "usr/bin/mount", "usr/bin/umount", "usr/bin/pkexec", "usr/bin/fusermount3",
-    "usr/bin/fusermount", "usr/bin/crontab", "usr/bin/at", "usr/bin/ssh-agent", "usr/bin/wall", "usr/bin/bsd-write",
-    "usr/bin/dotlockfile", "usr/bin/firejail", "usr/bin/newuidmap", "usr/bin/newgidmap", "usr/bin/screen",
-    "usr/bin/ping", "usr/bin/doas", "usr/sbin/unix_chkpwd", "usr/sbin/mount.nfs", "usr/sbin/mount.cifs",
-    "usr/sbin/pppd", "usr/sbin/exim4", "usr/sbin/postdrop", "usr/sbin/postqueue", "usr/lib/openssh/ssh-keysign",
-    "usr/lib/dbus-1.0/dbus-daemon-launch-helper", "usr/lib/polkit-1/polkit-agent-helper-1",
+    "usr/bin/su",
+    "usr/bin/sudo",
+    "usr/bin/passwd",
+    "usr/bin/chsh",
+    "usr/bin/chfn",
+    "usr/bin/chage",
+    "usr/bin/expiry",
+    "usr/bin/gpasswd",
+    "usr/bin/newgrp",
+    "usr/bin/mount",
+    "usr/bin/umount",
+    "usr/bin/pkexec",
+    "usr/bin/fusermount3",
+    "usr/bin/fusermount",
+    "usr/bin/crontab",
+    "usr/bin/at",
+    "usr/bin/ssh-agent",
+    "usr/bin/wall",
+    "usr/bin/bsd-write",
+    "usr/bin/dotlockfile",
+    "usr/bin/firejail",
+    "usr/bin/newuidmap",
+    "usr/bin/newgidmap",
+    "usr/bin/screen",
+    "usr/bin/ping",
+    "usr/bin/doas",
+    "usr/sbin/unix_chkpwd",
+    "usr/sbin/mount.nfs",
+    "usr/sbin/mount.cifs",
+    "usr/sbin/pppd",
+    "usr/sbin/exim4",
+    "usr/sbin/postdrop",
+    "usr/sbin/postqueue",
+    "usr/lib/openssh/ssh-keysign",
+    "usr/lib/dbus-1.0/dbus-daemon-launch-helper",
+    "usr/lib/polkit-1/polkit-agent-helper-1",
     "usr/lib/x86_64-linux-gnu/utempter/utempter",
 };
 
@@ -438,17 +518,18 @@ static int plan_masks(struct room_plan *plan, struct text *t, struct err *e)
     for (size_t i = 0; i < n_known; i++) {
         if (fstatat(root, setid_programs[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
             (st.st_mode & (S_ISUID | S_ISGID)))
-            plan->masks[plan->mask_count++] = (struct plan_mask){.path = setid_programs[i]};
+            plan->masks[plan->mask_count++] =
+                (struct plan_mask){.path = setid_programs[i], .named = p->rootfs != NULL};
     }
     for (size_t i = 0; i < p->hide_count; i++)
         plan->masks[plan->mask_count++] = (struct plan_mask){.path = p->hide[i] + 1, .named = true};
     return 0;
 }
 
-/* --- the program ------------------------------------------------------------------------------------------------------ */
+/* --- the program ---------------------------------------------------------------------------------------- */
 
-static const char *const search_path[] = {"/usr/local/sbin/", "/usr/local/bin/", "/usr/sbin/", "/usr/bin/",
-                                          "/sbin/",           "/bin/"};
+static const char *const search_path[] = {"/usr/local/sbin/", "/usr/local/bin/", "/usr/sbin/",
+                                          "/usr/bin/",        "/sbin/",          "/bin/"};
 
 static int plan_program(struct room_plan *plan, struct text *t, struct err *e)
 {
@@ -480,8 +561,8 @@ static int plan_program(struct room_plan *plan, struct text *t, struct err *e)
 /* The environment is made anew; what the policy names comes behind and wins. */
 static int plan_env(struct room_plan *plan, struct text *t, struct err *e)
 {
-    static const char *const fixed[] = {ROOM_PATH, "HOME=/work",   "TMPDIR=/tmp", "USER=room",
-                                        "LOGNAME=room",    "LANG=C.UTF-8", "SHELL=/bin/sh"};
+    static const char *const fixed[] = {ROOM_PATH,      "HOME=/work",   "TMPDIR=/tmp",  "USER=room",
+                                        "LOGNAME=room", "LANG=C.UTF-8", "SHELL=/bin/sh"};
     const struct policy *p = plan->policy;
     const size_t n_fixed = sizeof fixed / sizeof *fixed;
     char **env = text_array(t, sizeof *env, n_fixed + p->env_count + 2);
@@ -489,9 +570,9 @@ static int plan_env(struct room_plan *plan, struct text *t, struct err *e)
         return out_of_text(e);
     size_t n = 0;
     for (size_t i = 0; i < n_fixed; i++)
-        env[n++] = (char *) (uintptr_t) fixed[i];
+        env[n++] = (char *)(uintptr_t)fixed[i];
     if (plan->tty)
-        env[n++] = (char *) (uintptr_t) "TERM=xterm-256color";
+        env[n++] = (char *)(uintptr_t) "TERM=xterm-256color";
     for (size_t i = 0; i < p->env_count; i++) {
         size_t len = strlen(p->env[i].name), at = 0;
         if (!p->env[i].value)
@@ -513,7 +594,7 @@ static void add_rlimit(struct room_plan *plan, int resource, uint64_t value)
 {
     if (value == LIMIT_UNLIMITED || plan->rlimit_count == PLAN_RLIMITS_MAX)
         return;
-    plan->rlimits[plan->rlimit_count++] = (struct plan_rlimit){.resource = resource, .value = (rlim_t) value};
+    plan->rlimits[plan->rlimit_count++] = (struct plan_rlimit){.resource = resource, .value = (rlim_t)value};
 }
 
 static void plan_rlimits(struct room_plan *plan)
@@ -524,7 +605,8 @@ static void plan_rlimits(struct room_plan *plan)
     add_rlimit(plan, RLIMIT_NOFILE, l[LIMIT_ID_FILES]);
     add_rlimit(plan, RLIMIT_FSIZE, l[LIMIT_ID_FILE_SIZE]);
     /* pid 1 counts too. Inside a user namespace of its own this counts only the room's processes. */
-    add_rlimit(plan, RLIMIT_NPROC, l[LIMIT_ID_PIDS] == LIMIT_UNLIMITED ? LIMIT_UNLIMITED : l[LIMIT_ID_PIDS] + 1);
+    add_rlimit(plan, RLIMIT_NPROC,
+               l[LIMIT_ID_PIDS] == LIMIT_UNLIMITED ? LIMIT_UNLIMITED : l[LIMIT_ID_PIDS] + 1);
     /* The supervisor counts the room as a whole and says so; this ends a single process that it did not see in time. */
     add_rlimit(plan, RLIMIT_CPU, cpu == LIMIT_UNLIMITED ? cpu : (cpu + 999) / 1000 + 1);
     add_rlimit(plan, RLIMIT_MEMLOCK, 8 << 20);
@@ -544,8 +626,10 @@ int plan_make(struct room_plan *plan, const struct policy *policy, char **argv, 
     plan->hostname = policy->hostname ? policy->hostname : "room";
     plan->workdir = policy->workdir ? policy->workdir : "/work";
     plan->tty = policy->tty == TTY_YES;
-    plan->scratch_bytes = policy->limits[LIMIT_ID_DISK] == LIMIT_UNLIMITED ? 0 : policy->limits[LIMIT_ID_DISK];
-    plan->scratch_inodes = policy->limits[LIMIT_ID_INODES] == LIMIT_UNLIMITED ? 0 : policy->limits[LIMIT_ID_INODES];
+    plan->scratch_bytes =
+        policy->limits[LIMIT_ID_DISK] == LIMIT_UNLIMITED ? 0 : policy->limits[LIMIT_ID_DISK];
+    plan->scratch_inodes =
+        policy->limits[LIMIT_ID_INODES] == LIMIT_UNLIMITED ? 0 : policy->limits[LIMIT_ID_INODES];
     plan->oom_first = true;
     for (int i = 0; i < LAYER_ID_COUNT; i++) {
         if (policy->layers[i] == LAYER_OFF)
@@ -568,45 +652,4 @@ int plan_make(struct room_plan *plan, const struct policy *policy, char **argv, 
         r = plan_env(plan, &t, e);
     plan_rlimits(plan);
     return r;
-}
-
-void plan_text(const struct room_plan *plan, struct sbuf *out)
-{
-    static const char *const kinds[] = {[MOUNT_RO] = "ro", [MOUNT_RW] = "rw", [MOUNT_TMPFS] = "tmpfs"};
-    unsigned n = 0;
-    for (int i = 0; i < STEP_COUNT; i++) {
-        if (!plan_wants(plan, step_rows[i].layer))
-            continue;
-        sbuf_fmt(out, "%2u  %-13s %s\n", ++n, step_rows[i].name, step_rows[i].what);
-        if (i == STEP_SYSTEM) {
-            for (size_t k = 0; k < plan->system_count; k++)
-                sbuf_fmt(out, "      ro    %s -> /%s\n", plan->system[k].src, plan->system[k].dst);
-            for (size_t k = 0; k < plan->cover_count; k++)
-                sbuf_fmt(out, "      empty /%s\n", plan->covers[k].path);
-        }
-        if (i == STEP_BINDS || i == STEP_WRITABLE) {
-            for (size_t k = 0; k < plan->mount_count; k++) {
-                const struct plan_mount *m = &plan->mounts[k];
-                if (m->late != (i == STEP_WRITABLE))
-                    continue;
-                sbuf_fmt(out, "      %-5s ", kinds[m->kind]);
-                sbuf_escaped(out, m->src ? m->src : "(empty)");
-                sbuf_text(out, " -> /");
-                sbuf_escaped(out, m->dst);
-                sbuf_char(out, '\n');
-            }
-        }
-        if (i == STEP_HIDE) {
-            for (size_t k = 0; k < plan->mask_count; k++)
-                sbuf_fmt(out, "      hide  /%s\n", plan->masks[k].path);
-        }
-        if (i == STEP_PROGRAM) {
-            sbuf_text(out, "      exec ");
-            for (size_t k = 0; plan->argv[k]; k++) {
-                sbuf_char(out, ' ');
-                sbuf_escaped(out, plan->argv[k]);
-            }
-            sbuf_char(out, '\n');
-        }
-    }
 }

@@ -14,41 +14,44 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-/* The litany, in the order in which it is recited. X(id, name, layer, what is done)
+/* The litany, in the order in which it is recited. What needs no identity comes before GO, so that it is done while the
+ * supervisor makes the cgroup leaf and writes the id maps. X(id, name, layer, what is done)
  * A step that fails ends the room, unless its layer is only preferred: then the receipt says what is missing. */
-#define STEP_TABLE(X)                                                                                                  \
-    X(SIGNALS, "signals", FDS, "reset signal handlers and mask")                                                       \
-    X(SESSION, "session", SESSION, "new session, away from the caller's terminal")                                     \
-    X(KEYRING, "keyring", KEYRING, "new session keyring")                                                              \
-    X(NETWORK, "network", NET, "loopback up in the own network namespace")                                             \
-    X(GATE, "gate", GATE, "route every address to the gate's listeners, and hand them out")                            \
-    X(HOSTNAME, "hostname", UTS, "set the room's host name")                                                           \
-    X(PRIVATE, "private", MOUNT, "stop mount propagation to and from the host")                                        \
-    X(TIME, "time", TIME, "own boot clock")                                                                            \
-    X(GO, "identity", USER, "wait for id maps and cgroup; become the room's user")                                     \
-    X(CGROUP, "cgroup", CGROUP_NS, "join the cgroup leaf; own view of the cgroup tree")                                \
-    X(ROOT, "root", ROOT, "new root: tmpfs with folders, links and a minimal /etc")                                    \
-    X(SYSTEM, "system", ROOT, "bind the system's programs")                                                            \
-    X(BINDS, "binds", ROOT, "bind what the policy names")                                                              \
-    X(READONLY, "readonly", ROOT, "make all of it read-only, nosuid, nodev in one call")                               \
-    X(PROC, "proc", PROC, "fresh /proc; host facts masked; then read-only")                                            \
-    X(DEV, "dev", DEV, "null zero full random urandom tty; own terminals")                                             \
-    X(SCRATCH, "scratch", SCRATCH, "one capped tmpfs behind /work, /tmp and /dev/shm")                                 \
-    X(WRITABLE, "writable", ROOT, "bind what the policy names as writable; tmpfs folders")                             \
-    X(HIDE, "hide", ROOT, "mask set-user-ID programs and what the policy hides")                                       \
-    X(PIVOT, "pivot", MOUNT, "pivot into the new root and let go of the host's")                                       \
-    X(CONCEAL, "conceal", MOUNT, "step into a detached copy, so that the mount table reads empty")                     \
-    X(WORKDIR, "workdir", ROOT, "enter the working directory")                                                         \
-    X(NESTING, "nesting", NESTING, "no further namespaces of users below this one")                                    \
-    X(RLIMITS, "rlimits", CGROUP, "per-process bounds, out-of-memory preference")                                      \
-    X(CAPS, "caps", CAPS, "securebits locked, bounding set emptied, all sets emptied")                                 \
-    X(NNP, "no-new-privs", NNP, "execve grants nothing from here on")                                                  \
-    X(INIT, "init", INIT, "pid 1 unreadable, ends with the supervisor")                                                \
-    X(LANDLOCK, "landlock", LANDLOCK, "second wall around files, signals, abstract sockets")                           \
-    X(FDS, "fds", FDS, "close everything but what pid 1 and the program need")                                         \
-    X(PROBES, "probes", INIT, "try what must fail before the system-call filter hides it")                             \
-    X(SERVED, "gate-served", GATE, "wait until the gate serves")                                                        \
-    X(SECCOMP, "seccomp", SECCOMP, "system-call filter")                                                               \
+#define STEP_TABLE(X)                                                                                        \
+    X(SIGNALS, "signals", FDS, "reset signal handlers and mask")                                             \
+    X(SESSION, "session", SESSION, "new session, away from the caller's terminal")                           \
+    X(KEYRING, "keyring", KEYRING, "new session keyring")                                                    \
+    X(NETWORK, "network", NET, "loopback up in the own network namespace")                                   \
+    X(GATE, "gate", GATE, "route every address to the gate's listeners, and hand them out")                  \
+    X(HOSTNAME, "hostname", UTS, "set the room's host name")                                                 \
+    X(PRIVATE, "private", MOUNT, "stop mount propagation to and from the host")                              \
+    X(TIME, "time", TIME, "own boot clock")                                                                  \
+    X(ROOT, "root", ROOT, "new root: the skeleton, or a tmpfs with folders, links and a minimal /etc")       \
+    X(SYSTEM, "system", ROOT, "bind the system's programs")                                                  \
+    X(BINDS, "binds", ROOT, "bind what the policy names")                                                    \
+    X(READONLY, "readonly", ROOT, "make all of it read-only, nosuid, nodev in one call")                     \
+    X(PROC, "proc", PROC, "fresh /proc; host facts masked; then read-only")                                  \
+    X(DEV, "dev", DEV, "null zero full random urandom tty; own terminals")                                   \
+    X(MASKS, "masks", ROOT, "mask set-user-ID programs")                                                     \
+    X(GO, "identity", USER, "wait for id maps and cgroup; become the room's user")                           \
+    X(CGROUP, "cgroup", CGROUP_NS, "join the cgroup leaf; own view of the cgroup tree")                      \
+    X(TERMINAL, "terminal", DEV, "open the program's terminal, where it gets one")                           \
+    X(SCRATCH, "scratch", SCRATCH, "one capped tmpfs behind /work, /tmp and /dev/shm")                       \
+    X(WRITABLE, "writable", ROOT, "bind what the policy names as writable; tmpfs folders")                   \
+    X(HIDE, "hide", ROOT, "mask what the policy hides")                                                      \
+    X(PIVOT, "pivot", MOUNT, "pivot into the new root and let go of the host's")                             \
+    X(CONCEAL, "conceal", MOUNT, "step into a detached copy, so that the mount table reads empty")           \
+    X(WORKDIR, "workdir", ROOT, "enter the working directory")                                               \
+    X(NESTING, "nesting", NESTING, "no further namespaces of users below this one")                          \
+    X(RLIMITS, "rlimits", CGROUP, "per-process bounds, out-of-memory preference")                            \
+    X(CAPS, "caps", CAPS, "securebits locked, bounding set emptied, all sets emptied")                       \
+    X(NNP, "no-new-privs", NNP, "execve grants nothing from here on")                                        \
+    X(INIT, "init", INIT, "pid 1 unreadable, ends with the supervisor")                                      \
+    X(LANDLOCK, "landlock", LANDLOCK, "second wall around files, signals, abstract sockets")                 \
+    X(FDS, "fds", FDS, "close everything but what pid 1 and the program need")                               \
+    X(PROBES, "probes", INIT, "try what must fail before the system-call filter hides it")                   \
+    X(SERVED, "gate-served", GATE, "wait until the gate serves")                                             \
+    X(SECCOMP, "seccomp", SECCOMP, "system-call filter")                                                     \
     X(PROGRAM, "program", INIT, "self-check from the program's own seat, then execve")
 
 enum step_id {
@@ -67,26 +70,25 @@ extern const struct step_row step_rows[STEP_COUNT];
 
 enum { PLAN_RLIMITS_MAX = 12, PLAN_SYSTEM_MAX = 48, PLAN_EXEC_MAX = 16, PLAN_COVERS_MAX = 3 };
 
-
 /* A path of the host that appears in the room. */
 struct plan_mount {
     enum mount_kind kind;
-    const char *src;   /* resolved host path, no symlinks left; NULL for tmpfs */
-    const char *dst;   /* in the room, without the leading slash */
-    dev_t dev;         /* what src was when the plan was made: the child verifies that it still is */
+    const char *src; /* resolved host path, no symlinks left; NULL for tmpfs */
+    const char *dst; /* in the room, without the leading slash */
+    dev_t dev;       /* what src was when the plan was made: the child verifies that it still is */
     ino_t ino;
     bool is_dir;
-    bool optional;     /* absent at mount time: skip silently (system pieces) */
-    bool late;         /* below the scratch folders or a writable mount: after both exist */
-    bool nested;       /* below another mount: the target is resolved inside the room's root, never made */
-    int tree;          /* a detached, id-mapped copy of src made outside (root only), or -1 */
-    uint64_t size;     /* tmpfs: bytes */
+    bool optional; /* absent at mount time: skip silently (system pieces) */
+    bool late;     /* below the scratch folders or a writable mount: after both exist */
+    bool nested;   /* below another mount: the target is resolved inside the room's root, never made */
+    int tree;      /* a detached, id-mapped copy of src made outside (root only), or -1 */
+    uint64_t size; /* tmpfs: bytes */
 };
 
 /* A symbolic link or small file of the room's own. */
 struct plan_file {
-    const char *path;   /* without the leading slash */
-    const char *text;   /* contents, or link target */
+    const char *path; /* without the leading slash */
+    const char *text; /* contents, or link target */
     bool is_link;
 };
 
@@ -109,9 +111,9 @@ struct room_plan {
     const struct policy *policy;
 
     /* identity */
-    bool privileged;           /* the supervisor is root in its user namespace */
-    bool is_root_outside;      /* the room's kernel uid is 0 (root without the right to hand out uids) */
-    uint32_t uid, gid;         /* inside */
+    bool privileged;      /* the supervisor is root in its user namespace */
+    bool is_root_outside; /* the room's kernel uid is 0 (root without the right to hand out uids) */
+    uint32_t uid, gid;    /* inside */
     uint32_t uid_outside, gid_outside; /* filled before the id maps are written */
     const char *hostname;
 
@@ -126,9 +128,10 @@ struct room_plan {
     size_t file_count;
     struct plan_mask *masks; /* existing files and folders of the room that must read as empty */
     size_t mask_count;
-    const char *skeleton; /* host folder with the layout of a default room (mounts_write_skeleton); NULL: build it in memory */
-    bool for_skeleton;    /* this plan is only to be written down as a skeleton */
-    int skeleton_tree;    /* a detached copy of it made outside (root only), or -1 */
+    const char *
+        skeleton; /* host folder with the layout of a default room (mounts_write_skeleton); NULL: build it in memory */
+    bool for_skeleton; /* this plan is only to be written down as a skeleton */
+    int skeleton_tree; /* a detached copy of it made outside (root only), or -1 */
     const char *workdir;
     uint64_t scratch_bytes, scratch_inodes;
 
@@ -145,12 +148,14 @@ struct room_plan {
     size_t rlimit_count;
     bool oom_first; /* oom_score_adj raised: the room dies before anything of the host's */
 
-    const struct seccomp_program *filter;        /* without a listener */
-    const struct seccomp_program *filter_notify; /* the same with a listener that records denials; NULL: not wanted */
-    bool hand_out_root;                          /* the supervisor looks names up in the room's root */
-    int nice;                                    /* added to the caller's; 0 when a cgroup bounds the processor */
+    const struct seccomp_program *filter; /* without a listener */
+    const struct seccomp_program
+        *filter_notify; /* the same with a listener that records denials; NULL: not wanted */
+    bool hand_out_root; /* the supervisor looks names up in the room's root */
+    int nice;           /* added to the caller's; 0 when a cgroup bounds the processor */
 
-    int ctl;                   /* the child's end of the control socket */
+    int ctl_outside; /* the supervisor's end, of which the child holds a copy by birth and must let go */
+    int ctl;         /* the child's end of the control socket */
     unsigned long long layers_off; /* bit per layer_id that policy turned off */
 };
 

@@ -21,36 +21,44 @@ enum { COMMAND_GO = 1, COMMAND_SIGNAL, COMMAND_SERVED };
 /* What a listener of the room's network is; gate/frames.h has the same numbers. */
 enum room_listener { ROOM_LISTEN_DNS_UDP = 1, ROOM_LISTEN_DNS_TCP, ROOM_LISTEN_TPROXY, ROOM_LISTEN_PORT };
 
-enum { REPORT_FD_PROC = 1, REPORT_FD_TTY = 2, REPORT_FD_NOTIFY = 4, REPORT_FD_SCRATCH = 8, REPORT_FD_ROOT = 16 }; /* in this order when present */
+enum {
+    REPORT_FD_PROC = 1,
+    REPORT_FD_TTY = 2,
+    REPORT_FD_NOTIFY = 4,
+    REPORT_FD_SCRATCH = 8,
+    REPORT_FD_ROOT = 16
+}; /* in this order when present */
 
 struct report_layer {
-    uint8_t state;   /* enum layer_state */
-    uint8_t probed;  /* 1: the state was tried from inside, not only set */
-    int16_t code;    /* errno of what went wrong, 0 */
+    uint8_t state;  /* enum layer_state */
+    uint8_t probed; /* 1: the state was tried from inside, not only set */
+    int16_t code;   /* errno of what went wrong, 0 */
 };
 
 struct report {
     uint32_t type;
-    uint32_t fds;                       /* STARTED: REPORT_FD_* bits */
-    int32_t step;                       /* FAILED: enum step_id */
-    int32_t code;                       /* FAILED: errno, positive */
-    int32_t item;                       /* FAILED: index of the mount or file concerned, -1 */
-    int32_t status;                     /* EXITED: wait status */
-    uint64_t utime_us, stime_us;        /* EXITED: program and its waited-for children */
+    uint32_t fds;                /* STARTED: REPORT_FD_* bits */
+    int32_t step;                /* FAILED: enum step_id */
+    int32_t code;                /* FAILED: errno, positive */
+    int32_t item;                /* FAILED: index of the mount or file concerned, -1 */
+    int32_t status;              /* EXITED: wait status */
+    uint64_t utime_us, stime_us; /* EXITED: program and its waited-for children */
     uint64_t maxrss_kib;
     uint64_t minflt, majflt, nvcsw, nivcsw;
-    uint64_t start_ns, end_ns;          /* CLOCK_MONOTONIC of the host around the program (pid 1's own clock offset removed) */
+    uint64_t start_ns,
+        end_ns; /* CLOCK_MONOTONIC of the host around the program (pid 1's own clock offset removed) */
     uint32_t landlock_abi;
-    uint8_t listeners[8];               /* LISTENERS: enum room_listener */
-    int32_t payload_pid;                /* inside */
+    uint8_t listeners[8]; /* LISTENERS: enum room_listener */
+    int32_t payload_pid;  /* inside */
     struct report_layer layers[LAYER_ID_COUNT];
-    uint32_t step_ns[STEP_COUNT];       /* time spent in each step */
+    uint32_t step_ns[STEP_COUNT]; /* time spent in each step */
 };
 
 struct command {
     uint32_t type;
     int32_t signal;
-    int32_t group; /* 1: the whole process group of the program; 0: the program; 2: every process of the room */
+    int32_t
+        group; /* 1: the whole process group of the program; 0: the program; 2: every process of the room */
 };
 
 #endif

@@ -5,21 +5,25 @@
 #include "room/plan.h"
 #include "room/report.h"
 
+enum mask_source { MASK_EMPTY_FILE, MASK_EMPTY_DIR, MASK_BOOT_ID, MASK_SOURCES };
+
 /* What pid 1 carries from step to step. Everything here is in the cloned child's own memory. */
 struct room_state {
     struct report report;
-    int root;    /* the new root; later its detached copy, which must stay open */
-    int scratch; /* root of the scratch file system, for the Landlock probe */
-    int join[4]; /* cgroup v1 `tasks` files to join, -1 none */
-    int proc;    /* the room's /proc, for the supervisor to count survivors */
-    int tty;     /* terminal master for the supervisor, -1 */
+    int root;                /* the new root; later its detached copy, which must stay open */
+    int masks[MASK_SOURCES]; /* of a root built in memory: what masks are made of, O_PATH; else -1 */
+    int scratch;             /* root of the scratch file system, for the Landlock probe */
+    int join[4];             /* cgroup v1 `tasks` files to join, -1 none */
+    int proc;                /* the room's /proc, for the supervisor to count survivors */
+    int tty;                 /* terminal master for the supervisor, -1 */
     int tty_slave;
-    int notify;  /* seccomp listener, -1 */
-    int null;    /* /dev/null */
-    int sock;    /* an IPv4 socket of the room's network, for the net probe */
-    int signals; /* signalfd for SIGCHLD */
-    int item;    /* which mount a step was at, for the error text */
+    int notify;             /* seccomp listener, -1 */
+    int null;               /* /dev/null */
+    int sock;               /* an IPv4 socket of the room's network, for the net probe */
+    int signals;            /* signalfd for SIGCHLD */
+    int item;               /* which mount a step was at, for the error text */
     int64_t boot_offset_ns; /* what was subtracted from the monotonic clock */
+    bool is_user;           /* GO was said: the id maps are written and we are the room's user */
     bool concealed;         /* the kernel says that our root is in no mount table */
 };
 
@@ -33,11 +37,15 @@ void steps_degrade(struct room_state *s, enum layer_id layer, enum layer_state s
 /* Lays the plan's root out in an empty folder of the host (the working directory afterwards). */
 int mounts_write_skeleton(const struct room_plan *plan, int dir);
 
+/* Waits for GO once; what makes files needs to be somebody. 0 or -errno. */
+int steps_become_user(const struct room_plan *plan, struct room_state *s);
+
 bool walls_caps_are_empty(void); /* effective, permitted, inheritable; of the calling process */
 
-step_fn step_signals, step_session, step_keyring, step_network, step_gate, step_served, step_go, step_cgroup, step_time,
-    step_hostname, step_private, step_root, step_system, step_binds, step_readonly, step_proc, step_dev, step_scratch,
-    step_writable, step_hide, step_pivot, step_conceal, step_workdir, step_nesting, step_rlimits, step_caps, step_nnp,
-    step_init, step_landlock, step_fds, step_probes, step_seccomp, step_program;
+step_fn step_signals, step_session, step_keyring, step_network, step_gate, step_served, step_go, step_cgroup,
+    step_time, step_hostname, step_private, step_root, step_system, step_binds, step_readonly, step_proc,
+    step_dev, step_scratch, step_writable, step_hide, step_masks, step_terminal, step_pivot, step_conceal,
+    step_workdir, step_nesting, step_rlimits, step_caps, step_nnp, step_init, step_landlock, step_fds,
+    step_probes, step_seccomp, step_program;
 
 #endif

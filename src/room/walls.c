@@ -13,8 +13,8 @@
 
 int step_nesting(const struct room_plan *plan, struct room_state *s)
 {
-    (void) plan;
-    (void) s; /* the sysctl was written when /proc was still writable: see step_proc; the probe decides */
+    (void)plan;
+    (void)s; /* the sysctl was written when /proc was still writable: see step_proc; the probe decides */
     return 0;
 }
 
@@ -38,14 +38,14 @@ bool walls_caps_are_empty(void)
     return any == 0;
 }
 
-#define SECUREBITS_ALL                                                                                                 \
-    (SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |                    \
+#define SECUREBITS_ALL                                                                                       \
+    (SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |         \
      SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
 
 int step_caps(const struct room_plan *plan, struct room_state *s)
 {
-    (void) plan;
-    (void) s;
+    (void)plan;
+    (void)s;
     if (prctl(PR_SET_SECUREBITS, SECUREBITS_ALL, 0, 0, 0) < 0)
         return -errno;
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
@@ -62,8 +62,8 @@ int step_caps(const struct room_plan *plan, struct room_state *s)
 
 int step_nnp(const struct room_plan *plan, struct room_state *s)
 {
-    (void) plan;
-    (void) s;
+    (void)plan;
+    (void)s;
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
 
@@ -86,11 +86,13 @@ static const struct {
 static int allow(int ruleset, const char *path, uint64_t access, bool is_dir)
 {
     const uint64_t of_files = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE |
-                              LANDLOCK_ACCESS_FS_WRITE_FILE | KERNEL_LANDLOCK_TRUNCATE | KERNEL_LANDLOCK_IOCTL_DEV;
+                              LANDLOCK_ACCESS_FS_WRITE_FILE | KERNEL_LANDLOCK_TRUNCATE |
+                              KERNEL_LANDLOCK_IOCTL_DEV;
     FD_AUTO fd = openat(AT_FDCWD, path, O_PATH | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    struct landlock_path_beneath_attr rule = {.allowed_access = is_dir ? access : access & of_files, .parent_fd = fd};
+    struct landlock_path_beneath_attr rule = {.allowed_access = is_dir ? access : access & of_files,
+                                              .parent_fd = fd};
     return kernel_landlock_add(ruleset, &rule) < 0 ? -errno : 0;
 }
 
@@ -112,7 +114,7 @@ static int allow_all(const struct room_plan *plan, struct room_state *s, int rul
         const struct plan_mount *m = &plan->mounts[i];
         if (m->kind == MOUNT_RO)
             continue;
-        s->item = (int) i;
+        s->item = (int)i;
         char path[POLICY_PATH_MAX + 1] = "/";
         size_t len = strlen(m->dst);
         if (len >= POLICY_PATH_MAX)
@@ -128,16 +130,17 @@ int step_landlock(const struct room_plan *plan, struct room_state *s)
     int abi = kernel_landlock_create(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     if (abi < 0)
         return -errno;
-    s->report.landlock_abi = (uint32_t) abi;
+    s->report.landlock_abi = (uint32_t)abi;
     struct kernel_landlock_attr attr = {0};
     for (size_t i = 0; i < sizeof landlock_rights / sizeof *landlock_rights; i++) {
-        if (abi >= (int) landlock_rights[i].abi)
+        if (abi >= (int)landlock_rights[i].abi)
             attr.handled_access_fs |= landlock_rights[i].right;
     }
     if (abi >= 6)
         attr.scoped = KERNEL_LANDLOCK_SCOPE_ABSTRACT_UNIX | KERNEL_LANDLOCK_SCOPE_SIGNAL;
-    size_t size = abi >= 6 ? sizeof attr : abi >= 4 ? offsetof(struct kernel_landlock_attr, scoped)
-                                                    : offsetof(struct kernel_landlock_attr, handled_access_net);
+    size_t size = abi >= 6   ? sizeof attr
+                  : abi >= 4 ? offsetof(struct kernel_landlock_attr, scoped)
+                             : offsetof(struct kernel_landlock_attr, handled_access_net);
     FD_AUTO ruleset = kernel_landlock_create(&attr, size, 0);
     if (ruleset < 0)
         return -errno;
@@ -149,7 +152,8 @@ int step_landlock(const struct room_plan *plan, struct room_state *s)
 
 static int load_filter(const struct seccomp_program *filter, unsigned flags)
 {
-    struct sock_fprog program = {.len = filter->len, .filter = (struct sock_filter *) (uintptr_t) filter->insns};
+    struct sock_fprog program = {.len = filter->len,
+                                 .filter = (struct sock_filter *)(uintptr_t)filter->insns};
     int r = kernel_seccomp(SECCOMP_SET_MODE_FILTER, flags, &program);
     return r < 0 ? -errno : r;
 }

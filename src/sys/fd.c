@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -54,9 +55,9 @@ int fd_close_all_but(int *keep, size_t n)
             continue;
         if (keep[i] > from)
             r = kernel_raw(436 /* close_range */, from, keep[i] - 1, 0, 0);
-        from = (long) keep[i] + 1;
+        from = (long)keep[i] + 1;
     }
-    return (int) (r == 0 ? kernel_raw(436, from, ~0u, 0, 0) : r);
+    return (int)(r == 0 ? kernel_raw(436, from, ~0u, 0, 0) : r);
 }
 
 int fd_frame_pair(int ret[2])
@@ -72,7 +73,7 @@ int fd_frame_send(int sock, const void *data, size_t size, const int *fds, size_
         struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int) * FD_FRAME_FDS_MAX)];
     } control;
-    struct iovec iov = {.iov_base = (void *) (uintptr_t) data, .iov_len = size};
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
     if (n_fds > FD_FRAME_FDS_MAX)
@@ -80,17 +81,17 @@ int fd_frame_send(int sock, const void *data, size_t size, const int *fds, size_
     if (n_fds > 0) {
         memset(&control, 0, sizeof control);
         msg.msg_control = control.bytes;
-        msg.msg_controllen = (socklen_t) CMSG_SPACE(sizeof(int) * n_fds);
+        msg.msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * n_fds);
         struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = (socklen_t) CMSG_LEN(sizeof(int) * n_fds);
+        c->cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * n_fds);
         memcpy(CMSG_DATA(c), fds, sizeof(int) * n_fds);
     }
     for (;;) {
         ssize_t n = sendmsg(sock, &msg, flags | MSG_NOSIGNAL);
         if (n >= 0)
-            return (size_t) n == size ? 0 : -EMSGSIZE;
+            return (size_t)n == size ? 0 : -EMSGSIZE;
         if (errno != EINTR)
             return -errno;
     }
@@ -111,9 +112,14 @@ int fd_frame_recv(int sock, void *data, size_t size, int *ret_fds, size_t max_fd
     size_t n_got = 0;
     ssize_t n;
 
-    do
+    /* A peer that closes with something of ours unread makes one ECONNRESET, in front of what it said before. */
+    bool reset = false;
+    for (;;) {
         n = recvmsg(sock, &msg, flags | MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
+        if (n >= 0 || (errno != EINTR && (errno != ECONNRESET || reset)))
+            break;
+        reset = errno == ECONNRESET;
+    }
     if (n < 0)
         return errno == ECONNRESET ? -EPIPE : -errno;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
@@ -125,14 +131,14 @@ int fd_frame_recv(int sock, void *data, size_t size, int *ret_fds, size_t max_fd
     }
     if (n == 0 && n_got == 0)
         return -EPIPE;
-    if ((size_t) n != size || n_got > max_fds || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+    if ((size_t)n != size || n_got > max_fds || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
         for (size_t i = 0; i < n_got; i++)
             fd_close(&got[i]);
         return -EBADMSG;
     }
     if (n_got > 0)
         memcpy(ret_fds, got, n_got * sizeof(int));
-    return (int) n_got;
+    return (int)n_got;
 }
 
 int fd_write_all(int fd, const void *data, size_t size)
@@ -145,7 +151,7 @@ int fd_write_all(int fd, const void *data, size_t size)
         if (n <= 0)
             return n < 0 ? -errno : -EIO;
         p += n;
-        size -= (size_t) n;
+        size -= (size_t)n;
     }
     return 0;
 }
@@ -157,7 +163,7 @@ int fd_write_file(int dir, const char *path, const char *text)
         return -errno;
     size_t size = strlen(text);
     ssize_t n = write(fd, text, size); /* one write: these files take a value whole or not at all */
-    int r = n == (ssize_t) size ? 0 : n < 0 ? -errno : -EIO;
+    int r = n == (ssize_t)size ? 0 : n < 0 ? -errno : -EIO;
     fd_close(&fd);
     return r;
 }
@@ -176,7 +182,7 @@ ssize_t fd_read_file(int dir, const char *path, char *buf, size_t size)
             n = -errno;
             break;
         }
-        len += (size_t) n;
+        len += (size_t)n;
         if (len == size) {
             n = -EFBIG;
             break;
@@ -186,5 +192,5 @@ ssize_t fd_read_file(int dir, const char *path, char *buf, size_t size)
     if (n < 0)
         return n;
     buf[len] = '\0';
-    return (ssize_t) len;
+    return (ssize_t)len;
 }

@@ -16,8 +16,8 @@ void fd_close(int *fd);
 /* Makes sure that 0, 1 and 2 are open (on /dev/null), so that no later descriptor lands there. */
 int fd_fill_stdio(void);
 
-/* Closes every descriptor from 3 up but those in `keep` (sorted here; -1 and duplicates are fine). Does not touch errno:
- * usable in a process that shares memory. Returns 0 or -errno. */
+/* Closes every descriptor from 3 up but those in `keep` (sorted here; -1 and duplicates are fine). Does not
+ * touch errno: usable in a process that shares memory. Returns 0 or -errno. */
 int fd_close_all_but(int *keep, size_t n);
 
 /* A connected pair of SOCK_SEQPACKET sockets, CLOEXEC: one frame is one record. */

@@ -36,8 +36,8 @@
 #define KERNEL_CLONE_INTO_CGROUP 0x200000000ull
 
 /* Rights of Landlock that Debian 12's headers do not name: ABI 3, 5; scopes: ABI 6. */
-#define KERNEL_LANDLOCK_TRUNCATE  (1ull << 14)
-#define KERNEL_LANDLOCK_IOCTL_DEV (1ull << 15)
+#define KERNEL_LANDLOCK_TRUNCATE            (1ull << 14)
+#define KERNEL_LANDLOCK_IOCTL_DEV           (1ull << 15)
 #define KERNEL_LANDLOCK_SCOPE_ABSTRACT_UNIX (1ull << 0)
 #define KERNEL_LANDLOCK_SCOPE_SIGNAL        (1ull << 1)
 
@@ -48,7 +48,8 @@ struct kernel_landlock_attr {
 };
 
 struct kernel_clone_args {
-    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size,
+        cgroup;
 };
 
 /* A system call that does not touch errno: for a process that shares its memory with another one. Returns -errno. */
@@ -57,7 +58,10 @@ static inline long kernel_raw(long nr, long a, long b, long c, long d)
 #if defined(__x86_64__)
     long ret;
     register long r10 __asm__("r10") = d;
-    __asm__ volatile("syscall" : "=a"(ret) : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
+    __asm__ volatile("syscall"
+                     : "=a"(ret)
+                     : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10)
+                     : "rcx", "r11", "memory");
     return ret;
 #elif defined(__aarch64__)
     register long x8 __asm__("x8") = nr;
@@ -78,59 +82,60 @@ static inline long kernel_clone3(struct kernel_clone_args *args)
 }
 static inline int kernel_open_tree(int dir, const char *path, unsigned flags)
 {
-    return (int) syscall(428, dir, path, flags);
+    return (int)syscall(428, dir, path, flags);
 }
-static inline int kernel_move_mount(int from, const char *from_path, int to, const char *to_path, unsigned flags)
+static inline int kernel_move_mount(int from, const char *from_path, int to, const char *to_path,
+                                    unsigned flags)
 {
-    return (int) syscall(429, from, from_path, to, to_path, flags);
+    return (int)syscall(429, from, from_path, to, to_path, flags);
 }
 static inline int kernel_fsopen(const char *type, unsigned flags)
 {
-    return (int) syscall(430, type, flags);
+    return (int)syscall(430, type, flags);
 }
 static inline int kernel_fsconfig(int fd, unsigned cmd, const char *key, const void *value, int aux)
 {
-    return (int) syscall(431, fd, cmd, key, value, aux);
+    return (int)syscall(431, fd, cmd, key, value, aux);
 }
 static inline int kernel_fsmount(int fd, unsigned flags, unsigned attrs)
 {
-    return (int) syscall(432, fd, flags, attrs);
+    return (int)syscall(432, fd, flags, attrs);
 }
 static inline int kernel_pidfd_open(pid_t pid, unsigned flags)
 {
-    return (int) syscall(434, pid, flags);
+    return (int)syscall(434, pid, flags);
 }
 static inline int kernel_pidfd_send_signal(int pidfd, int sig)
 {
-    return (int) syscall(424, pidfd, sig, NULL, 0);
+    return (int)syscall(424, pidfd, sig, NULL, 0);
 }
 static inline int kernel_close_range(unsigned first, unsigned last, unsigned flags)
 {
-    return (int) syscall(436, first, last, flags);
+    return (int)syscall(436, first, last, flags);
 }
 static inline int kernel_mount_setattr(int dir, const char *path, unsigned flags, struct mount_attr *attr)
 {
-    return (int) syscall(442, dir, path, flags, attr, sizeof *attr);
+    return (int)syscall(442, dir, path, flags, attr, sizeof *attr);
 }
 static inline int kernel_pivot_root(const char *new_root, const char *put_old)
 {
-    return (int) syscall(SYS_pivot_root, new_root, put_old);
+    return (int)syscall(SYS_pivot_root, new_root, put_old);
 }
 static inline int kernel_landlock_create(const struct kernel_landlock_attr *attr, size_t size, uint32_t flags)
 {
-    return (int) syscall(444, attr, size, flags);
+    return (int)syscall(444, attr, size, flags);
 }
 static inline int kernel_landlock_add(int ruleset, const struct landlock_path_beneath_attr *attr)
 {
-    return (int) syscall(445, ruleset, LANDLOCK_RULE_PATH_BENEATH, attr, 0);
+    return (int)syscall(445, ruleset, LANDLOCK_RULE_PATH_BENEATH, attr, 0);
 }
 static inline int kernel_landlock_restrict(int ruleset)
 {
-    return (int) syscall(446, ruleset, 0);
+    return (int)syscall(446, ruleset, 0);
 }
 static inline int kernel_seccomp(unsigned op, unsigned flags, const void *args)
 {
-    return (int) syscall(SYS_seccomp, op, flags, args);
+    return (int)syscall(SYS_seccomp, op, flags, args);
 }
 static inline long kernel_keyctl_join_session(const char *name)
 {

@@ -22,9 +22,9 @@ void title_remember(int argc, char **argv)
 
 void title_set(const char *title, const char *keep)
 {
-    size_t len = strlen(title), space = (size_t) (area_end - area);
-    if ((uintptr_t) keep >= (uintptr_t) area && (uintptr_t) keep < (uintptr_t) area_end)
-        space = (size_t) (keep - area);
+    size_t len = strlen(title), space = (size_t)(area_end - area);
+    if ((uintptr_t)keep >= (uintptr_t)area && (uintptr_t)keep < (uintptr_t)area_end)
+        space = (size_t)(keep - area);
     if (space == 0)
         return;
     if (len >= space)

@@ -497,7 +497,7 @@ def inside_a_chroot():
 mkdir -p "$2/proc" "$2/dev" "$2/usr" "$2/tmp" || exit 9
 mount --rbind /usr "$2/usr" && mount --rbind /proc "$2/proc" && mount --rbind /dev "$2/dev" || exit 9
 ln -sfn usr/bin "$2/bin"; ln -sfn usr/lib "$2/lib"; ln -sfn usr/lib64 "$2/lib64"; cp "$1" "$2/strongroom" || exit 9
-exec chroot "$2" /strongroom run -- /bin/true
+PATH=$PATH:/usr/sbin exec chroot "$2" /strongroom run -- /bin/true
 '''
     top = room.path('chroot')
     os.makedirs(top, exist_ok=True)

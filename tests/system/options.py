@@ -375,6 +375,11 @@ def abstract_sockets_of_the_host_are_out_of_reach():
     s.listen()
     r = python('import socket; s=socket.socket(socket.AF_UNIX); s.connect("\\0strongroom-test-%d")' % os.getpid(), options=['--net', 'host'])
     s.close()
+    if r.status == 0 and r.record['landlock_abi'] < 6:
+        # Only Landlock could tell them apart within one network, and it learned that with ABI 6: it must be said.
+        told = r.record['receipt']['landlock']
+        assert told['state'] == 'degraded' and told.get('note'), told
+        return
     same(r.status, 1, str(r))
 
 

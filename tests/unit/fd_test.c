@@ -113,8 +113,10 @@ static void reads_small_files_only(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(carries_bytes_and_descriptors), cmocka_unit_test(refuses_what_does_not_fit),
-        cmocka_unit_test(tells_the_end),                 cmocka_unit_test(closes_all_but),
+        cmocka_unit_test(carries_bytes_and_descriptors),
+        cmocka_unit_test(refuses_what_does_not_fit),
+        cmocka_unit_test(tells_the_end),
+        cmocka_unit_test(closes_all_but),
         cmocka_unit_test(reads_small_files_only),
     };
     return cmocka_run_group_tests_name("fd", tests, NULL, NULL);

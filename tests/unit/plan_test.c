@@ -1,8 +1,8 @@
 /* plan_test: what a policy becomes before anything is done: order, lateness, nesting, environment, refusals.
  *
  * Lives in: a test program. May: look at the host's own files. */
-#include "room/plan.h"
 #include "base/sbuf.h"
+#include "room/plan.h"
 #include "unit.h"
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,8 @@ static int make(struct room_plan *plan, struct policy **ret, const struct word *
     assert_non_null(p);
     *ret = p;
     for (size_t i = 0; i < n; i++)
-        assert_int_equal(policy_set(p, SOURCE_FLAG, POLICY_COMMAND_LINE, 0, words[i].name, words[i].value, e), 0);
+        assert_int_equal(policy_set(p, SOURCE_FLAG, POLICY_COMMAND_LINE, 0, words[i].name, words[i].value, e),
+                         0);
     assert_int_equal(policy_check(p, NULL, NULL, e), 0);
     memset(plan, 0, sizeof *plan);
     argv_true[0] = (char *)(uintptr_t) "true";
@@ -49,8 +50,9 @@ static void knows_late_and_nested(void **state)
     static const struct {
         const char *dst;
         bool late, nested;
-    } rows[] = {{"data", false, false}, {"data/deep", false, true}, {"work/lib", true, false},  {"out", true, false},
-                {"out/share", true, true}, {"cache", true, false},     {"usr/share", false, true}};
+    } rows[] = {{"data", false, false},    {"data/deep", false, true}, {"work/lib", true, false},
+                {"out", true, false},      {"out/share", true, true},  {"cache", true, false},
+                {"usr/share", false, true}};
     static struct room_plan plan;
     struct policy *p;
     struct err e = {0};

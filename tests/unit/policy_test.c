@@ -187,6 +187,23 @@ static void given_limits_are_required(void **state)
     assert_int_equal(p->limit_demand[LIMIT_ID_CPU_TIME], LAYER_REQUIRE);
 }
 
+/* The user's file asks for a bound, so there is no room without; a project must not make a wish of it. */
+static void a_project_takes_no_demand_back(void **state)
+{
+    (void)state;
+    good(file(1, "memory", "1G"));
+    good(file(2, "pids", "100"));
+    good(file(3, "prefer", "pids"));
+    good(project(1, "memory", "512M"));
+    good(project(2, "pids", "50"));
+    good(project(3, "cpus", "0.5"));
+    check();
+    assert_int_equal(p->limits[LIMIT_ID_MEMORY], 512 << 20);
+    assert_int_equal(p->limit_demand[LIMIT_ID_MEMORY], LAYER_REQUIRE);
+    assert_int_equal(p->limit_demand[LIMIT_ID_PIDS], LAYER_PREFER);
+    assert_int_equal(p->limit_demand[LIMIT_ID_CPUS], LAYER_PREFER);
+}
+
 static void demands_go_by_their_source(void **state)
 {
     (void)state;
@@ -633,6 +650,7 @@ int main(void)
         T(env_files_are_dockers),
         T(identity_is_narrow),
         T(a_project_only_tightens),
+        T(a_project_takes_no_demand_back),
         T(files_say_things_once),
         T(the_text_reads_back_to_the_same_policy),
         T(odd_values_are_quoted),
