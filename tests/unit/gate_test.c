@@ -55,7 +55,8 @@ static void listed_names_have_a_pin(void **state)
 
 static void other_names_do_not_exist(void **state)
 {
-    static const char *const names[] = {"denied.test", "w.test", "x.w.test", "allowed.test.denied.test", "xallowed.test"};
+    static const char *const names[] = {"denied.test", "w.test", "x.w.test", "allowed.test.denied.test",
+                                        "xallowed.test"};
     uint8_t out[DNS_PACKET_MAX];
     enum answer_told told;
 
@@ -91,13 +92,16 @@ static void aliases_are_followed_and_loops_end(void **state)
     p[2] = 0x81, p[11] = 0, p[7] = 2;
     memcpy(p + n, alias, sizeof alias);
     memcpy(p + n + sizeof alias, addr, sizeof addr);
-    assert_int_equal(dns_result_parse(p, (size_t)n + sizeof alias + sizeof addr, 7, "allowed.test", DNS_A, &r), 0);
+    assert_int_equal(
+        dns_result_parse(p, (size_t)n + sizeof alias + sizeof addr, 7, "allowed.test", DNS_A, &r), 0);
     assert_int_equal(r.count, 1);
     assert_int_equal(r.ttl, 5);
     memcpy(p + n + sizeof alias, loop, sizeof loop);
-    assert_int_equal(dns_result_parse(p, (size_t)n + sizeof alias + sizeof loop, 7, "allowed.test", DNS_A, &r), 0);
+    assert_int_equal(
+        dns_result_parse(p, (size_t)n + sizeof alias + sizeof loop, 7, "allowed.test", DNS_A, &r), 0);
     assert_int_equal(r.count, 0);
-    assert_int_equal(dns_result_parse(p, (size_t)n + sizeof alias + 3, 7, "allowed.test", DNS_A, &r), -EPROTO);
+    assert_int_equal(dns_result_parse(p, (size_t)n + sizeof alias + 3, 7, "allowed.test", DNS_A, &r),
+                     -EPROTO);
     assert_int_equal(dns_result_parse(p, (size_t)n, 8, "allowed.test", DNS_A, &r), -EBADMSG);
     assert_int_equal(dns_result_parse(p, (size_t)n, 7, "other.test", DNS_A, &r), -EBADMSG);
 }
@@ -122,7 +126,8 @@ static void a_full_table_of_pins_reuses_the_oldest(void **state)
 
 static void the_hosts_files_are_read(void **state)
 {
-    static const char conf[] = "# x\nsearch a b\nnameserver 192.0.2.1 # y\n nameserver\t2001:db8::1\r\nnameserver nonsense\n";
+    static const char conf[] =
+        "# x\nsearch a b\nnameserver 192.0.2.1 # y\n nameserver\t2001:db8::1\r\nnameserver nonsense\n";
     static const char names[] = "192.0.2.9 One.Test one # two\nnonsense x\n2001:db8::9\tone.test";
     struct hosts_servers s;
     struct gate_addr a[4];
