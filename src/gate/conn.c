@@ -564,14 +564,14 @@ static void side_event(struct conn *c, int side, uint32_t events)
     int code = 0;
     socklen_t len = sizeof code;
 
-    if (events & EPOLLERR) {
-        (void)getsockopt(c->fd[side], SOL_SOCKET, SO_ERROR, &code, &len);
+    if ((events & EPOLLERR) && c->state == CONN_OPEN) {
+        (void)getsockopt(c->fd[side], SOL_SOCKET, SO_ERROR, &code, &len); /* 0 when it cannot say */
         c->code = code;
         tell(c, GATE_ALLOWED, GATE_WHY_RULE);
         conn_free(c, true);
     } else if (c->state == CONN_OPEN) {
         pump(c);
-    } else if (events & EPOLLHUP) { /* the program has gone before we got through */
+    } else if (events & (EPOLLERR | EPOLLHUP)) { /* the program has gone before we got through */
         c->code = ECANCELED;
         end_broken(c, GATE_WHY_UNREACHABLE);
     }
