@@ -15,6 +15,7 @@ const struct verb verbs[] = {
     {"run", "[OPTION…] [--] COMMAND [ARG…]", "run COMMAND in a room of its own", verb_run},
     {"policy", "check|show|explain …", "check a policy file; show what a room would have, and why",
      verb_policy},
+    {"why", "HOST[:PORT] [OPTION…]", "would a room reach HOST? which rule says so", verb_why},
     {"doctor", "[--json] [--fix [--dry-run]]", "try what rooms need of this host, and say how to mend it",
      verb_doctor},
     {"selftest", "[--attack] [--json]", "attack rooms on this host, and say which walls held", verb_selftest},

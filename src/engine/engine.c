@@ -244,6 +244,14 @@ static void finish_receipt(struct room *r)
         }
         note(res, LAYER_ID_NET, "--net host: the room shares the host's network, internal services included");
     }
+    if (r->policy->net == NET_GATE) {
+        l[LAYER_ID_GATE].probed = l[LAYER_ID_NET].probed && l[LAYER_ID_GATE].state == LAYER_STATE_ON;
+        if (l[LAYER_ID_GATE].state == LAYER_STATE_DEGRADED)
+            note(res, LAYER_ID_GATE,
+                 "no nftables here: only the listed ports lead to the gate, others are refused unrecorded");
+        if (res->network && res->network->lost)
+            note(res, LAYER_ID_GATE, "the gate ended early: no network from then on");
+    }
     for (size_t i = 0; i < r->plan.mount_count; i++) {
         if (r->plan.mounts[i].kind == MOUNT_RW)
             note(res, LAYER_ID_ROOT,
@@ -288,6 +296,7 @@ static void close_all(struct room *r)
         fd_close(&r->pipes[i][1]);
     }
     fd_close(&r->ctl);
+    fd_close(&r->gate_ctl);
     fd_close(&r->proc);
     fd_close(&r->scratch);
     fd_close(&r->notify);
@@ -311,8 +320,8 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
         r->pipes[i][0] = r->pipes[i][1] = -1;
     for (int i = 0; i < LEAF_HIERARCHIES; i++)
         r->place.parent_fd[i] = -1;
-    r->ctl = r->proc = r->scratch = r->notify = r->pidfd = r->signals = r->lifeline = r->mounts = r->root =
-        -1;
+    r->gate_ctl = r->ctl = r->proc = r->scratch = r->notify = r->pidfd = r->signals = r->lifeline =
+        r->mounts = r->root = -1;
 
     engine_phase(r, PHASE_OPTIONS);
     (void)umask(022); /* a caller's 0777 would shut us out of the cgroup that we make; cannot fail */
@@ -342,6 +351,8 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     if (n == 0 && (result->outcome == OUTCOME_NO_ROOM || result->outcome == OUTCOME_NOT_RUN))
         n = r->killed && r->why == OUTCOME_INTERRUPTED
                 ? err_set(e, ERR_ROOM, 0, "build the room: interrupted")
+            : result->network && result->network->failed[0]
+                ? err_set(e, ERR_ROOM, 0, "start the gate: %s", result->network->failed)
             : r->killed ? err_set(e, ERR_ROOM, ETIMEDOUT, "build the room")
                         : explain_failure(r, e);
     if (n < 0)

@@ -51,6 +51,12 @@ struct room {
     int lifeline;  /* write end: closed (also by our death) it tells the undertaker to act */
     bool watching; /* memory is sampled, no cgroup bounds it */
 
+    /* the gate: only where the policy asks for one */
+    pid_t gate_pid;    /* 0: none, or reaped */
+    int gate_ctl;      /* our end of its control socket */
+    bool gate_serves;  /* READY arrived */
+    bool gate_stopped; /* we told it to end */
+
     /* stdio */
     struct relay in, out, err;
     int pipes[3][2];
@@ -107,6 +113,12 @@ void denials_take(struct room *r);
 /* observe.c: a call that is allowed, told because somebody asked for an explanation. */
 struct seccomp_notif;
 void observe_call(struct room *r, const struct seccomp_notif *n);
+
+/* gate.c: starts the gate (nothing when the policy wants none); hands it what pid 1 made; takes what it tells; ends it. */
+int gate_start(struct room *r, struct err *e);
+void gate_listeners(struct room *r, const struct report *got, const int *fds, size_t n);
+void gate_take(struct room *r);
+void gate_stop(struct room *r);
 
 /* watch.c: the fallback where no cgroup bounds memory. Samples the room's own process table. */
 struct watch_sample {

@@ -85,6 +85,8 @@ static void json_receipt(struct json *j, const struct result *r)
     json_open(j, "receipt", '{');
     for (int i = 0; i < LAYER_ID_COUNT; i++) {
         const struct report_layer *l = &r->report.layers[i];
+        if (i == LAYER_ID_GATE && !r->network)
+            continue; /* no wall of a room without a network */
         json_open(j, layer_rows[i].name, '{');
         json_str(j, "state", state_names[l->state <= LAYER_STATE_ON ? l->state : LAYER_STATE_OFF]);
         json_bool(j, "probed", l->probed);
@@ -132,7 +134,7 @@ static void json_observed(struct json *j, const struct observed *o)
     json_close(j, '}');
 }
 
-static void json_denials(struct json *j, const struct result *r)
+static void json_denials(struct json *j, const struct result *r, const struct policy *p)
 {
     json_open(j, "denials", '[');
     for (size_t i = 0; i < r->denials.n; i++) {
@@ -148,6 +150,8 @@ static void json_denials(struct json *j, const struct result *r)
     }
     for (size_t i = 0; i < r->denials.observed_count; i++)
         json_observed(j, &r->denials.observed[i]);
+    if (r->network)
+        network_json_denials(j, r->network, p);
     json_close(j, ']');
     json_unum(j, "denials_untold", r->denials.other);
 }
@@ -205,7 +209,9 @@ void result_json(const struct result *r, const struct policy *p, bool pretty, st
     json_close(&j, '}');
     json_limits(&j, r);
     json_receipt(&j, r);
-    json_denials(&j, r);
+    json_denials(&j, r, p);
+    if (r->network)
+        network_json(&j, r->network, p);
     json_teardown(&j, &r->teardown);
     json_unum(&j, "host_uid", r->uid_outside);
     json_unum(&j, "landlock_abi", r->report.landlock_abi);
@@ -260,9 +266,11 @@ static void explain_receipt(const struct result *r, struct sbuf *out)
         probed += r->report.layers[i].state == LAYER_STATE_ON && r->report.layers[i].probed;
     }
     sbuf_fmt(out, "strongroom: receipt: %u of %u layers on, %u of them tried from inside\n", on,
-             LAYER_ID_COUNT, probed);
+             LAYER_ID_COUNT - !r->network, probed);
     for (int i = 0; i < LAYER_ID_COUNT; i++) {
         const struct report_layer *l = &r->report.layers[i];
+        if (i == LAYER_ID_GATE && !r->network)
+            continue;
         sbuf_fmt(out, "strongroom:   %-12s %-8s %s %s", layer_rows[i].name,
                  state_names[l->state <= LAYER_STATE_ON ? l->state : LAYER_STATE_OFF],
                  l->probed ? "tried" : "set  ", layer_rows[i].what);
@@ -313,7 +321,6 @@ static void how_it_ended(const struct result *r, struct sbuf *out)
 
 void result_explain(const struct result *r, const struct policy *p, struct sbuf *out)
 {
-    (void)p;
     sbuf_text(out, "strongroom: ");
     how_it_ended(r, out);
     sbuf_fmt(out, "; room built in %llu.%03llu ms, ran %llu.%03llu ms\n",
@@ -323,6 +330,10 @@ void result_explain(const struct result *r, const struct policy *p, struct sbuf 
              (unsigned long long)r->stdin_bytes, (unsigned long long)r->stdout_bytes,
              (unsigned long long)r->stderr_bytes);
     explain_denials(r, out);
+    if (r->network) {
+        network_denials(r->network, p, NETWORK_ROWS_MAX, out);
+        network_explain(r->network, out);
+    }
     explain_limits(r, out);
     explain_receipt(r, out);
     sbuf_fmt(out, "strongroom: teardown: survivors %d, mounts %d, cgroups %d, in %llu.%03llu ms\n",
@@ -342,7 +353,6 @@ static void brief_limit(const struct result *r, enum limit_id id, struct sbuf *o
 
 void result_brief(const struct result *r, const struct policy *p, struct sbuf *out)
 {
-    (void)p;
     if (r->lost_output)
         sbuf_fmt(out, "strongroom: write the program's output: %s; the rest of it is lost\n",
                  strerror(r->lost_output));
@@ -373,6 +383,8 @@ void result_brief(const struct result *r, const struct policy *p, struct sbuf *o
                            "with --memory\n");
         break;
     }
+    if (r->network)
+        network_denials(r->network, p, 8, out);
     if (r->has_room && (r->teardown.survivors > 0 || r->teardown.cgroups > 0 || r->teardown.mounts > 0))
         sbuf_fmt(out, "strongroom: left behind: survivors %d, mounts %d, cgroups %d\n", r->teardown.survivors,
                  r->teardown.mounts, r->teardown.cgroups);

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/sbuf.h"
+#include "engine/network.h"
 #include "policy/limit.h"
 #include "policy/policy.h"
 #include "room/report.h"
@@ -104,6 +105,7 @@ struct result {
     uint64_t stdin_bytes, stdout_bytes, stderr_bytes;
     int lost_output; /* errno of writing the program's output to where the caller wanted it, 0: all was delivered */
     struct denials denials;
+    const struct network *network; /* what the gate told; NULL: this room has no gate */
     struct teardown teardown;
     char layer_note[LAYER_ID_COUNT][96]; /* why a layer is not on, or what to know about it */
     char limit_note[LIMIT_ID_COUNT][96];

@@ -262,6 +262,8 @@ int room_spawn(struct room *r, struct err *e)
     if (((n = write_maps(r, e)) < 0 || (n = say_go(r, e)) < 0) && !has_spoken(r))
         return n;
     engine_phase(r, PHASE_GO);
+    if ((n = gate_start(r, e)) < 0) /* while pid 1 builds */
+        return n;
     r->result->uid_outside = r->plan.uid_outside;
     r->undertaker_ms = engine_now_ms() + ENGINE_UNDERTAKER_MS;
     if (r->has_leaf)

@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { ON_CTL, ON_PID, ON_SIGNALS, ON_NOTIFY, ON_IN, ON_OUT, ON_ERR, ON_COUNT };
+enum { ON_CTL, ON_PID, ON_SIGNALS, ON_NOTIFY, ON_GATE, ON_IN, ON_OUT, ON_ERR, ON_COUNT };
 
 void room_kill(struct room *r, enum outcome why)
 {
@@ -92,6 +92,12 @@ static void take_report(struct room *r)
         return;
     if (n < 0) {
         fd_close(&r->ctl); /* pid 1 closed it by dying; its pidfd tells the rest */
+        return;
+    }
+    if (got.type == REPORT_LISTENERS) {
+        gate_listeners(r, &got, fds, (size_t)n);
+        while (n > 0)
+            fd_close(&fds[--n]);
         return;
     }
     r->result->report = got;
@@ -356,6 +362,7 @@ int room_supervise(struct room *r, struct err *e)
             [ON_PID] = {.fd = r->dead ? -1 : r->pidfd, .events = POLLIN},
             [ON_SIGNALS] = {.fd = r->signals, .events = POLLIN},
             [ON_NOTIFY] = {.fd = r->notify, .events = POLLIN},
+            [ON_GATE] = {.fd = r->gate_ctl, .events = POLLIN},
             [ON_IN] = r->started && !r->exited ? relay_poll(&r->in) : (struct pollfd){.fd = -1},
             [ON_OUT] = heard ? relay_poll(&r->out) : (struct pollfd){.fd = -1},
             [ON_ERR] = heard ? relay_poll(&r->err) : (struct pollfd){.fd = -1},
@@ -368,6 +375,8 @@ int room_supervise(struct room *r, struct err *e)
             denials_take(r);
         else if (p[ON_NOTIFY].revents)
             fd_close(&r->notify);
+        if (p[ON_GATE].revents)
+            gate_take(r);
         if (p[ON_SIGNALS].revents)
             take_signal(r);
         if (p[ON_IN].revents)

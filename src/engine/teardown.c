@@ -69,6 +69,7 @@ void room_teardown(struct room *r)
     struct teardown *t = &r->result->teardown;
     const uint64_t begin = engine_now_us();
     wait_for_pid1(r);
+    gate_stop(r);
     limits_read(r);
     t->survivors = r->proc >= 0 ? (int)watch_count(r->proc) : r->dead ? 0 : -1;
     if (r->proc < 0 && r->pid > 0 && !r->dead)

@@ -63,8 +63,12 @@ const struct field fields[] = {
          "no room without this layer or limit; or all"),
     LIST("prefer", 0, NULL, "NAME[,...]", 0, set_demand, show_demand, LAYER_PREFER, "walls",
          "go on without this layer or limit"),
-    VALUE("net", 0, 0, "network", "none|host", FIELD_TIGHTENS, net, "network",
-          "host: share the host's network [none]"),
+    {"allow", 0, 0, "allow-host", "RULE", FIELD_REPEAT, MERGE_APPEND, set_peer, show_peers, 0, "network",
+     "reach HOST[:PORT,...] by name; implies --net gate", "net-allow"},
+    LIST("deny", 0, NULL, "RULE", FIELD_TIGHTENS, set_peer, show_peers, 1, "network",
+         "but not HOST[:PORT,...]; beats every --allow"),
+    VALUE("net", 0, 0, "network", "none|gate|host", FIELD_TIGHTENS, net, "network",
+          "gate: only what --allow lists; host: all [none]"),
     VALUE("tty", 't', 0, NULL, NULL, FIELD_FLAG, tty, "terminal", "give the program a terminal of its own"),
     VALUE("interactive", 'i', 0, NULL, NULL, FIELD_FLAG, interactive, "terminal",
           "connect stdin (it always is; docker's habit)"),
@@ -86,7 +90,8 @@ const struct field *field_find_n(const char *name, size_t len)
     if (len == 0)
         return NULL;
     for (size_t i = 0; i < field_count; i++)
-        if (same(fields[i].name, name, len) || same(fields[i].alias, name, len))
+        if (same(fields[i].name, name, len) || same(fields[i].alias, name, len) ||
+            same(fields[i].alias2, name, len))
             return &fields[i];
     return NULL;
 }
@@ -114,6 +119,8 @@ const char *field_nearest(const char *name)
         nearest_offer(&n, fields[i].name);
         if (fields[i].alias)
             nearest_offer(&n, fields[i].alias);
+        if (fields[i].alias2)
+            nearest_offer(&n, fields[i].alias2);
     }
     return n.best;
 }

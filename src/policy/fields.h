@@ -34,9 +34,10 @@ struct field {
                struct err *e);
     /* writes the canonical "name: value" line(s); with `explain` each ends in a comment that names its source */
     void (*show)(const struct policy *p, const struct field *f, struct sbuf *out, bool explain);
-    size_t row;        /* index into limit_rows for limits; free for the set function otherwise */
-    const char *group; /* heading in help: "files", "limits", "identity", "walls", "network", "terminal" */
-    const char *help;  /* one line, <= 50 columns */
+    size_t row;         /* index into limit_rows for limits; free for the set function otherwise */
+    const char *group;  /* heading in help: "files", "limits", "identity", "walls", "network", "terminal" */
+    const char *help;   /* one line, <= 50 columns */
+    const char *alias2; /* a third long name, or NULL */
 };
 
 extern const struct field fields[];

@@ -83,6 +83,12 @@ SET_FUNCTION(set_net)
 {
     if (strcmp(value, "none") == 0) {
         p->net = NET_NONE;
+    } else if (strcmp(value, "gate") == 0) {
+        if (source == SOURCE_PROJECT) {
+            value_bad(p, f, value, e, "a policy found in a project may only tighten");
+            return err_hint(e, "give --net gate on the command line");
+        }
+        p->net = NET_GATE;
     } else if (strcmp(value, "host") == 0) {
         if (source == SOURCE_PROJECT) {
             value_bad(p, f, value, e, "a policy found in a project may only tighten");
@@ -91,7 +97,7 @@ SET_FUNCTION(set_net)
         p->net = NET_HOST;
     } else {
         value_bad(p, f, value, e, "no such network mode");
-        return err_hint(e, "wanted none or host");
+        return err_hint(e, "wanted none, gate or host");
     }
     return 0;
 }
@@ -157,7 +163,11 @@ SHOW_FUNCTION(show_args)
 
 SHOW_FUNCTION(show_net)
 {
-    show_line(f, out, p->net == NET_HOST ? "host" : "none", field_origin(p, f), explain);
+    show_line(f, out,
+              p->net == NET_HOST   ? "host"
+              : p->net == NET_GATE ? "gate"
+                                   : "none",
+              field_origin(p, f), explain);
 }
 
 /* "true" and "false" are words to every YAML reader, which is what is meant here: bare, without quotes. */

@@ -29,6 +29,12 @@ struct hide_item {
     unsigned order;
 };
 
+struct peer_item {
+    struct egress_rule rule;
+    struct origin origin;
+    unsigned order;
+};
+
 struct arena_block {
     struct arena_block *next;
     char bytes[];
@@ -47,6 +53,8 @@ struct policy_arena {
 
     size_t mount_room, env_room, hide_room; /* elements that fit */
     struct hide_item *hide;                 /* becomes policy.hide at check */
+    struct peer_item *peers;                /* becomes policy.egress at check */
+    size_t peer_room, peer_count;
     struct origin origins[FIELD_COUNT_MAX];
     struct demand limits[LIMIT_ID_COUNT];
     enum policy_source meant[LIMIT_ID_COUNT]; /* the last of the user's own words that gave a value */
@@ -94,6 +102,7 @@ struct note_sink {
 };
 void note_fmt(const struct note_sink *n, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int mounts_check(struct policy *p, const struct note_sink *n, struct err *e);
+int peers_check(struct policy *p, const struct note_sink *n, struct err *e);
 int env_check(struct policy *p, struct err *e);
 int demands_check(struct policy *p, struct err *e);
 void limits_check(const struct policy *p, const struct note_sink *n);
@@ -118,6 +127,7 @@ SET_FUNCTION(set_name);
 SET_FUNCTION(set_uid);
 SET_FUNCTION(set_args);
 SET_FUNCTION(set_net);
+SET_FUNCTION(set_peer);
 SET_FUNCTION(set_tty);
 SET_FUNCTION(set_interactive);
 SET_FUNCTION(set_elsewhere); /* rows that the command line handles itself */
@@ -133,6 +143,7 @@ SHOW_FUNCTION(show_name);
 SHOW_FUNCTION(show_uid);
 SHOW_FUNCTION(show_args);
 SHOW_FUNCTION(show_net);
+SHOW_FUNCTION(show_peers);
 SHOW_FUNCTION(show_tty);
 SHOW_FUNCTION(show_interactive);
 SHOW_FUNCTION(show_nothing);

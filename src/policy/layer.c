@@ -101,6 +101,8 @@ static int net_check(struct policy *p, struct err *e)
     const struct demand *d = &p->arena->layers[LAYER_ID_NET];
     const struct field *f = field_find("net");
 
+    if (p->net != NET_GATE)
+        p->layers[LAYER_ID_GATE] = LAYER_OFF; /* there is none to demand anything of */
     if (p->net != NET_HOST)
         return 0;
     if (d->origin.where && d->demand == LAYER_REQUIRE && d->origin.source >= field_origin(p, f)->source) {
@@ -116,6 +118,7 @@ int demands_check(struct policy *p, struct err *e)
 {
     const struct policy_arena *a = p->arena;
 
+    p->layers[LAYER_ID_GATE] = layer_rows[LAYER_ID_GATE].preset;
     for (size_t i = 0; i < LAYER_ID_COUNT; i++)
         (void)decided(a, &a->layers[i], SOURCE_DEFAULT, &p->layers[i]); /* none: the row's preset stays */
     for (size_t i = 0; i < LIMIT_ID_COUNT; i++) {

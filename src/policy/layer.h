@@ -9,6 +9,7 @@
     X(PID, "pid", REQUIRE, "own process table; nothing of the host can be signalled or seen")                \
     X(MOUNT, "mount", REQUIRE, "own mount table, private, empty when read from inside")                      \
     X(NET, "net", REQUIRE, "own network with nothing but loopback")                                          \
+    X(GATE, "gate", PREFER, "every connection ends at the gate, which lets listed peers through")            \
     X(IPC, "ipc", REQUIRE, "own System V and POSIX message objects")                                         \
     X(UTS, "uts", REQUIRE, "own host name")                                                                  \
     X(CGROUP_NS, "cgroup-ns", PREFER, "own view of the cgroup tree")                                         \

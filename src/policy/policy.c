@@ -39,6 +39,7 @@ struct policy *policy_new(void)
     }
     for (size_t i = 0; i < LAYER_ID_COUNT; i++)
         w->p.layers[i] = layer_rows[i].preset;
+    w->p.layers[LAYER_ID_GATE] = LAYER_OFF;
     return &w->p;
 }
 
@@ -168,6 +169,8 @@ int policy_check(struct policy *p, void (*note)(void *, const char *text), void 
     if (r == 0)
         r = env_check(p, e);
     if (r == 0)
+        r = peers_check(p, &n, e);
+    if (r == 0)
         r = demands_check(p, e);
     if (r < 0)
         return r;
@@ -206,6 +209,10 @@ size_t policy_text_size(const struct policy *p)
         text += 4 * strlen(p->hide[i]);
     for (size_t i = 0; i < p->hide_count && p->arena->hide; i++)
         text += 4 * (p->arena->hide[i].origin.where ? strlen(p->arena->hide[i].origin.where) : 0);
+    for (size_t i = 0; i < p->egress.count; i++) {
+        const char *where = p->arena->peers[i].origin.where;
+        text += 4 * (EGRESS_RULE_MAX + (where ? strlen(where) : 0)) + 32;
+    }
     for (size_t i = 0; i < field_count; i++)
         text += p->arena->origins[i].where ? 4 * strlen(p->arena->origins[i].where) : 0;
     return text + 4 * ((p->rootfs ? strlen(p->rootfs) : 0) + (p->workdir ? strlen(p->workdir) : 0));

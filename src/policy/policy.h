@@ -7,6 +7,7 @@
 #define POLICY_POLICY_H
 
 #include "base/err.h"
+#include "policy/egress.h"
 #include "policy/layer.h"
 #include "policy/limit.h"
 #include <stdbool.h>
@@ -58,7 +59,7 @@ struct policy_env {
     const char *where;
 };
 
-enum net_mode { NET_NONE, NET_HOST }; /* NET_GATE arrives with the gate */
+enum net_mode { NET_NONE, NET_GATE, NET_HOST };
 enum tty_mode { TTY_NO, TTY_YES };
 enum args_mode { ARGS_RO, ARGS_NONE }; /* files that the command's own words name */
 
@@ -85,8 +86,9 @@ struct policy {
     enum layer_demand limit_demand[LIMIT_ID_COUNT]; /* REQUIRE: cannot be enforced = no room */
     /* walls */
     enum layer_demand layers[LAYER_ID_COUNT]; /* LAYER_OFF: net, when the host's network is asked for */
-    enum net_mode net;
-    enum args_mode args; /* ARGS_RO: relative arguments that are files appear read-only below /work */
+    enum net_mode net;                        /* after policy_check: NET_GATE when a peer is allowed */
+    struct egress_rules egress; /* after policy_check: sorted, none twice; empty unless NET_GATE */
+    enum args_mode args;        /* ARGS_RO: relative arguments that are files appear read-only below /work */
     /* terminal and stdin */
     enum tty_mode tty;
     bool interactive;
@@ -117,6 +119,10 @@ int policy_set(struct policy *p, enum policy_source source, const char *where, u
  * on one destination from one source are not; disk larger than memory, timeout below cpu-time, … are told through
  * `note`, which may be NULL). Settles who wins between sources and sorts the lists. After this the policy is const. */
 int policy_check(struct policy *p, void (*note)(void *, const char *text), void *ctx, struct err *e);
+
+/* Where rule number `rule` of p->egress was written: "FILE:LINE", "command line". */
+struct sbuf;
+void policy_rule_origin(const struct policy *p, size_t rule, struct sbuf *out);
 
 /* The canonical text ("name: value" lines in table order, defaults included): what `policy show` prints, what YAML
  * reads back to the same policy, and what the policy hash (SHA-256, lower-case hex) is taken over. */

@@ -394,13 +394,17 @@ static int plan_files(struct room_plan *plan, struct text *t, struct err *e)
     int r = add_file(plan, "etc/passwd", passwd, false, e);
     if (r == 0)
         r = add_file(plan, "etc/group", group, false, e);
-    if (r == 0 && plan->policy->net == NET_NONE)
+    if (r == 0 && plan->policy->net != NET_HOST)
         r = add_file(plan, "etc/hosts", hosts, false, e);
     if (r == 0)
         r = add_file(plan, "run/strongroom/boot_id", boot_id, false, e);
     for (size_t i = 0; r == 0 && i < sizeof fixed_files / sizeof *fixed_files; i++) {
         if (plan->policy->net == NET_HOST && strcmp(fixed_files[i].path, "etc/resolv.conf") == 0)
             continue; /* the host's own is bound there */
+        if (plan->policy->net == NET_GATE && strcmp(fixed_files[i].path, "etc/resolv.conf") == 0) {
+            r = add_file(plan, "etc/resolv.conf", "nameserver 198.18.0.1\n", false, e);
+            continue;
+        }
         r = add_file(plan, fixed_files[i].path, fixed_files[i].text, fixed_files[i].is_link, e);
     }
     return r;

@@ -22,6 +22,7 @@
     X(SESSION, "session", SESSION, "new session, away from the caller's terminal")                           \
     X(KEYRING, "keyring", KEYRING, "new session keyring")                                                    \
     X(NETWORK, "network", NET, "loopback up in the own network namespace")                                   \
+    X(GATE, "gate", GATE, "route every address to the gate's listeners, and hand them out")                  \
     X(HOSTNAME, "hostname", UTS, "set the room's host name")                                                 \
     X(PRIVATE, "private", MOUNT, "stop mount propagation to and from the host")                              \
     X(TIME, "time", TIME, "own boot clock")                                                                  \
@@ -49,6 +50,7 @@
     X(LANDLOCK, "landlock", LANDLOCK, "second wall around files, signals, abstract sockets")                 \
     X(FDS, "fds", FDS, "close everything but what pid 1 and the program need")                               \
     X(PROBES, "probes", INIT, "try what must fail before the system-call filter hides it")                   \
+    X(SERVED, "gate-served", GATE, "wait until the gate serves")                                             \
     X(SECCOMP, "seccomp", SECCOMP, "system-call filter")                                                     \
     X(PROGRAM, "program", INIT, "self-check from the program's own seat, then execve")
 

@@ -2,6 +2,8 @@
  * fit its row ends the room.
  *
  *   GO       supervisor -> pid 1   once: id maps are written; carries the cgroup join descriptors (0..4)
+ *   LISTENERS pid 1 -> supervisor  with a gate only, any number: carries `fds` descriptors, kinds in `listeners`; `status` 1: the last
+ *   SERVED   supervisor -> pid 1   with a gate only, once after the last LISTENERS: the gate serves
  *   STARTED  pid 1 -> supervisor   once: the program runs; carries REPORT_FD_* as flagged; holds the receipt
  *   FAILED   pid 1 -> supervisor   once instead of STARTED: which step, which errno
  *   SIGNAL   supervisor -> pid 1   any time after STARTED
@@ -13,8 +15,11 @@
 #include "room/plan.h"
 #include <stdint.h>
 
-enum report_type { REPORT_STARTED = 1, REPORT_FAILED, REPORT_EXITED };
-enum { COMMAND_GO = 1, COMMAND_SIGNAL };
+enum report_type { REPORT_STARTED = 1, REPORT_FAILED, REPORT_EXITED, REPORT_LISTENERS };
+enum { COMMAND_GO = 1, COMMAND_SIGNAL, COMMAND_SERVED };
+
+/* What a listener of the room's network is; gate/frames.h has the same numbers. */
+enum room_listener { ROOM_LISTEN_DNS_UDP = 1, ROOM_LISTEN_DNS_TCP, ROOM_LISTEN_TPROXY, ROOM_LISTEN_PORT };
 
 enum {
     REPORT_FD_PROC = 1,
@@ -43,7 +48,8 @@ struct report {
     uint64_t start_ns,
         end_ns; /* CLOCK_MONOTONIC of the host around the program (pid 1's own clock offset removed) */
     uint32_t landlock_abi;
-    int32_t payload_pid; /* inside */
+    uint8_t listeners[8]; /* LISTENERS: enum room_listener */
+    int32_t payload_pid;  /* inside */
     struct report_layer layers[LAYER_ID_COUNT];
     uint32_t step_ns[STEP_COUNT]; /* time spent in each step */
 };

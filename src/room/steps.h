@@ -42,10 +42,10 @@ int steps_become_user(const struct room_plan *plan, struct room_state *s);
 
 bool walls_caps_are_empty(void); /* effective, permitted, inheritable; of the calling process */
 
-step_fn step_signals, step_session, step_keyring, step_network, step_go, step_cgroup, step_time,
-    step_hostname, step_private, step_root, step_system, step_binds, step_readonly, step_proc, step_dev,
-    step_scratch, step_writable, step_hide, step_masks, step_terminal, step_pivot, step_conceal, step_workdir,
-    step_nesting, step_rlimits, step_caps, step_nnp, step_init, step_landlock, step_fds, step_probes,
-    step_seccomp, step_program;
+step_fn step_signals, step_session, step_keyring, step_network, step_gate, step_served, step_go, step_cgroup,
+    step_time, step_hostname, step_private, step_root, step_system, step_binds, step_readonly, step_proc,
+    step_dev, step_scratch, step_writable, step_hide, step_masks, step_terminal, step_pivot, step_conceal,
+    step_workdir, step_nesting, step_rlimits, step_caps, step_nnp, step_init, step_landlock, step_fds,
+    step_probes, step_seccomp, step_program;
 
 #endif

@@ -42,6 +42,8 @@ WRONG = {
     'hostname': ['', '-a', 'a-', 'a b', 'ä', 'x' * 100, 'a/b', '\x1b[31m'], 'name': ['', '/', 'a b', 'x' * 200, '../x'],
     'uid': ['', '0', '-1', 'root', '4294967295', '4294967296', '1.5'],
     'require': ['', ',', 'nothing', 'user,', 'seccomp,,pid', 'x' * 5000], 'prefer': ['', ',', 'nothing', 'all-of-it'],
+    'allow': ['', 'http://a.org', 'a.org:0', 'a.org:x', '127.1', '*', 'a.org/b', '10.0.0.1/8'],
+    'deny': ['', 'a.org:', '[::1', '1.2.3.4 internal'],
     'net': ['', 'bridge', 'none,host'], 'args': ['', 'rw'],
     'policy': ['', '/no/such', '/etc', 'no-such', '../x', '/dev/null/x'], 'settings': ['', '/no/such', '/etc'],
     'result': ['', '/no/such/dir/file', '/etc', '/proc/version', '/dev/null/x'],
@@ -72,7 +74,7 @@ def wrong_values_of_files():
 
 @test
 def wrong_values_of_words():
-    wrong_values(['env', 'env-file', 'hostname', 'name', 'uid', 'require', 'prefer', 'net', 'args', 'policy', 'settings'])
+    wrong_values(['env', 'env-file', 'hostname', 'name', 'uid', 'require', 'prefer', 'net', 'allow', 'deny', 'args', 'policy', 'settings'])
 
 
 @test

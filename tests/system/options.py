@@ -219,6 +219,16 @@ def limits_that_nothing_holds_are_refused():
     same((r.limit('memory')['enforced_by'], r.limit('memory')['degraded']), (['watch'], True))
 
 
+@option('allow')
+@option('deny')
+def allow_and_deny_choose_the_peers():
+    r = ended(python('import socket\nfor n in ("a.example.org", "b.example.org", "example.org"):\n try: print(socket.getaddrinfo(n, 443)[0][4][0][:4])\n'
+                     ' except OSError: print("none")', options=['--allow', '*.example.org:443', '--deny', 'b.example.org']), 'exited', 0)
+    same(r.out.split()[1:], [b'none', b'none'])
+    assert r.out.split()[0] in (b'198.', b'fd57'), r.out
+    same(r.record['receipt']['gate']['state'], 'on')
+
+
 @option('net')
 def net_none_and_host():
     there = 'import os,socket; print(sorted(n for _, n in socket.if_nameindex()))'

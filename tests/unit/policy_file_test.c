@@ -287,8 +287,8 @@ static void wrong_settings_are_named(void **state)
     static const struct {
         const char *json, *text;
     } rows[] = {
-        {"{\"network\": {\"allowedDomains\": [\"a.org\"]}}",
-         "s.json: network.allowedDomains: opening single hosts is not supported yet; a room has no network"},
+        {"{\"network\": {\"allowedDomains\": [\"a.org/x\"]}}",
+         "s.json: allow: \"a.org/x\": a rule has no path"},
         {"{\"filesystem\": {\"denyRead\": [\"**/*.pem\"]}}",
          "s.json: denyRead: \"**/*.pem\": patterns are not supported; name the path itself"},
         {"{\"filesystem\": {\"denyRead\": [\"/\"]}}",

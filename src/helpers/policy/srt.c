@@ -180,6 +180,23 @@ static void filesystem(struct srt *t, json_t *o)
     }
 }
 
+/* Each domain is a rule for the gate; its grammar is the policy's. sandbox-runtime asks only for the name, so a domain
+ * without a port stands for the web's two, as any rule does. */
+static void domains(struct srt *t, const char *key, json_t *list, const char *field)
+{
+    if (!json_is_array(list)) {
+        out_error(t->out, 0, "network.%s: is not a list", key);
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(list) && !t->out->ended; i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        if (!text)
+            out_error(t->out, 0, "network.%s: entry %zu is not text", key, i + 1);
+        else
+            out_record(t->out, 0, field, text);
+    }
+}
+
 static void network(struct srt *t, json_t *o)
 {
     static const char *const noted[] = {"allowUnixSockets",    "allowAllUnixSockets", "allowLocalBinding",
@@ -191,16 +208,9 @@ static void network(struct srt *t, json_t *o)
 
     json_object_foreach(o, key, v)
     {
-        bool known = strcmp(key, "deniedDomains") == 0; /* nothing can be reached, so these cannot either */
-        if (strcmp(key, "allowedDomains") == 0) {
-            known = true;
-            if (!json_is_array(v))
-                out_error(t->out, 0, "network.allowedDomains: is not a list");
-            else if (json_array_size(v) > 0)
-                out_error(t->out, 0,
-                          "network.allowedDomains: opening single hosts is not supported yet; "
-                          "a room has no network");
-        }
+        bool known = strcmp(key, "deniedDomains") == 0 || strcmp(key, "allowedDomains") == 0;
+        if (known)
+            domains(t, key, v, key[0] == 'a' ? "allow" : "deny");
         for (size_t i = 0; i < sizeof noted / sizeof *noted && !known; i++)
             if (strcmp(key, noted[i]) == 0) {
                 known = true;

@@ -1,0 +1,134 @@
+/* verb_why: `strongroom why HOST[:PORT] [options of run]`: would a room with these options reach that peer, and which
+ * rule says so. Asks the very functions that the gate asks.
+ *
+ * Lives in: the command. Trusts: nothing of argv. Must not: build a room, look a name up. */
+#include "cli/options.h"
+#include "cli/say.h"
+#include "cli/verbs.h"
+#include <errno.h>
+#include <string.h>
+
+enum { STATUS_ALLOWED = 0, STATUS_DENIED = 1 };
+
+static void put_peer(const struct egress_rule *t, uint16_t port, struct sbuf *out)
+{
+    const bool v6 = t->kind == EGRESS_V6;
+
+    sbuf_text(out, v6 ? "[" : "");
+    if (t->kind == EGRESS_NAME)
+        sbuf_text(out, t->name);
+    else
+        egress_addr_text(&t->addr, out);
+    sbuf_fmt(out, v6 ? "]:%u" : ":%u", port);
+}
+
+static void put_rule(const struct policy *p, int rule, struct sbuf *out)
+{
+    const struct egress_rule *r = &p->egress.rules[rule];
+
+    sbuf_text(out, r->deny ? "--deny " : "--allow ");
+    egress_text(r, out);
+    sbuf_text(out, " (");
+    policy_rule_origin(p, (size_t)rule, out);
+    sbuf_char(out, ')');
+}
+
+/* One line; true when allowed. */
+static bool explain(const struct policy *p, const struct egress_rule *t, uint16_t port, struct sbuf *out)
+{
+    const bool by_name = t->kind == EGRESS_NAME;
+
+    put_peer(t, port, out);
+    if (p->net == NET_HOST) {
+        sbuf_text(out, ": allowed: --net host shares the host's network, and nothing is asked\n");
+        return true;
+    }
+    struct egress_verdict v = by_name ? egress_verdict_name(&p->egress, t->name, port)
+                                      : egress_verdict_addr(&p->egress, &t->addr, port);
+    if (v.allowed) {
+        const struct egress_rule *r = &p->egress.rules[v.rule];
+        sbuf_text(out, ": allowed by ");
+        put_rule(p, v.rule, out);
+        if (by_name && !r->internal)
+            sbuf_text(out, "; what it resolves to must be a public address");
+        sbuf_char(out, '\n');
+        return true;
+    }
+    if (v.rule >= 0) {
+        sbuf_text(out, ": denied by ");
+        put_rule(p, v.rule, out);
+        sbuf_char(out, '\n');
+        return false;
+    }
+    sbuf_text(out, p->net == NET_NONE ? ": denied: this room has no network" : ": denied: no rule allows it");
+    sbuf_text(out, "; allow with: --allow ");
+    put_peer(t, port, out);
+    sbuf_char(out, '\n');
+    return false;
+}
+
+static int help(void)
+{
+    static char text[] =
+        "Usage: strongroom why HOST[:PORT[,PORT...]] [OPTION of run...]\n"
+        "Tells whether a room with these options would reach HOST, and which rule decides.\n"
+        "Without a port: 80 and 443. Exit status: 0 all of it allowed, 1 not, 125 a mistake.\n";
+    struct sbuf b = {.text = text, .size = sizeof text, .len = sizeof text - 1};
+
+    return say_stdout(&b);
+}
+
+static int read_target(const char *word, struct egress_rule *ret, struct err *e)
+{
+    const char *wrong = "", *hint = NULL;
+    int r = egress_read(word, false, ret, &wrong, &hint);
+
+    if (r == 0 && (ret->kind == EGRESS_BELOW || (ret->kind != EGRESS_NAME && ret->bits != 128))) {
+        r = -EINVAL;
+        wrong = "is many peers";
+        hint = "name one, as example.org:443";
+    }
+    for (size_t i = 0; r == 0 && i < ret->port_count; i++)
+        if (ret->ports[i].from != ret->ports[i].to) {
+            r = -EINVAL;
+            wrong = "has a range of ports";
+            hint = "name single ports, as example.org:80,443";
+        }
+    if (r == 0)
+        return 0;
+    err_set(e, ERR_USAGE, 0, "why: \"%.100s\": %s", word, wrong);
+    return hint ? err_hint(e, "%s", hint) : -EINVAL;
+}
+
+int verb_why(int argc, char **argv)
+{
+    static char text[EGRESS_PORTS_MAX * 2048];
+    struct sbuf b = SBUF(text);
+    struct run_options o;
+    struct egress_rule target;
+    struct err e = {0};
+    int status = STATUS_ALLOWED;
+
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+        return help();
+    if (argc < 2 || argv[1][0] == '-') {
+        err_set(&e, ERR_USAGE, 0, "why: no host given");
+        err_hint(&e, "strongroom why HOST[:PORT] [OPTION of run...]");
+        return say_error(&e);
+    }
+    if (read_target(argv[1], &target, &e) < 0)
+        return say_error(&e);
+    argv[1] = argv[0];
+    if (options_parse_policy(argc - 1, argv + 1, &o, &e) < 0)
+        return say_error(&e);
+    if (o.help) {
+        options_free(&o);
+        return help();
+    }
+    for (size_t i = 0; i < target.port_count; i++)
+        if (!explain(o.policy, &target, target.ports[i].from, &b))
+            status = STATUS_DENIED;
+    options_free(&o);
+    int said = say_stdout(&b);
+    return said ? said : status;
+}

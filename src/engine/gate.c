@@ -1,0 +1,245 @@
+/* gate: the supervisor's side of strongroom-gate, the one process that stands between a room and the network.
+ *
+ * Theory of operation. The program is started while the room is being built; rules go to it at once, listeners when
+ * pid 1 has made them. When the gate says that it serves, pid 1 may go on to the program. Afterwards the gate tells
+ * each decision, which is only recorded. It ends when told to, and at the latest when its control socket closes, which
+ * our death does too. A gate that dies takes the room's network with it, and nothing else.
+ *
+ * Lives in: the supervisor. Trusts: the program beside ours, its frames by size and bound only.
+ * Must not: wait long for the gate, start it with anything of the caller's (descriptors, environment, terminal). */
+#include "engine/inner.h"
+#include "gate/frames.h"
+#include "sys/fd.h"
+#include "sys/kernel.h"
+
+#include <assert.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+
+static_assert((int)ROOM_LISTEN_DNS_UDP == (int)GATE_LISTEN_DNS_UDP &&
+                  (int)ROOM_LISTEN_DNS_TCP == (int)GATE_LISTEN_DNS_TCP &&
+                  (int)ROOM_LISTEN_TPROXY == (int)GATE_LISTEN_TPROXY &&
+                  (int)ROOM_LISTEN_PORT == (int)GATE_LISTEN_PORT,
+              "one set of numbers");
+static_assert(GATE_FRAME_FDS_MAX == FD_FRAME_FDS_MAX, "one frame carries as many as the other");
+
+enum { STOP_MS = 500, PATHS_MAX = 4, PATH_SIZE = 4096 + 64 };
+#define PROGRAM "strongroom-gate"
+
+static struct network record;
+static struct gate_command command; /* large; one at a time */
+
+/* Beside our own program (installed there, or in a build folder), or where it is installed. */
+static size_t find_program(char paths[PATHS_MAX][PATH_SIZE])
+{
+    static const char *const tails[] = {"/" PROGRAM, "/src/gate/" PROGRAM, "/../libexec/strongroom/" PROGRAM};
+    char self[4096];
+    size_t n = 0;
+    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[len > 0 ? len : 0] = '\0';
+    char *slash = strrchr(self, '/');
+    for (size_t i = 0; slash && i < sizeof tails / sizeof *tails; i++) {
+        struct sbuf b = {.text = paths[n], .size = PATH_SIZE};
+        *slash = '\0';
+        sbuf_text(&b, self);
+        sbuf_text(&b, tails[i]);
+        n += !b.full;
+    }
+    struct sbuf b = {.text = paths[n], .size = PATH_SIZE};
+    sbuf_text(&b, STRONGROOM_LIBEXECDIR "/" PROGRAM);
+    return n + 1;
+}
+
+/* In a child that shares our memory until execve. */
+__attribute__((noreturn)) static void become_gate(char paths[PATHS_MAX][PATH_SIZE], size_t n, int ctl,
+                                                  int null)
+{
+    char *const argv[] = {paths[0] + strlen(paths[0]) - strlen(PROGRAM), NULL}, *const env[] = {NULL};
+    sigset_t none;
+    sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL); /* cannot fail */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (setsid() < 0)
+        _exit(125);
+    for (int i = 0; i < 3; i++) {
+        if (dup2(null, i) < 0)
+            _exit(125);
+    }
+    /* ctl is no standard descriptor; should it be 3 already, dup2 would keep its close-on-exec mark. */
+    if (ctl == GATE_CONTROL_FD ? fcntl(ctl, F_SETFD, 0) < 0 : dup2(ctl, GATE_CONTROL_FD) < 0)
+        _exit(125);
+    if (kernel_close_range(GATE_CONTROL_FD + 1, ~0u, 0) < 0)
+        _exit(125);
+    for (size_t i = 0; i < n; i++)
+        execve(paths[i], argv, env);
+    _exit(127);
+}
+
+static int send_command(struct room *r, const int *fds, size_t n)
+{
+    command.version = GATE_FRAMES_VERSION;
+    int c = fd_frame_send(r->gate_ctl, &command, sizeof command, fds, n, 0);
+    memset(&command, 0, sizeof command);
+    return c;
+}
+
+static int send_rules(struct room *r)
+{
+    const struct egress_rules *rules = &r->policy->egress;
+    char line[EGRESS_LINE_MAX];
+    struct sbuf b = SBUF(line);
+    int c = 0;
+    command.type = GATE_RULES;
+    for (size_t i = 0; c == 0 && i < rules->count; i++) {
+        b = SBUF(line);
+        egress_line(&rules->rules[i], &b);
+        if (command.size + b.len > sizeof command.text) {
+            c = send_command(r, NULL, 0);
+            command.type = GATE_RULES;
+        }
+        memcpy(command.text + command.size, line, b.len);
+        command.size += (uint32_t)b.len;
+    }
+    return c == 0 && command.size ? send_command(r, NULL, 0) : c;
+}
+
+int gate_start(struct room *r, struct err *e)
+{
+    static char paths[PATHS_MAX][PATH_SIZE];
+    int ctl[2];
+    const struct timeval patience = {.tv_sec = 2};
+    if (r->policy->net != NET_GATE)
+        return 0;
+    r->result->network = &record;
+    int n = fd_frame_pair(ctl);
+    if (n < 0)
+        return err_set(e, ERR_ROOM, -n, "make the gate's control socket");
+    FD_AUTO null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    size_t found = find_program(paths);
+    pid_t pid = vfork();
+    if (pid == 0)
+        become_gate(paths, found, ctl[1], null);
+    int code = errno;
+    fd_close(&ctl[1]);
+    r->gate_ctl = ctl[0];
+    if (pid < 0)
+        return err_set(e, ERR_ROOM, code, "start the gate");
+    r->gate_pid = pid;
+    (void)setsockopt(r->gate_ctl, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    n = send_rules(r);
+    if (n == -EPIPE || n == -ECONNRESET) {
+        n = err_set(e, ERR_ROOM, 0, "start the gate: " PROGRAM " is not there or ended at once");
+        return err_hint(e, "it belongs beside strongroom or in %s", STRONGROOM_LIBEXECDIR), n;
+    }
+    return n < 0 ? err_set(e, ERR_ROOM, -n, "tell the gate its rules") : 0;
+}
+
+static void give_up(struct room *r, const char *why)
+{
+    if (!record.failed[0]) {
+        struct sbuf b = SBUF(record.failed);
+        sbuf_escaped(&b, why);
+    }
+    fd_close(&r->gate_ctl);
+    room_kill(r, OUTCOME_NO_ROOM);
+}
+
+void gate_listeners(struct room *r, const struct report *got, const int *fds, size_t n)
+{
+    if (r->gate_ctl < 0 || n != got->fds)
+        return give_up(r, "the room's listeners did not arrive");
+    command.type = GATE_LISTENERS;
+    command.count = (uint32_t)n;
+    memcpy(command.kinds, got->listeners, sizeof command.kinds);
+    int c = send_command(r, fds, n);
+    if (c == 0 && got->status == 1) {
+        command.type = GATE_START;
+        c = send_command(r, NULL, 0);
+    }
+    if (c < 0)
+        give_up(r, PROGRAM " is not there or ended at once");
+}
+
+static void let_go_on(struct room *r)
+{
+    struct command c = {.type = COMMAND_SERVED};
+    r->gate_serves = true;
+    if (r->ctl < 0 || fd_frame_send(r->ctl, &c, sizeof c, NULL, 0, MSG_DONTWAIT) < 0)
+        room_kill(r, OUTCOME_NO_ROOM);
+}
+
+/* One frame. False when there is none now, or never will be. */
+static bool take_one(struct room *r)
+{
+    static struct gate_report got;
+    int n = fd_frame_recv(r->gate_ctl, &got, sizeof got, NULL, 0, MSG_DONTWAIT);
+    if (n == -EAGAIN)
+        return false;
+    if (n < 0) {
+        if (!r->gate_serves && !r->dead)
+            give_up(r, PROGRAM " is not there or ended early");
+        record.lost = record.lost || (r->gate_serves && !r->gate_stopped);
+        fd_close(&r->gate_ctl);
+        return false;
+    }
+    got.text[sizeof got.text - 1] = '\0';
+    switch (got.type) {
+    case GATE_READY:
+        if (got.version != GATE_FRAMES_VERSION)
+            give_up(r, PROGRAM " is of another version");
+        else if (!r->gate_serves)
+            let_go_on(r);
+        break;
+    case GATE_FAILED:
+        give_up(r, got.text);
+        return false;
+    case GATE_EVENT:
+        network_note(&record, &got);
+        break;
+    default:
+        fd_close(&r->gate_ctl); /* FINISHED: nothing more comes */
+        return false;
+    }
+    return true;
+}
+
+void gate_take(struct room *r)
+{
+    for (int i = 0; i < 64 && take_one(r); i++) {
+    }
+}
+
+void gate_stop(struct room *r)
+{
+    if (r->gate_pid <= 0)
+        return;
+    const uint64_t until = engine_now_ms() + STOP_MS;
+    r->gate_stopped = true;
+    if (r->gate_serves && r->gate_ctl >= 0) {
+        command.type = GATE_STOP;
+        (void)send_command(r, NULL, 0); /* it may have ended */
+    } else {
+        fd_close(&r->gate_ctl);
+    }
+    while (r->gate_ctl >= 0) {
+        struct pollfd p = {.fd = r->gate_ctl, .events = POLLIN};
+        uint64_t now = engine_now_ms();
+        if (now >= until || poll(&p, 1, (int)(until - now)) <= 0)
+            break;
+        gate_take(r);
+    }
+    fd_close(&r->gate_ctl);
+    FD_AUTO pidfd = kernel_pidfd_open(r->gate_pid, 0);
+    struct pollfd p = {.fd = pidfd, .events = POLLIN};
+    uint64_t now = engine_now_ms();
+    if (pidfd < 0 || poll(&p, 1, now < until ? (int)(until - now) : 0) != 1)
+        (void)kill(r->gate_pid, SIGKILL); /* our own child, not yet reaped: the number is still its */
+    while (waitpid(r->gate_pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+    r->gate_pid = 0;
+}

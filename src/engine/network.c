@@ -1,0 +1,249 @@
+/* network: keeps what the gate tells, and says it to programs and to people.
+ * Pure: frames in, text out. */
+#include "engine/network.h"
+
+#include <string.h>
+
+static bool is_same(const struct network_row *x, const struct gate_report *g)
+{
+    if (x->verdict != g->verdict || x->kind != g->kind || x->reason != g->reason || x->port != g->port ||
+        x->code != g->code || strcmp(x->name, g->name) != 0)
+        return false;
+    return x->name[0] || strcmp(x->address, g->address) == 0;
+}
+
+void network_note(struct network *n, const struct gate_report *report)
+{
+    struct gate_report g = *report;
+    const uint64_t count = g.count ? g.count : 1;
+    g.name[sizeof g.name - 1] = g.address[sizeof g.address - 1] = '\0';
+    n->untold += g.lost;
+    for (size_t i = 0; i < n->count; i++) {
+        struct network_row *x = &n->rows[i];
+        if (!is_same(x, &g))
+            continue;
+        x->count += count;
+        x->up += g.up;
+        x->down += g.down;
+        x->duration_ms += g.duration_ms;
+        return;
+    }
+    if (n->count == NETWORK_ROWS_MAX) {
+        n->untold += count;
+        return;
+    }
+    struct network_row *x = &n->rows[n->count++];
+    *x = (struct network_row){.verdict = (uint8_t)g.verdict,
+                              .kind = (uint8_t)g.kind,
+                              .reason = (uint8_t)g.reason,
+                              .rule = g.rule,
+                              .code = g.code,
+                              .port = (uint16_t)g.port,
+                              .count = count,
+                              .up = g.up,
+                              .down = g.down,
+                              .duration_ms = g.duration_ms};
+    memcpy(x->name, g.name, sizeof x->name);
+    memcpy(x->address, g.address, sizeof x->address);
+}
+
+static const char *verdict_name(const struct network_row *x)
+{
+    return x->verdict == GATE_ALLOWED ? "allowed" : x->verdict == GATE_DENIED ? "denied" : "broken";
+}
+
+static void put_host(const struct network_row *x, struct sbuf *out)
+{
+    const char *host = x->name[0] ? x->name : x->address;
+    const bool v6 = !x->name[0] && strchr(host, ':');
+    sbuf_text(out, v6 ? "[" : "");
+    sbuf_escaped(out, host);
+    sbuf_text(out, v6 ? "]" : "");
+    if (x->port)
+        sbuf_fmt(out, ":%u", x->port);
+}
+
+static void put_rule(const struct network_row *x, const struct policy *p, struct sbuf *out)
+{
+    if (x->rule >= 0 && (size_t)x->rule < p->egress.count)
+        egress_text(&p->egress.rules[x->rule], out);
+}
+
+static void put_why(const struct network_row *x, const struct policy *p, struct sbuf *out)
+{
+    switch ((enum gate_reason)x->reason) {
+    case GATE_WHY_RULE:
+        sbuf_text(out, x->verdict == GATE_DENIED ? "denied by the rule " : "allowed by the rule ");
+        put_rule(x, p, out);
+        return;
+    case GATE_WHY_NO_RULE:
+        sbuf_text(out, "no rule allows it");
+        return;
+    case GATE_WHY_LITERAL:
+        sbuf_text(out, "no rule lists this address");
+        return;
+    case GATE_WHY_PRIVATE:
+        sbuf_fmt(out, "the name leads to the private address %s", x->address);
+        return;
+    case GATE_WHY_UNRESOLVED:
+        sbuf_text(out, "nobody knows an address for this name");
+        return;
+    case GATE_WHY_RESOLVER:
+        sbuf_text(out, "the host's resolver gave no usable answer");
+        return;
+    case GATE_WHY_UNREACHABLE:
+        sbuf_text(out, x->code ? strerror(x->code) : "not reachable");
+        return;
+    case GATE_WHY_TABLE_FULL:
+        sbuf_text(out, "too many names or connections at once");
+        return;
+    }
+    sbuf_text(out, "not allowed");
+}
+
+/* The exact option; false where none would help. */
+static bool put_allow(const struct network_row *x, struct sbuf *out)
+{
+    struct egress_rule rule;
+    char host[EGRESS_RULE_MAX];
+    const char *why, *hint;
+    struct sbuf b = SBUF(host);
+    if (x->verdict != GATE_DENIED ||
+        (x->reason != GATE_WHY_NO_RULE && x->reason != GATE_WHY_LITERAL && x->reason != GATE_WHY_PRIVATE))
+        return false;
+    put_host(x, &b);
+    if (egress_read(host, false, &rule, &why, &hint) < 0)
+        return false;
+    const bool internal = x->reason == GATE_WHY_PRIVATE;
+    sbuf_fmt(out, internal ? "--allow '%s internal'" : "--allow %s", host);
+    return true;
+}
+
+static void put_what(const struct network_row *x, struct sbuf *out)
+{
+    sbuf_text(out, x->kind == GATE_KIND_DNS ? "look-up of " : "connect to ");
+}
+
+/* A name's look-up says nothing that a connection to it does not say better. */
+static bool is_told_better(const struct network *n, const struct network_row *x)
+{
+    if (x->kind != GATE_KIND_DNS)
+        return false;
+    for (size_t i = 0; i < n->count; i++) {
+        const struct network_row *y = &n->rows[i];
+        if (y->kind == GATE_KIND_TCP && y->verdict == GATE_DENIED && strcmp(x->name, y->name) == 0)
+            return true;
+    }
+    return false;
+}
+
+void network_denials(const struct network *n, const struct policy *p, size_t max, struct sbuf *out)
+{
+    size_t told = 0, more = 0;
+    for (size_t i = 0; i < n->count; i++) {
+        const struct network_row *x = &n->rows[i];
+        if (x->verdict == GATE_ALLOWED || is_told_better(n, x))
+            continue;
+        if (told++ >= max) {
+            more++;
+            continue;
+        }
+        char allow[EGRESS_RULE_MAX + 32];
+        struct sbuf b = SBUF(allow);
+        sbuf_text(out, x->verdict == GATE_DENIED ? "strongroom: denied " : "strongroom: failed ");
+        put_what(x, out);
+        put_host(x, out);
+        if (x->count > 1)
+            sbuf_fmt(out, " (%llu times)", (unsigned long long)x->count);
+        sbuf_text(out, ": ");
+        put_why(x, p, out);
+        if (put_allow(x, &b))
+            sbuf_fmt(out, "; allow with: %s", allow);
+        sbuf_char(out, '\n');
+    }
+    if (more)
+        sbuf_fmt(out, "strongroom: denied %llu more peers; --explain lists them\n", (unsigned long long)more);
+    if (n->lost)
+        sbuf_text(out, "strongroom: the gate ended early; the room had no network from then on\n");
+}
+
+void network_explain(const struct network *n, struct sbuf *out)
+{
+    for (size_t i = 0; i < n->count; i++) {
+        const struct network_row *x = &n->rows[i];
+        if (x->verdict != GATE_ALLOWED || x->kind == GATE_KIND_DNS)
+            continue;
+        sbuf_text(out, "strongroom: reached ");
+        put_host(x, out);
+        sbuf_fmt(out, " %llu time%s: %llu bytes out, %llu in\n", (unsigned long long)x->count,
+                 x->count == 1 ? "" : "s", (unsigned long long)x->up, (unsigned long long)x->down);
+    }
+    if (n->untold)
+        sbuf_fmt(out, "strongroom: %llu more decisions of the gate are not listed\n",
+                 (unsigned long long)n->untold);
+}
+
+static void json_text(struct json *j, const char *key, const struct network_row *x, const struct policy *p,
+                      void (*put)(const struct network_row *, const struct policy *, struct sbuf *))
+{
+    char text[EGRESS_RULE_MAX + 64];
+    struct sbuf b = SBUF(text);
+    put(x, p, &b);
+    json_str(j, key, text[0] ? text : NULL);
+}
+
+static void put_object(const struct network_row *x, const struct policy *p, struct sbuf *out)
+{
+    (void)p;
+    put_host(x, out);
+}
+
+static void put_option(const struct network_row *x, const struct policy *p, struct sbuf *out)
+{
+    (void)p;
+    (void)put_allow(x, out);
+}
+
+void network_json_denials(struct json *j, const struct network *n, const struct policy *p)
+{
+    for (size_t i = 0; i < n->count; i++) {
+        const struct network_row *x = &n->rows[i];
+        if (x->verdict != GATE_DENIED)
+            continue;
+        json_open(j, NULL, '{');
+        json_str(j, "layer", "gate");
+        json_str(j, "what", x->kind == GATE_KIND_DNS ? "look-up of" : "connect to");
+        json_text(j, "object", x, p, put_object);
+        json_unum(j, "count", x->count);
+        json_text(j, "why", x, p, put_why);
+        json_text(j, "allow", x, p, put_option);
+        json_close(j, '}');
+    }
+}
+
+void network_json(struct json *j, const struct network *n, const struct policy *p)
+{
+    json_open(j, "network", '{');
+    json_unum(j, "rules", p->egress.count);
+    json_open(j, "peers", '[');
+    for (size_t i = 0; i < n->count; i++) {
+        const struct network_row *x = &n->rows[i];
+        json_open(j, NULL, '{');
+        json_str(j, "verdict", verdict_name(x));
+        json_str(j, "kind", x->kind == GATE_KIND_DNS ? "dns" : "tcp");
+        json_str(j, "name", x->name[0] ? x->name : NULL);
+        json_str(j, "address", x->address[0] ? x->address : NULL);
+        json_unum(j, "port", x->port);
+        json_text(j, "rule", x, p, put_rule);
+        json_text(j, "why", x, p, put_why);
+        json_unum(j, "count", x->count);
+        json_unum(j, "bytes_up", x->up);
+        json_unum(j, "bytes_down", x->down);
+        json_unum(j, "duration_ms", x->duration_ms);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+    json_unum(j, "untold", n->untold);
+    json_bool(j, "gate_lost", n->lost);
+    json_close(j, '}');
+}

@@ -1,0 +1,8 @@
+/* confine: gives up everything but the network and the descriptors at hand. */
+#ifndef GATE_CONFINE_H
+#define GATE_CONFINE_H
+
+/* 0, or -errno with *ret_what saying which wall could not be raised. */
+int confine(const char **ret_what);
+
+#endif

@@ -1,0 +1,27 @@
+/* conn: connections, from accept to their last byte. See conn.c. */
+#ifndef GATE_CONN_H
+#define GATE_CONN_H
+
+#include "gate/resolve.h"
+#include "policy/egress.h"
+
+#define CONNS_MAX 8192
+#define DIALS_MAX 2
+
+/* `most`: at once, at most CONNS_MAX. */
+void conn_open(const struct egress_rules *rules, size_t most);
+
+/* Takes what waits at a listener. */
+void conn_accept(int listener);
+void conn_resolved(int lookup, const struct resolve_answer *answer);
+void conn_room_event(uint32_t index, uint32_t generation, uint32_t events);
+void conn_dial_event(uint32_t index, uint32_t generation, uint32_t events);
+void conn_upstream_event(uint32_t index, uint32_t generation, uint32_t events);
+
+/* Sees to time, and to connections that had more to move than one turn allows; ms until the next call, -1: none. */
+int conn_tick(void);
+
+/* Cuts and tells all of them. */
+void conn_close_all(void);
+
+#endif

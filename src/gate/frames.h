@@ -1,0 +1,90 @@
+/* frames: what the supervisor and strongroom-gate say to each other over the gate's control socket.
+ *
+ * SOCK_SEQPACKET, descriptor GATE_CONTROL_FD in the gate, one record per frame, each direction one fixed size (so
+ * fd_frame_send and fd_frame_recv fit); bytes that a frame does not use are zero. The gate ends when the socket closes
+ * and when a frame does not fit its row.
+ *
+ *   RULES      supervisor -> gate   0..n, before START: a piece of the canonical rule text, one rule a line ("\n" ends
+ *                                   a line; a line may go on in the next piece); all pieces <= GATE_RULES_TEXT_MAX
+ *   LISTENERS  supervisor -> gate   1..n, before START: carries `count` descriptors, made in the room's network namespace
+ *   START      supervisor -> gate   once
+ *   STOP       supervisor -> gate   after START: connections are cut and told, then FINISHED follows, then the gate ends
+ *   READY      gate -> supervisor   once, after START: the gate is confined, and serves
+ *   FAILED     gate -> supervisor   instead of READY: `text` says why; the gate ends
+ *   EVENT      gate -> supervisor   one decision, any time after READY
+ *   FINISHED   gate -> supervisor   once, after STOP
+ */
+#ifndef GATE_FRAMES_H
+#define GATE_FRAMES_H
+
+#include <stdint.h>
+
+#define GATE_CONTROL_FD     3
+#define GATE_FRAMES_VERSION 1
+#define GATE_RULES_TEXT_MAX (1024u * 1024u)
+#define GATE_PIECE_MAX      4000u
+#define GATE_FRAME_FDS_MAX  8 /* = FD_FRAME_FDS_MAX */
+#define GATE_LISTENERS_MAX  64
+#define GATE_NAME_MAX       256 /* with the final NUL */
+#define GATE_ADDRESS_MAX    46  /* with the final NUL */
+
+enum gate_command_type { GATE_RULES = 1, GATE_LISTENERS, GATE_START, GATE_STOP };
+enum gate_report_type { GATE_READY = 1, GATE_FAILED, GATE_EVENT, GATE_FINISHED };
+
+/* What a listener is. All are bound; those for TCP listen. UDP has IP_PKTINFO (IPV6_RECVPKTINFO) on, so that an answer
+ * leaves from the address that was asked. getsockname() of what TCP accepts is the destination that the program meant. */
+enum gate_listener {
+    GATE_LISTEN_DNS_UDP = 1, /* port 53, any address */
+    GATE_LISTEN_DNS_TCP,
+    GATE_LISTEN_TPROXY, /* every port, by nftables TPROXY to this socket */
+    GATE_LISTEN_PORT,   /* one port, any address: where TPROXY is missing */
+};
+
+struct gate_command {
+    uint32_t type;                     /* enum gate_command_type */
+    uint32_t version;                  /* GATE_FRAMES_VERSION */
+    uint32_t size;                     /* RULES: bytes in text */
+    uint32_t count;                    /* LISTENERS: descriptors that come along, in the order of kinds */
+    uint8_t kinds[GATE_FRAME_FDS_MAX]; /* enum gate_listener */
+    char text[GATE_PIECE_MAX];
+};
+
+enum gate_verdict {
+    GATE_ALLOWED = 1, /* told when the connection ends; bytes and duration are set */
+    GATE_DENIED,      /* by a rule, or by there being none */
+    GATE_BROKEN,      /* allowed, and failed on the way: no such name upstream, refused, timed out */
+};
+
+enum gate_kind { GATE_KIND_DNS = 1, GATE_KIND_TCP };
+
+enum gate_reason {
+    GATE_WHY_RULE = 1, /* `rule` allows or denies it */
+    GATE_WHY_NO_RULE,  /* nothing allows this name, or this name on this port */
+    GATE_WHY_LITERAL,  /* an address without a name, and no rule lists the address on this port */
+    GATE_WHY_PRIVATE, /* the name resolves to a private or special address, and the rule does not say `internal` */
+    GATE_WHY_UNRESOLVED,  /* upstream knows no address for the name */
+    GATE_WHY_RESOLVER,    /* upstream did not answer, or answered nonsense */
+    GATE_WHY_UNREACHABLE, /* `code` says why the address could not be reached */
+    GATE_WHY_TABLE_FULL,  /* too many names or connections at once */
+};
+
+struct gate_report {
+    uint32_t type;     /* enum gate_report_type */
+    uint32_t version;  /* READY: GATE_FRAMES_VERSION */
+    uint32_t verdict;  /* EVENT: enum gate_verdict */
+    uint32_t kind;     /* EVENT: enum gate_kind */
+    uint32_t reason;   /* EVENT: enum gate_reason */
+    int32_t rule;      /* EVENT: index of the line, -1 */
+    int32_t code;      /* errno, 0 */
+    uint32_t port;     /* EVENT: 0 for DNS */
+    uint32_t count;    /* EVENT: how many equal decisions this one stands for (>= 1) */
+    uint32_t lost;     /* EVENT: how many events before this one could not be told */
+    uint64_t up, down; /* EVENT: bytes from the room, bytes to the room */
+    uint64_t duration_ms;
+    char name[GATE_NAME_MAX];       /* EVENT: lower case, no final dot, "" when the program used an address.
+                                     * Bytes other than letters, digits, - _ and . are escaped as \DDD. */
+    char address[GATE_ADDRESS_MAX]; /* EVENT: the address dialled or refused, "" when none was involved */
+    char text[198];                 /* FAILED: one line */
+};
+
+#endif

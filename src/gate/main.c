@@ -1,0 +1,239 @@
+/* strongroom-gate: the only way out of a room with a network, and it goes by name.
+ *
+ * Theory of operation. The supervisor starts it in the host's network namespace, hands it the rules and listeners that were
+ * made inside the room's namespace, where every address is local. Whatever the room's programs ask or connect to ends at
+ * these listeners. The gate answers questions itself (answer.c), turns a connection back into a name (pins.c), decides
+ * (policy/egress.h), looks the name up (resolve.c), dials and moves bytes (conn.c). One process, one thread, one epoll, fixed
+ * tables. If it dies the room loses its network, and no wall.
+ *
+ * Lives in: a process of its own, one for each room. Trusts: the supervisor, the host's resolv.conf and hosts.
+ * May: connect to what the rules allow, ask the host's name servers. Must not: open anything once it serves. */
+#include "gate/confine.h"
+#include "gate/conn.h"
+#include "gate/frames.h"
+#include "gate/loop.h"
+#include "gate/serve.h"
+#include "gate/tell.h"
+#include "sys/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define CONFIG_MAX 65536
+#define FDS_SPARE  512 /* besides connections: listeners, look-ups, peers, pooled pipes */
+#define FDS_CONN   6
+
+static char rule_text[GATE_RULES_TEXT_MAX];
+static size_t rule_text_len;
+static struct egress_rule rule_table[EGRESS_RULES_MAX];
+static struct egress_rules rules = {.rules = rule_table};
+static struct {
+    int fd;
+    enum gate_listener kind;
+} listeners[GATE_LISTENERS_MAX];
+static size_t listener_count;
+static struct gate_command command;
+
+static int fail(int code, const char *text, const char *what)
+{
+    struct gate_report r = {
+        .type = GATE_FAILED, .version = GATE_FRAMES_VERSION, .code = code < 0 ? -code : code};
+
+    (void)snprintf(r.text, sizeof r.text, "%s%s", text, what);
+    (void)fd_frame_send(GATE_CONTROL_FD, &r, sizeof r, NULL, 0, 0); /* nobody else is there to tell */
+    return 1;
+}
+
+static int take_listeners(int *fds, int count)
+{
+    if (count < 0 || (uint32_t)count != command.count || listener_count + command.count > GATE_LISTENERS_MAX)
+        return -EPROTO;
+    for (int i = 0; i < count; i++) {
+        uint8_t kind = command.kinds[i];
+        if (kind < GATE_LISTEN_DNS_UDP || kind > GATE_LISTEN_PORT)
+            return -EPROTO;
+        int flags = fcntl(fds[i], F_GETFL);
+        if (flags < 0 || fcntl(fds[i], F_SETFL, flags | O_NONBLOCK) < 0)
+            return -errno;
+        listeners[listener_count].fd = fds[i];
+        listeners[listener_count].kind = (enum gate_listener)kind;
+        listener_count++;
+    }
+    return 0;
+}
+
+/* Everything up to START. */
+static int configure(void)
+{
+    for (;;) {
+        int fds[GATE_FRAME_FDS_MAX];
+        int n = fd_frame_recv(GATE_CONTROL_FD, &command, sizeof command, fds, GATE_FRAME_FDS_MAX, 0);
+        if (n < 0)
+            return n;
+        if (command.version != GATE_FRAMES_VERSION || (n > 0 && command.type != GATE_LISTENERS))
+            return -EPROTO;
+        switch (command.type) {
+        case GATE_RULES:
+            if (command.size > GATE_PIECE_MAX || command.size > sizeof rule_text - rule_text_len)
+                return -EPROTO;
+            memcpy(rule_text + rule_text_len, command.text, command.size);
+            rule_text_len += command.size;
+            break;
+        case GATE_LISTENERS:
+            n = take_listeners(fds, n);
+            if (n < 0)
+                return n;
+            break;
+        case GATE_START:
+            return egress_read_lines(rule_text, rule_text_len, rule_table, EGRESS_RULES_MAX, &rules.count);
+        default:
+            return -EPROTO;
+        }
+    }
+}
+
+static void read_host(void)
+{
+    static char text[CONFIG_MAX];
+    struct hosts_servers servers;
+    ssize_t n = fd_read_file(AT_FDCWD, "/etc/resolv.conf", text, sizeof text);
+
+    hosts_read_servers(text, n > 0 ? (size_t)n : 0, &servers);
+    n = fd_read_file(AT_FDCWD, "/etc/hosts", text, sizeof text);
+    hosts_read_names(text, n > 0 ? (size_t)n : 0);
+    resolve_open(&servers, conn_resolved);
+}
+
+static size_t room_for_conns(void)
+{
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+        return 64;
+    l.rlim_cur =
+        l.rlim_max < CONNS_MAX * FDS_CONN + FDS_SPARE ? l.rlim_max : CONNS_MAX * FDS_CONN + FDS_SPARE;
+    l.rlim_max = l.rlim_cur;
+    (void)setrlimit(RLIMIT_NOFILE, &l); /* then the old limit holds, and accepting fails earlier */
+    return l.rlim_cur > FDS_SPARE + 64 * FDS_CONN ? (size_t)(l.rlim_cur - FDS_SPARE) / FDS_CONN : 64;
+}
+
+static int listen_all(void)
+{
+    int r = loop_add(GATE_CONTROL_FD, EPOLLIN, LOOP_CONTROL, 0, 0);
+
+    for (size_t i = 0; i < listener_count && r == 0; i++)
+        r = loop_add(listeners[i].fd, EPOLLIN, LOOP_LISTENER, (uint32_t)i, 0);
+    return r;
+}
+
+static void listener_event(uint32_t i)
+{
+    switch (listeners[i].kind) {
+    case GATE_LISTEN_DNS_UDP:
+        serve_udp(listeners[i].fd);
+        break;
+    case GATE_LISTEN_DNS_TCP:
+        serve_accept(listeners[i].fd);
+        break;
+    case GATE_LISTEN_TPROXY:
+    case GATE_LISTEN_PORT:
+        conn_accept(listeners[i].fd);
+        break;
+    }
+}
+
+/* 1: it is over. */
+static int control_event(void)
+{
+    int n = fd_frame_recv(GATE_CONTROL_FD, &command, sizeof command, NULL, 0, MSG_DONTWAIT);
+
+    if (n == -EAGAIN)
+        return 0;
+    if (n == 0 && command.version == GATE_FRAMES_VERSION && command.type == GATE_STOP) {
+        conn_close_all();
+        tell_finish();
+    }
+    return 1;
+}
+
+static int dispatch(const struct loop_event *e)
+{
+    switch (e->kind) {
+    case LOOP_CONTROL:
+        return control_event();
+    case LOOP_LISTENER:
+        listener_event(e->index);
+        break;
+    case LOOP_DNS_PEER:
+        serve_peer_event(e->index, e->generation, e->events);
+        break;
+    case LOOP_LOOKUP:
+        resolve_event(e->index, e->generation, e->events);
+        break;
+    case LOOP_ROOM:
+        conn_room_event(e->index, e->generation, e->events);
+        break;
+    case LOOP_DIAL:
+        conn_dial_event(e->index, e->generation, e->events);
+        break;
+    case LOOP_UPSTREAM:
+        conn_upstream_event(e->index, e->generation, e->events);
+        break;
+    }
+    return 0;
+}
+
+static int sooner(int a, int b)
+{
+    return a < 0 ? b : b < 0 || a < b ? a : b;
+}
+
+static int run(void)
+{
+    static struct loop_event events[LOOP_EVENTS_MAX];
+
+    for (;;) {
+        int wait = sooner(sooner(conn_tick(), resolve_tick()), sooner(serve_tick(), tell_tick()));
+        int n = loop_wait(events, wait);
+        if (n < 0)
+            return 1;
+        for (int i = 0; i < n; i++) {
+            if (dispatch(&events[i]) != 0)
+                return 0;
+        }
+    }
+}
+
+int main(void)
+{
+    const char *what = "";
+
+    if (fcntl(GATE_CONTROL_FD, F_SETFD, FD_CLOEXEC) < 0) {
+        fputs("strongroom-gate: strongroom starts this program by itself\n", stderr);
+        return 2;
+    }
+    (void)signal(SIGPIPE, SIG_IGN); /* splice to a peer that is gone */
+    (void)signal(SIGINT, SIG_IGN);  /* a terminal's: the supervisor decides when it is over */
+    (void)signal(SIGQUIT, SIG_IGN);
+    int keep[] = {0, 1, 2, GATE_CONTROL_FD};
+    int r = fd_close_all_but(keep, sizeof keep / sizeof *keep);
+    if (r < 0 || (r = configure()) < 0)
+        return r == -EPIPE ? 0 : fail(r, "the supervisor's frames make no sense", "");
+    read_host();
+    conn_open(&rules, room_for_conns());
+    serve_open(&rules);
+    tell_open(GATE_CONTROL_FD);
+    if ((r = loop_open()) < 0 || (r = listen_all()) < 0)
+        return fail(r, "cannot listen", "");
+    if ((r = confine(&what)) < 0)
+        return fail(r, "cannot confine itself: ", what);
+    const struct gate_report ready = {.type = GATE_READY, .version = GATE_FRAMES_VERSION};
+    if (fd_frame_send(GATE_CONTROL_FD, &ready, sizeof ready, NULL, 0, 0) < 0)
+        return 0;
+    return run();
+}

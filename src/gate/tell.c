@@ -1,0 +1,132 @@
+/* tell: events to the supervisor.
+ *
+ * A room that asks for the same refused thing again and again must not fill the record: the first refusal is told at
+ * once, equal ones within HOLD_MS are counted and told as one. A table of fixed size; who falls into a taken place lets
+ * its holder out first.
+ *
+ * Lives in: strongroom-gate. Trusts: its callers. May: send. Must not: wait. */
+#include "gate/tell.h"
+#include "gate/loop.h"
+#include "sys/fd.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define HELD_MAX 128
+#define HOLD_MS  1000
+#define BURST    500 /* events of refusals in a second; the others are counted as lost */
+
+struct held {
+    bool used;
+    uint64_t until;
+    uint32_t more; /* equal ones that are not told yet */
+    struct gate_report event;
+};
+
+static struct held table[HELD_MAX];
+static int control_fd = -1;
+static uint32_t lost;
+static unsigned burst;
+static uint64_t burst_since;
+
+void tell_open(int control)
+{
+    control_fd = control;
+}
+
+static void send_now(const struct gate_report *event, uint32_t count)
+{
+    struct gate_report r = *event;
+
+    r.type = GATE_EVENT;
+    r.count = count;
+    r.lost = lost;
+    if (fd_frame_send(control_fd, &r, sizeof r, NULL, 0, MSG_DONTWAIT) < 0)
+        lost += count;
+    else
+        lost = 0;
+}
+
+static void send_bounded(const struct gate_report *event, uint32_t count)
+{
+    if (loop_now() - burst_since >= 1000) {
+        burst_since = loop_now();
+        burst = 0;
+    }
+    if (burst >= BURST) {
+        lost += count;
+        return;
+    }
+    burst++;
+    send_now(event, count);
+}
+
+static void let_out(struct held *h)
+{
+    if (h->used && h->more > 0)
+        send_bounded(&h->event, h->more);
+    h->used = false;
+    h->more = 0;
+}
+
+static bool equal(const struct gate_report *a, const struct gate_report *b)
+{
+    return a->verdict == b->verdict && a->kind == b->kind && a->reason == b->reason && a->port == b->port &&
+           strcmp(a->name, b->name) == 0 && strcmp(a->address, b->address) == 0;
+}
+
+static unsigned place(const struct gate_report *e)
+{
+    uint32_t h = 2166136261u ^ e->port ^ e->kind << 16;
+
+    for (const char *p = e->name; *p != '\0'; p++)
+        h = (h ^ (uint8_t)*p) * 16777619u;
+    for (const char *p = e->address; *p != '\0'; p++)
+        h = (h ^ (uint8_t)*p) * 16777619u;
+    return (h ^ h >> 16) % HELD_MAX;
+}
+
+void tell_event(const struct gate_report *event)
+{
+    if (event->verdict == GATE_ALLOWED) {
+        send_now(event, 1);
+        return;
+    }
+    struct held *h = &table[place(event)];
+    if (h->used && equal(&h->event, event) && loop_now() < h->until) {
+        h->more++;
+        return;
+    }
+    let_out(h);
+    h->used = true;
+    h->event = *event;
+    h->until = loop_now() + HOLD_MS;
+    send_bounded(event, 1);
+}
+
+int tell_tick(void)
+{
+    int wait = -1;
+
+    for (size_t i = 0; i < HELD_MAX; i++) {
+        struct held *h = &table[i];
+        if (!h->used || (h->more == 0 && loop_now() < h->until))
+            continue; /* nothing to say: no reason to wake up */
+        if (loop_now() >= h->until)
+            let_out(h);
+        else if (wait < 0 || (int)(h->until - loop_now()) < wait)
+            wait = (int)(h->until - loop_now());
+    }
+    return wait;
+}
+
+void tell_finish(void)
+{
+    burst = 0;
+    for (size_t i = 0; i < HELD_MAX; i++)
+        let_out(&table[i]);
+    const struct gate_report last = {.type = GATE_FINISHED, .lost = lost};
+    (void)fd_frame_send(control_fd, &last, sizeof last, NULL, 0,
+                        0); /* the supervisor may be gone: so are we, then */
+}

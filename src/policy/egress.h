@@ -1,0 +1,100 @@
+/* egress: which peers a room may reach. A rule is one line of text; a verdict is a pure question to a list of rules.
+ *
+ *   HOST[:PORT[,PORT|,FROM-TO]…] [internal] [note=WORDS]
+ *
+ * HOST is a name, `*.` and a name (each name below it, not itself), an address, or ADDRESS/BITS; IPv6 stands in brackets
+ * when ports follow. Without ports an allowing rule means 80 and 443, a denying one every port. `;` parts options like a
+ * blank. A denying rule beats every allowing one. */
+#ifndef POLICY_EGRESS_H
+#define POLICY_EGRESS_H
+
+#include "base/err.h"
+#include "base/sbuf.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define EGRESS_RULES_MAX 1024
+#define EGRESS_NAME_MAX  254 /* the longest name, with the NUL */
+#define EGRESS_PORTS_MAX 8
+#define EGRESS_NOTE_MAX  80
+#define EGRESS_RULE_MAX  512 /* the longest rule as text, with the NUL */
+#define EGRESS_LINE_MAX  (EGRESS_RULE_MAX + 8)
+#define EGRESS_ADDR_MAX  46 /* an address as text, with the NUL */
+
+/* IPv4 is ::ffff:a.b.c.d, as RFC 4291 2.5.5.2 maps it. */
+struct egress_addr {
+    uint8_t bytes[16];
+};
+
+enum egress_kind { EGRESS_NAME, EGRESS_BELOW, EGRESS_V4, EGRESS_V6 };
+
+struct egress_ports {
+    uint16_t from, to; /* both included */
+};
+
+struct egress_rule {
+    enum egress_kind kind;
+    bool deny;
+    bool internal; /* the name may resolve to private addresses */
+    uint8_t bits;  /* V4, V6: of the 128 */
+    uint8_t port_count;
+    struct egress_ports ports[EGRESS_PORTS_MAX];
+    struct egress_addr addr;
+    char name[EGRESS_NAME_MAX]; /* NAME; BELOW: without the "*." */
+    char note[EGRESS_NOTE_MAX];
+};
+
+struct egress_rules {
+    const struct egress_rule *rules;
+    size_t count;
+};
+
+/* Lower case, without a final dot; a name as the Internet has them (letters, digits, - and _; labels of 1 to 63). 0 or
+ * -EINVAL. `name` need not be NUL-terminated. */
+int egress_name_clean(const char *name, size_t len, char ret[EGRESS_NAME_MAX]);
+
+/* Strictly: four decimal numbers without leading zeros, or RFC 4291 text, no zone. 0 or -EINVAL. */
+int egress_addr_read(const char *text, struct egress_addr *ret);
+int egress_addr_read_n(const char *text, size_t len, struct egress_addr *ret);
+/* Are the first `bits` of the 128 the same? */
+bool egress_addr_same(const struct egress_addr *a, const struct egress_addr *b, unsigned bits);
+void egress_addr_text(const struct egress_addr *a, struct sbuf *out);
+struct egress_addr egress_addr_v4(const uint8_t bytes[4]);
+bool egress_addr_is_v4(const struct egress_addr *a);
+
+/* -EINVAL: *ret_why says what is wrong, *ret_hint (may become NULL) what to write. */
+int egress_read(const char *text, bool deny, struct egress_rule *ret, const char **ret_why,
+                const char **ret_hint);
+/* The canonical text: egress_read() makes the same rule of it. */
+void egress_text(const struct egress_rule *r, struct sbuf *out);
+
+/* For the way to the gate: "allow RULE\n", "deny RULE\n". */
+void egress_line(const struct egress_rule *r, struct sbuf *out);
+/* All lines of a text; 0, or -EINVAL (a line that is no rule), -E2BIG (more than `max`). */
+int egress_read_lines(const char *text, size_t len, struct egress_rule *ret, size_t max, size_t *ret_count);
+
+struct egress_verdict {
+    bool allowed;
+    int rule; /* index of the rule that decides, -1: none speaks of it */
+};
+
+/* A name as egress_name_clean() leaves it. */
+struct egress_verdict egress_verdict_name(const struct egress_rules *r, const char *name, uint16_t port);
+/* An address that the program itself named. */
+struct egress_verdict egress_verdict_addr(const struct egress_rules *r, const struct egress_addr *a,
+                                          uint16_t port);
+/* Does any port of that name stand open: is it worth an address? */
+bool egress_knows_name(const struct egress_rules *r, const char *name);
+/* May a connection that a name's rule `by` allows end at this address? Denied addresses and, unless the rule says
+ * internal or an address rule lists it, private ones may not. */
+bool egress_may_dial(const struct egress_rules *r, int by, const struct egress_addr *a, uint16_t port);
+
+/* No address of the public Internet: loopback, private, link-local, shared, multicast, reserved, and IPv6 forms that
+ * carry such an address (RFC 6890, RFC 4291, RFC 6052, RFC 3056). Ranges for documentation count as public. */
+bool egress_is_private(const struct egress_addr *a);
+
+/* Everything that `b` matches, `a` matches. */
+bool egress_covers(const struct egress_rule *a, const struct egress_rule *b);
+
+#endif

@@ -1,0 +1,20 @@
+/* hosts_fuzz: any bytes as resolv.conf and as a hosts file.
+ *
+ * Lives in: a fuzzer or the corpus replay. May: compute. */
+#include "base/err.h"
+#include "gate/hosts.h"
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct hosts_servers servers;
+    struct gate_addr found[4];
+
+    hosts_read_servers((const char *)data, size, &servers);
+    CHECK(servers.count >= 1 && servers.count <= HOSTS_SERVERS_MAX);
+    hosts_read_names((const char *)data, size);
+    CHECK(hosts_find("allowed.test", found, 4) <= 4);
+    return 0;
+}

@@ -1,0 +1,187 @@
+#!/usr/bin/python3 -B
+"""world: "the internet" of the gate's tests, in a network namespace of its own: names, web servers, an echo, and a log
+of all that arrives, one line each on stdout. Started by run; told the folder of certificates and pages."""
+import os
+import socket
+import ssl
+import struct
+import sys
+import threading
+
+EXT, DENIED, DNS, LAN, META = '198.51.100.7', '198.51.100.8', '198.51.100.53', '10.9.8.7', '169.254.169.254'
+EXT6, DENIED6 = '2001:db8:57::7', '2001:db8:57::8'
+A, AAAA, CNAME = 1, 28, 5
+NAMES = {
+    'allowed.test': [(A, EXT), (AAAA, EXT6)],
+    'four.test': [(A, EXT)],
+    'six.test': [(AAAA, EXT6)],
+    'half.test': [(AAAA, '2001:db8:57::dead'), (A, EXT)],
+    'denied.test': [(A, DENIED), (AAAA, DENIED6)],
+    'rebind.test': [(A, '127.0.0.1')],
+    'rebind6.test': [(AAAA, '::1')],
+    'mapped.test': [(AAAA, '::ffff:127.0.0.1')],
+    'mapped10.test': [(AAAA, '::ffff:10.9.8.7')],
+    'meta.test': [(A, META)],
+    'lan.test': [(A, LAN)],
+    'nat64.test': [(AAAA, '64:ff9b::a09:807')],
+    'zero.test': [(A, '0.0.0.0')],
+    'alias.test': [(CNAME, 'four.test'), (A, EXT)],
+    'loop.test': [(CNAME, 'loop.test')],
+    'flip.test': 'flip',
+    'lie.test': 'lie',
+    'hang.test': 'hang',
+}
+flips = [0]
+lock = threading.Lock()
+
+
+def log(*words):
+    with lock:
+        print(*words, flush=True)
+
+
+def packed(name):
+    return b''.join(bytes([len(x)]) + x.encode() for x in name.split('.')) + b'\0'
+
+
+def question(packet):
+    at, labels = 12, []
+    while packet[at]:
+        labels.append(packet[at + 1:at + 1 + packet[at]].decode('latin1'))
+        at += 1 + packet[at]
+    return '.'.join(labels).lower(), struct.unpack('>H', packet[at + 1:at + 3])[0], packet[12:at + 5]
+
+
+def answer(packet, how):
+    name, kind, asked = question(packet)
+    log('dns', how, name, kind)
+    rows = NAMES.get(name)
+    if rows is None and name.endswith('.w.test'):
+        rows = NAMES['four.test']
+    if rows == 'hang':
+        return None
+    if rows == 'lie':
+        return packet[:2] + b'\x81\x80\0\1\0\x09\0\0\0\0' + asked + b'\xc0\xff' * 20
+    if rows == 'flip':
+        flips[0] += kind == A
+        rows = [(A, EXT if flips[0] % 2 else '127.0.0.1')]
+    if rows is None:
+        return packet[:2] + b'\x81\x83\0\1\0\0\0\0\0\0' + asked
+    said = b''
+    count = 0
+    for its_kind, value in rows:
+        if its_kind not in (kind, CNAME):
+            continue
+        data = packed(value) if its_kind == CNAME else socket.inet_pton(
+            socket.AF_INET if its_kind == A else socket.AF_INET6, value)
+        owner = packed('four.test') if name == 'alias.test' and its_kind == A else b'\xc0\x0c'
+        said += owner + struct.pack('>HHIH', its_kind, 1, 5, len(data)) + data
+        count += 1
+    return packet[:2] + b'\x81\x80\0\1' + struct.pack('>HHH', count, 0, 0) + asked + said
+
+
+def serve_udp():
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind((DNS, 53))
+    while True:
+        packet, peer = s.recvfrom(4096)
+        try:
+            said = answer(packet, 'udp')
+        except (IndexError, struct.error):
+            continue
+        if said:
+            s.sendto(said, peer)
+
+
+def log_udp(address, port):
+    s = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind((address, port))
+    while True:
+        packet, _ = s.recvfrom(4096)
+        log('udp', address, port, len(packet))
+
+
+def request(c, who):
+    head = b''
+    while b'\r\n\r\n' not in head and len(head) < 65536:
+        got = c.recv(65536)
+        if not got:
+            return
+        head += got
+    path = head.split(b' ')[1].decode('latin1')
+    if path.startswith('/bytes/'):
+        size = int(path[7:])
+        c.sendall(b'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n' % size)
+        block = bytes(range(256)) * 256
+        while size > 0:
+            c.sendall(block[:size])
+            size -= len(block)
+        return
+    body = ('here is %s\n' % who).encode()
+    file = os.path.join(sys.argv[1], path.split('?')[0].lstrip('/'))
+    if path != '/' and '..' not in path:
+        try:
+            body = open(file, 'rb').read()
+        except OSError:
+            c.sendall(b'HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+            return
+    c.sendall(b'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n' % len(body) + body)
+
+
+def echo(c):
+    """Everything back, only after the other side has ended."""
+    whole = b''
+    while True:
+        got = c.recv(65536)
+        if not got:
+            break
+        whole += got
+    c.sendall(b'%d bytes\n' % len(whole) + whole[-20:])
+
+
+def one(c, peer, name, port, context):
+    log('tcp', name, port, peer[0])
+    try:
+        c.settimeout(60)
+        if port == 7:
+            echo(c)
+        elif port == 9:
+            while c.recv(65536):
+                pass
+        elif context:
+            with context.wrap_socket(c, server_side=True) as t:
+                request(t, '%s:%d' % (name, port))
+            return
+        else:
+            request(c, '%s:%d' % (name, port))
+    except OSError:
+        pass
+    finally:
+        c.close()
+
+
+def serve_tcp(address, port, context=None):
+    s = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET, socket.SOCK_STREAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind((address, port))
+    s.listen(512)
+    while True:
+        c, peer = s.accept()
+        threading.Thread(target=one, args=(c, peer, address, port, context), daemon=True).start()
+
+
+def main():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[1] + '/server.pem', sys.argv[1] + '/server.key')
+    jobs = [(serve_udp,)]
+    for address in (EXT, EXT6, DENIED, DENIED6, LAN, META):
+        jobs += [(serve_tcp, address, 443, context)]
+        jobs += [(serve_tcp, address, port) for port in (80, 22, 7, 9, 8080)]
+    jobs += [(serve_tcp, DNS, 53), (log_udp, EXT, 443), (log_udp, EXT, 9999), (log_udp, EXT, 53), (log_udp, EXT6, 443)]
+    for job in jobs:
+        threading.Thread(target=job[0], args=job[1:], daemon=True).start()
+    log('ready')
+    sys.stdin.read()
+
+
+main()

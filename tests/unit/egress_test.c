@@ -1,0 +1,381 @@
+/* egress_test: rules about peers as text, their verdicts, and which addresses are nobody's business.
+ *
+ * Lives in: a test program. */
+#include "policy/egress.h"
+#include "policy/policy.h"
+#include "unit.h"
+#include <string.h>
+
+static const char *why, *hint;
+
+static const char *canonical(const char *text, bool deny)
+{
+    static char out[EGRESS_RULE_MAX];
+    struct egress_rule r;
+    struct sbuf b = SBUF(out);
+
+    if (egress_read(text, deny, &r, &why, &hint) < 0)
+        return NULL;
+    egress_text(&r, &b);
+    assert_false(b.full);
+    return out;
+}
+
+static void reads_and_writes(void **state)
+{
+    static const struct {
+        const char *text, *wanted;
+    } rows[] = {
+        {"example.org", "example.org:80,443"},
+        {"Example.ORG.:443", "example.org:443"},
+        {"*.a.org:8000-8010,443,8005", "*.a.org:443,8000-8010"},
+        {"10.0.0.0/8:5432", "10.0.0.0/8:5432"},
+        {"192.0.2.1", "192.0.2.1:80,443"},
+        {"[2001:DB8:0:0::1]:443", "[2001:db8::1]:443"},
+        {"2001:db8::1", "[2001:db8::1]:80,443"},
+        {"[2001:db8::/32]:1", "[2001:db8::/32]:1"},
+        {"::/0", "[::/0]:80,443"},
+        {"0.0.0.0/0:25", "0.0.0.0/0:25"},
+        {"db.test:5432;internal;note=our own", "db.test:5432 internal note=our own"},
+        {"db.test:5432  internal", "db.test:5432 internal"},
+        {"x:1,2,3,4,5,6,7,8", "x:1,2,3,4,5,6,7,8"},
+        {"a_b.c-d:1", "a_b.c-d:1"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *got = canonical(rows[i].text, false);
+        assert_non_null(got);
+        assert_string_equal(got, rows[i].wanted);
+        assert_string_equal(canonical(rows[i].wanted, false), rows[i].wanted);
+    }
+    assert_string_equal(canonical("a.org", true), "a.org");
+}
+
+static void refuses(void **state)
+{
+    static const char *const rows[] = {
+        "",
+        " ",
+        ":443",
+        "a.org:",
+        "a.org:0",
+        "a.org:65536",
+        "a.org:1-",
+        "a.org:9-1",
+        "a.org:x",
+        "a.org:1,,2",
+        "x:1,2,3,4,5,6,7,8,9",
+        "https://a.org/",
+        "a.org/path",
+        "*",
+        "*.",
+        "**.a.org",
+        "a.*.org",
+        "*a.org",
+        "-a.org",
+        "a-.org",
+        "a..org",
+        ".a.org",
+        "1.2.3",
+        "127.1",
+        "2130706433",
+        "0x7f.0.0.1",
+        "0x7f000001",
+        "010.0.0.1",
+        "1.2.3.4.5",
+        "1.2.3.256",
+        "10.0.0.1/8",
+        "10.0.0.0/33",
+        "10.0.0.0/",
+        "10.0.0.0/08",
+        "[::1",
+        "[1.2.3.4]:80",
+        "[::1]80",
+        "[::1]/128:80",
+        "::ffff:1.2.3.4",
+        "[::ffff:7f00:1]:80",
+        "1::2::3",
+        "12345::",
+        "a.org:443 what",
+        "1.2.3.4:80 internal",
+        "localhost",
+        "b\xc3\xbc.org",
+        "a b.org",
+        "a.org:1 note=\x01",
+        "a\\.org",
+        "a.123",
+        "fe80::1%eth0",
+    };
+    char big[300];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (canonical(rows[i], false))
+            fail_msg("\"%s\" was taken", rows[i]);
+        assert_non_null(why);
+    }
+    memset(big, 'a', sizeof big);
+    big[64] = '\0';
+    assert_null(canonical(big, false));
+    big[63] = '\0';
+    assert_non_null(canonical(big, false));
+    for (size_t i = 0; i < sizeof big - 1; i++)
+        big[i] = i % 50 == 49 ? '.' : 'a';
+    big[254] = '\0';
+    assert_null(canonical(big, false));
+    big[253] = '\0';
+    assert_non_null(canonical(big, false));
+}
+
+static struct egress_rule rules[16];
+
+static struct egress_rules list(const char *const *texts)
+{
+    size_t n = 0;
+
+    for (; texts[n]; n++) {
+        bool deny = texts[n][0] == '-';
+        assert_int_equal(egress_read(texts[n] + deny, deny, &rules[n], &why, &hint), 0);
+    }
+    return (struct egress_rules){.rules = rules, .count = n};
+}
+
+static void names(void **state)
+{
+    static const char *const texts[] = {"a.org",       "*.b.org:80-90",    "-x.b.org",
+                                        "-y.b.org:85", "a.org:7 internal", NULL};
+    struct egress_rules r = list(texts);
+
+    (void)state;
+    assert_int_equal(egress_verdict_name(&r, "a.org", 443).rule, 0);
+    assert_true(egress_verdict_name(&r, "a.org", 80).allowed);
+    assert_int_equal(egress_verdict_name(&r, "a.org", 81).rule, -1);
+    assert_false(egress_verdict_name(&r, "b.org", 80).allowed);
+    assert_false(egress_verdict_name(&r, "xb.org", 80).allowed);
+    assert_true(egress_verdict_name(&r, "z.b.org", 90).allowed);
+    assert_true(egress_verdict_name(&r, "y.x.b.org", 90).allowed);
+    assert_int_equal(egress_verdict_name(&r, "x.b.org", 80).rule, 2);
+    assert_false(egress_verdict_name(&r, "x.b.org", 80).allowed);
+    assert_true(egress_verdict_name(&r, "y.b.org", 84).allowed);
+    assert_false(egress_verdict_name(&r, "y.b.org", 85).allowed);
+    assert_true(egress_knows_name(&r, "a.org"));
+    assert_true(egress_knows_name(&r, "y.b.org"));
+    assert_false(egress_knows_name(&r, "x.b.org"));
+    assert_false(egress_knows_name(&r, "b.org"));
+    assert_false(egress_knows_name(&r, "org"));
+}
+
+static struct egress_addr addr(const char *text)
+{
+    struct egress_addr a;
+
+    assert_int_equal(egress_addr_read(text, &a), 0);
+    return a;
+}
+
+static void addresses(void **state)
+{
+    static const char *const texts[] = {"10.0.0.0/8:5432", "[2001:db8::/33]:1",   "-10.9.0.0/16:1-65535",
+                                        "n.org:5432",      "i.org:5432 internal", NULL};
+    struct egress_rules r = list(texts);
+    struct egress_addr in = addr("10.1.2.3"), out = addr("10.9.2.3"), lan = addr("192.168.0.1"),
+                       far = addr("192.0.2.1");
+    struct egress_addr six = addr("2001:db8:7fff::1"), other = addr("2001:db8:8000::1");
+
+    (void)state;
+    assert_true(egress_verdict_addr(&r, &in, 5432).allowed);
+    assert_false(egress_verdict_addr(&r, &in, 5433).allowed);
+    assert_int_equal(egress_verdict_addr(&r, &out, 5432).rule, 2);
+    assert_true(egress_verdict_addr(&r, &six, 1).allowed);
+    assert_false(egress_verdict_addr(&r, &other, 1).allowed);
+    assert_true(egress_may_dial(&r, 3, &in, 5432));
+    assert_false(egress_may_dial(&r, 3, &out, 5432));
+    assert_false(egress_may_dial(&r, 4, &out, 5432));
+    assert_false(egress_may_dial(&r, 3, &lan, 5432));
+    assert_true(egress_may_dial(&r, 4, &lan, 5432));
+    assert_true(egress_may_dial(&r, 3, &far, 5432));
+}
+
+static void all_of_ipv6_is_not_ipv4(void **state)
+{
+    static const char *const texts[] = {"[::/0]:80", NULL};
+    struct egress_rules r = list(texts);
+    struct egress_addr a = addr("127.0.0.1");
+
+    (void)state;
+    assert_false(egress_verdict_addr(&r, &a, 80).allowed);
+}
+
+static void private_addresses(void **state)
+{
+    static const char *const yes[] = {"0.0.0.0",
+                                      "10.0.0.1",
+                                      "100.64.0.1",
+                                      "100.127.255.255",
+                                      "127.0.0.1",
+                                      "127.255.255.255",
+                                      "169.254.169.254",
+                                      "172.16.0.1",
+                                      "172.31.255.255",
+                                      "192.0.0.8",
+                                      "192.168.1.1",
+                                      "198.18.0.1",
+                                      "198.19.255.255",
+                                      "224.0.0.1",
+                                      "239.1.1.1",
+                                      "240.0.0.1",
+                                      "255.255.255.255",
+                                      "168.63.129.16",
+                                      "::",
+                                      "::1",
+                                      "::ffff:127.0.0.1",
+                                      "::ffff:10.0.0.1",
+                                      "::127.0.0.1",
+                                      "fe80::1",
+                                      "fc00::1",
+                                      "fd57::1",
+                                      "fd00:ec2::254",
+                                      "ff02::1",
+                                      "64:ff9b::10.0.0.1",
+                                      "64:ff9b:1::1",
+                                      "2002:7f00:1::",
+                                      "2002:a9fe:a9fe::1",
+                                      "2001::1",
+                                      "100::1",
+                                      "4000::1"};
+    static const char *const no[] = {"1.1.1.1",          "9.9.9.9",         "11.0.0.1",      "100.63.0.1",
+                                     "100.128.0.1",      "126.255.255.255", "128.0.0.1",     "172.15.0.1",
+                                     "172.32.0.1",       "192.0.2.1",       "198.51.100.7",  "198.17.0.1",
+                                     "198.20.0.1",       "223.255.255.255", "2001:db8::1",   "2606:4700::1",
+                                     "64:ff9b::9.9.9.9", "2002:909:909::1", "::ffff:9.9.9.9"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++) {
+        struct egress_addr a = addr(yes[i]);
+        if (!egress_is_private(&a))
+            fail_msg("%s counts as public", yes[i]);
+    }
+    for (size_t i = 0; i < sizeof no / sizeof *no; i++) {
+        struct egress_addr a = addr(no[i]);
+        if (egress_is_private(&a))
+            fail_msg("%s counts as private", no[i]);
+    }
+}
+
+static void lines(void **state)
+{
+    static const char text[] = "allow a.org:443\ndeny 10.0.0.0/8\n";
+    char out[EGRESS_LINE_MAX];
+    struct sbuf b = SBUF(out);
+    struct egress_rule got[2];
+    size_t n = 0;
+
+    (void)state;
+    assert_int_equal(egress_read_lines(text, sizeof text - 1, got, 2, &n), 0);
+    assert_int_equal(n, 2);
+    egress_line(&got[0], &b);
+    egress_line(&got[1], &b);
+    assert_string_equal(out, text);
+    assert_int_equal(egress_read_lines(text, sizeof text - 1, got, 1, &n), -7 /* E2BIG */);
+    assert_true(egress_read_lines(text, sizeof text - 2, got, 2, &n) < 0);
+    assert_true(egress_read_lines("a.org:443\n", 10, got, 2, &n) < 0);
+    assert_true(egress_read_lines("allow a\0b\n", 10, got, 2, &n) < 0);
+    assert_int_equal(egress_read_lines("", 0, got, 2, &n), 0);
+    assert_int_equal(n, 0);
+}
+
+static struct policy *p;
+static struct err e;
+
+static int set(enum policy_source source, const char *name, const char *value)
+{
+    return policy_set(p, source, source == SOURCE_FLAG ? POLICY_COMMAND_LINE : "f",
+                      source == SOURCE_FLAG ? 0 : 1, name, value, &e);
+}
+
+static void begin(void)
+{
+    policy_free(p);
+    p = policy_new();
+    assert_non_null(p);
+    e = (struct err){0};
+}
+
+static void rules_choose_the_network(void **state)
+{
+    (void)state;
+    begin();
+    assert_int_equal(set(SOURCE_FLAG, "net-allow", "a.org"), 0);
+    assert_int_equal(policy_check(p, NULL, NULL, &e), 0);
+    assert_int_equal(p->net, NET_GATE);
+    assert_int_equal(p->layers[LAYER_ID_GATE], LAYER_PREFER);
+    begin();
+    assert_int_equal(set(SOURCE_FILE, "allow", "a.org"), 0);
+    assert_int_equal(set(SOURCE_FLAG, "net", "none"), 0);
+    assert_int_equal(policy_check(p, NULL, NULL, &e), 0);
+    assert_int_equal(p->net, NET_NONE);
+    assert_int_equal(p->egress.count, 0);
+    assert_int_equal(p->layers[LAYER_ID_GATE], LAYER_OFF);
+    begin();
+    assert_int_equal(set(SOURCE_FILE, "net", "none"), 0);
+    assert_int_equal(set(SOURCE_FLAG, "allow", "a.org"), 0);
+    assert_int_equal(policy_check(p, NULL, NULL, &e), 0);
+    assert_int_equal(p->net, NET_GATE);
+    begin();
+    assert_int_equal(set(SOURCE_FLAG, "net", "host"), 0);
+    assert_int_equal(set(SOURCE_FLAG, "allow", "a.org"), 0);
+    assert_true(policy_check(p, NULL, NULL, &e) < 0);
+    begin();
+    assert_int_equal(set(SOURCE_FLAG, "net", "host"), 0);
+    assert_int_equal(set(SOURCE_PROJECT, "deny", "a.org"), 0);
+    assert_true(policy_check(p, NULL, NULL, &e) < 0);
+    begin();
+    assert_true(set(SOURCE_PROJECT, "allow", "a.org") < 0);
+    assert_true(set(SOURCE_PROJECT, "net", "gate") < 0);
+    policy_free(p);
+    p = NULL;
+}
+
+static void rules_in_a_policy(void **state)
+{
+    char text[8192];
+    struct sbuf b = SBUF(text);
+
+    (void)state;
+    begin();
+    assert_int_equal(set(SOURCE_FLAG, "allow", "b.org:443"), 0);
+    assert_int_equal(set(SOURCE_FLAG, "allow", "a.org:443"), 0);
+    assert_int_equal(set(SOURCE_FLAG, "allow", "A.org:443"), 0);
+    assert_int_equal(set(SOURCE_FLAG, "deny", "c.org"), 0);
+    assert_int_equal(policy_check(p, NULL, NULL, &e), 0);
+    assert_int_equal(p->egress.count, 3);
+    policy_text(p, &b);
+    assert_non_null(strstr(text, "allow:\n  - a.org:443\n  - b.org:443\ndeny:\n  - c.org\nnet: gate\n"));
+    begin();
+    assert_int_equal(set(SOURCE_FLAG, "allow", "x.b.org:443"), 0);
+    assert_int_equal(set(SOURCE_FLAG, "deny", "*.b.org"), 0);
+    assert_true(policy_check(p, NULL, NULL, &e) < 0);
+    assert_non_null(strstr(e.text, "can never match"));
+    begin();
+    assert_true(set(SOURCE_FLAG, "allow", "http://a.org") < 0);
+    assert_non_null(strstr(e.text, "that is a URL"));
+    policy_free(p);
+    p = NULL;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_and_writes),
+        cmocka_unit_test(refuses),
+        cmocka_unit_test(names),
+        cmocka_unit_test(addresses),
+        cmocka_unit_test(all_of_ipv6_is_not_ipv4),
+        cmocka_unit_test(private_addresses),
+        cmocka_unit_test(lines),
+        cmocka_unit_test(rules_choose_the_network),
+        cmocka_unit_test(rules_in_a_policy),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,157 @@
+/* gate_test: what the gate makes of packets, names and the host's files. */
+#include "gate/answer.h"
+#include "gate/hosts.h"
+#include "gate/pins.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct egress_rule table[8];
+static struct egress_rules rules = {.rules = table};
+
+static int read_rules(void **state)
+{
+    static const char text[] = "allow allowed.test:443\nallow *.w.test:80\ndeny x.w.test\n";
+    (void)state;
+    return egress_read_lines(text, sizeof text - 1, table, 8, &rules.count);
+}
+
+static size_t ask(const char *name, uint16_t type, uint8_t out[DNS_PACKET_MAX], enum answer_told *told)
+{
+    uint8_t packet[DNS_PACKET_MAX];
+    char said[DNS_NAME_MAX];
+    int n = dns_query_write(0x1234, name, type, packet);
+    assert_true(n > 0);
+    return answer_make(&rules, packet, (size_t)n, out, told, said);
+}
+
+static void listed_names_have_a_pin(void **state)
+{
+    uint8_t out[DNS_PACKET_MAX];
+    enum answer_told told;
+    struct dns_result r;
+    int pin;
+
+    (void)state;
+    size_t n = ask("allowed.test", DNS_A, out, &told);
+    assert_int_equal(dns_result_parse(out, n, 0x1234, "allowed.test", DNS_A, &r), 0);
+    assert_int_equal(r.count, 1);
+    assert_true(pins_find(&r.addrs[0], &pin));
+    assert_string_equal(pins_name((unsigned)pin), "allowed.test");
+    n = ask("a.b.w.test", DNS_AAAA, out, &told);
+    assert_int_equal(dns_result_parse(out, n, 0x1234, "a.b.w.test", DNS_AAAA, &r), 0);
+    assert_int_equal(r.count, 1);
+    assert_int_equal(r.addrs[0].bytes[0], 0xfd);
+    n = ask("allowed.test", 16, out, &told); /* TXT: the name is there, the type is not */
+    assert_int_equal(out[3] & 15, DNS_NOERROR);
+    assert_int_equal(out[7], 0);
+    assert_int_equal(told, ANSWER_QUIET);
+}
+
+static void other_names_do_not_exist(void **state)
+{
+    static const char *const names[] = {"denied.test", "w.test", "x.w.test", "allowed.test.denied.test",
+                                        "xallowed.test"};
+    uint8_t out[DNS_PACKET_MAX];
+    enum answer_told told;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        (void)ask(names[i], DNS_A, out, &told);
+        assert_int_equal(out[3] & 15, DNS_NXDOMAIN);
+        assert_int_equal(told, ANSWER_DENIED);
+    }
+}
+
+static void pointers_come_to_an_end(void **state)
+{
+    static const uint8_t self[] = {1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xc0, 12, 0, 1, 0, 1};
+    static const uint8_t answer[] = {1, 2, 0x40};
+    struct dns_question q;
+
+    (void)state;
+    assert_int_equal(dns_question_parse(self, sizeof self, &q), -EPROTO);
+    assert_int_equal(dns_question_parse(answer, sizeof answer, &q), -EBADMSG);
+}
+
+static void aliases_are_followed_and_loops_end(void **state)
+{
+    uint8_t p[DNS_PACKET_MAX];
+    struct dns_result r;
+    int n = dns_query_write(7, "allowed.test", DNS_A, p) - 11; /* without the OPT record */
+    static const uint8_t alias[] = {0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 9, 0, 3, 1, 'a', 0};
+    static const uint8_t loop[] = {1, 'a', 0, 0, 5, 0, 1, 0, 0, 0, 9, 0, 2, 0xc0, 12};
+    static const uint8_t addr[] = {1, 'a', 0, 0, 1, 0, 1, 0, 0, 0, 5, 0, 4, 192, 0, 2, 1};
+
+    (void)state;
+    p[2] = 0x81, p[11] = 0, p[7] = 2;
+    memcpy(p + n, alias, sizeof alias);
+    memcpy(p + n + sizeof alias, addr, sizeof addr);
+    assert_int_equal(
+        dns_result_parse(p, (size_t)n + sizeof alias + sizeof addr, 7, "allowed.test", DNS_A, &r), 0);
+    assert_int_equal(r.count, 1);
+    assert_int_equal(r.ttl, 5);
+    memcpy(p + n + sizeof alias, loop, sizeof loop);
+    assert_int_equal(
+        dns_result_parse(p, (size_t)n + sizeof alias + sizeof loop, 7, "allowed.test", DNS_A, &r), 0);
+    assert_int_equal(r.count, 0);
+    assert_int_equal(dns_result_parse(p, (size_t)n + sizeof alias + 3, 7, "allowed.test", DNS_A, &r),
+                     -EPROTO);
+    assert_int_equal(dns_result_parse(p, (size_t)n, 8, "allowed.test", DNS_A, &r), -EBADMSG);
+    assert_int_equal(dns_result_parse(p, (size_t)n, 7, "other.test", DNS_A, &r), -EBADMSG);
+}
+
+static void a_full_table_of_pins_reuses_the_oldest(void **state)
+{
+    char name[32];
+    int pin;
+
+    (void)state;
+    unsigned first = pins_of("first.test");
+    struct gate_addr a = pins_v4(first);
+    for (unsigned i = 0; i < PINS_MAX; i++) {
+        (void)snprintf(name, sizeof name, "n%u.test", i);
+        (void)pins_of(name);
+    }
+    assert_true(pins_find(&a, &pin));
+    assert_string_not_equal(pins_name((unsigned)pin), "first.test");
+    assert_int_equal(pins_of("n9999.test"), pins_of("n9999.test"));
+    assert_string_equal(pins_name(pins_of("first.test")), "first.test");
+}
+
+static void the_hosts_files_are_read(void **state)
+{
+    static const char conf[] =
+        "# x\nsearch a b\nnameserver 192.0.2.1 # y\n nameserver\t2001:db8::1\r\nnameserver nonsense\n";
+    static const char names[] = "192.0.2.9 One.Test one # two\nnonsense x\n2001:db8::9\tone.test";
+    struct hosts_servers s;
+    struct gate_addr a[4];
+
+    (void)state;
+    hosts_read_servers(conf, sizeof conf - 1, &s);
+    assert_int_equal(s.count, 2);
+    assert_int_equal(s.at[1].size, 16);
+    hosts_read_servers("", 0, &s);
+    assert_int_equal(s.at[0].bytes[0], 127);
+    hosts_read_names(names, sizeof names - 1);
+    assert_int_equal(hosts_find("one.test", a, 4), 2);
+    assert_int_equal(hosts_find("two", a, 4), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(listed_names_have_a_pin),
+        cmocka_unit_test(other_names_do_not_exist),
+        cmocka_unit_test(pointers_come_to_an_end),
+        cmocka_unit_test(aliases_are_followed_and_loops_end),
+        cmocka_unit_test(a_full_table_of_pins_reuses_the_oldest),
+        cmocka_unit_test(the_hosts_files_are_read),
+    };
+    return cmocka_run_group_tests(tests, read_rules, NULL);
+}
