@@ -1,6 +1,7 @@
 /* confine: gives up everything but the network and the descriptors at hand.
  *
- * An empty root in a mount namespace of its own where the host lets us have one, Landlock where the kernel has it (one of
+ * An empty root in a mount namespace of its own where the host lets us have one, Landlock where the kernel has it
+ * (one of
  * the two must stand), no rights, no new ones, and a short list of system calls that is always there.
  *
  * Lives in: strongroom-gate, called once, before the first byte from the room is read. Trusts: the kernel.

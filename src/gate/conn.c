@@ -1,10 +1,14 @@
 /* conn: connections, from accept to their last byte.
  *
  * Theory of operation. A row of a fixed table goes RESOLVING -> DIALING -> OPEN -> FREE (any state may go to FREE).
- * The destination that the program meant says which name (a pin) or which address it is about; the rules decide; a name
- * is looked up now, each address is judged again, and exactly the address that was judged is dialled. Dialling tries the
- * addresses in order, the next one beside the one that is slow. Then bytes move by splice through a pipe that a direction
- * holds only while there is something in it: an idle connection costs two sockets. A direction reads only when its pipe
+ * The destination that the program meant says which name (a pin) or which address it is about; the rules decide; a
+ * name
+ * is looked up now, each address is judged again, and exactly the address that was judged is dialled. Dialling tries
+ * the
+ * addresses in order, the next one beside the one that is slow. Then bytes move by splice through a pipe that a
+ * direction
+ * holds only while there is something in it: an idle connection costs two sockets. A direction reads only when its
+ * pipe
  * is empty, so a slow reader holds back the writer. The end of one direction is handed on alone (half-close).
  *
  * Lives in: strongroom-gate. Trusts: the rules. May: connect to what they allow. Must not: look at the bytes, wait. */
@@ -384,7 +388,8 @@ static bool dialling_both(const struct conn *c)
     return c->dials[0] >= 0 && c->dials[1] >= 0;
 }
 
-/* Tries the next address in a free slot, or instead of the attempt that has been silent for longest; ends the connection
+/* Tries the next address in a free slot, or instead of the attempt that has been silent for longest; ends the
+ * connection
  * when nothing is left. */
 static void dial_next(struct conn *c)
 {

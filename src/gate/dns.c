@@ -186,7 +186,8 @@ size_t dns_answer_write(const uint8_t *packet, const struct dns_question *q, uns
     return (size_t)(p - out);
 }
 
-/* The text form back to the wire; returns bytes written or -EINVAL. Rules hold plain names, so escapes have no place. */
+/* The text form back to the wire; returns bytes written or -EINVAL. Rules hold plain names, so escapes have no
+ * place. */
 static int name_write(const char *name, uint8_t *out)
 {
     size_t used = 0;

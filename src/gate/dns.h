@@ -1,6 +1,7 @@
 /* dns: packets of RFC 1035, both ways. Pure: bytes in, plain memory out.
  *
- * A name in text is lower case, without the final dot, escaped: bytes other than letters, digits, - and _ in a label are
+ * A name in text is lower case, without the final dot, escaped: bytes other than letters, digits, - and _ in a label
+ * are
  * \DDD. A name whose text does not fit DNS_NAME_MAX is "bad": nobody has a rule for it. */
 #ifndef GATE_DNS_H
 #define GATE_DNS_H

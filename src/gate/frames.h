@@ -6,9 +6,11 @@
  *
  *   RULES      supervisor -> gate   0..n, before START: a piece of the canonical rule text, one rule a line ("\n" ends
  *                                   a line; a line may go on in the next piece); all pieces <= GATE_RULES_TEXT_MAX
- *   LISTENERS  supervisor -> gate   1..n, before START: carries `count` descriptors, made in the room's network namespace
+ *   LISTENERS  supervisor -> gate   1..n, before START: carries `count` descriptors, made in the room's network
+ *                                   namespace
  *   START      supervisor -> gate   once
- *   STOP       supervisor -> gate   after START: connections are cut and told, then FINISHED follows, then the gate ends
+ *   STOP       supervisor -> gate   after START: connections are cut and told, then FINISHED follows, then the gate
+ *                                   ends
  *   READY      gate -> supervisor   once, after START: the gate is confined, and serves
  *   FAILED     gate -> supervisor   instead of READY: `text` says why; the gate ends
  *   EVENT      gate -> supervisor   one decision, any time after READY
@@ -32,7 +34,8 @@ enum gate_command_type { GATE_RULES = 1, GATE_LISTENERS, GATE_START, GATE_STOP }
 enum gate_report_type { GATE_READY = 1, GATE_FAILED, GATE_EVENT, GATE_FINISHED };
 
 /* What a listener is. All are bound; those for TCP listen. UDP has IP_PKTINFO (IPV6_RECVPKTINFO) on, so that an answer
- * leaves from the address that was asked. getsockname() of what TCP accepts is the destination that the program meant. */
+ * leaves from the address that was asked. getsockname() of what TCP accepts is the destination that the program
+ * meant. */
 enum gate_listener {
     GATE_LISTEN_DNS_UDP = 1, /* port 53, any address */
     GATE_LISTEN_DNS_TCP,

@@ -1,9 +1,12 @@
 /* strongroom-gate: the only way out of a room with a network, and it goes by name.
  *
- * Theory of operation. The supervisor starts it in the host's network namespace, hands it the rules and listeners that were
- * made inside the room's namespace, where every address is local. Whatever the room's programs ask or connect to ends at
+ * Theory of operation. The supervisor starts it in the host's network namespace, hands it the rules and listeners
+ * that were
+ * made inside the room's namespace, where every address is local. Whatever the room's programs ask or connect to
+ * ends at
  * these listeners. The gate answers questions itself (answer.c), turns a connection back into a name (pins.c), decides
- * (policy/egress.h), looks the name up (resolve.c), dials and moves bytes (conn.c). One process, one thread, one epoll, fixed
+ * (policy/egress.h), looks the name up (resolve.c), dials and moves bytes (conn.c). One process, one thread, one
+ * epoll, fixed
  * tables. If it dies the room loses its network, and no wall.
  *
  * Lives in: a process of its own, one for each room. Trusts: the supervisor, the host's resolv.conf and hosts.

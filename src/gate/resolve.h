@@ -1,8 +1,11 @@
-/* resolve: the gate's own look-ups at the host's name servers, for listed names only, when they are dialled. Never waits.
+/* resolve: the gate's own look-ups at the host's name servers, for listed names only, when they are dialled. Never
+ * waits.
  *
  * Theory of operation. A look-up is a row of a fixed table and lives on as a short cache. It asks for both families at
- * once, each half on its own connected UDP socket (so the kernel picks a port that cannot be guessed and drops what comes
- * from elsewhere) with an id from the kernel's generator, goes round the servers when one is silent or unable, and asks
+ * once, each half on its own connected UDP socket (so the kernel picks a port that cannot be guessed and drops what
+ * comes
+ * from elsewhere) with an id from the kernel's generator, goes round the servers when one is silent or unable, and
+ * asks
  * over TCP when the answer did not fit. When one family is there and the other keeps us waiting, we go on without. */
 #ifndef GATE_RESOLVE_H
 #define GATE_RESOLVE_H
