@@ -497,7 +497,7 @@ def garbage_does_not_stop_it():
                   'for i in range(60):\n s = socket.create_connection(("198.18.0.1", 53), 3); s.sendall(bytes(random.randrange(256) for _ in range(random.randrange(2000)))); s.close()\n'
                   'held = []\nfor i in range(100):\n s = socket.create_connection(("198.18.0.1", 53), 3); s.sendall(b"\\0"); held.append(s)\n'
                   'big = b"\\x12\\x34\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0" + b"".join(bytes([63]) + b"a" * 63 for _ in range(3)) + bytes([61]) + b"a" * 61 + b"\\0\\0\\1\\0\\1"\n'
-                  's = socket.socket(2, 2); s.settimeout(3); s.sendto(big, ("198.18.0.1", 53)); print(s.recv(999)[3] & 15)\nprint(t("allowed.test", 80))')
+                  's = socket.socket(2, 2); s.settimeout(2)\nfor i in range(4): # datagrams may be lost: programs ask again\n s.sendto(big, ("198.18.0.1", 53))\n try: print(s.recv(999)[3] & 15); break\n except OSError: pass\nprint(t("allowed.test", 80))')
     r = python(ALLOW, code)
     equal(r.out.split(), ['3', 'REACHED'], r)
 
