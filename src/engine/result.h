@@ -36,8 +36,9 @@ enum outcome {
     X(PLAN, "plan")                                                                                          \
     X(PLACE, "cgroup place")                                                                                 \
     X(CLONE, "clone")                                                                                        \
-    X(LEAF, "cgroup leaf") X(GO, "id maps, go") X(STARTED, "room built") X(EXITED, "program ended")          \
-        X(DEAD, "room dead") X(DONE, "taken down")
+    X(LEAF, "cgroup leaf")                                                                                   \
+    X(GO, "id maps, go")                                                                                     \
+    X(STARTED, "room built") X(EXITED, "program ended") X(DEAD, "room dead") X(DONE, "taken down")
 
 enum phase {
 #define X(id, ...) PHASE_##id,

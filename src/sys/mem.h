@@ -1,5 +1,6 @@
-/* mem: large memory that is mostly never touched. Not static: where the kernel hands out huge pages by itself, the first
- * byte of a large static array costs two megabytes, in the supervisor and again in each process cloned from it. */
+/* mem: large memory that is mostly never touched. Not static: where the kernel hands out huge pages by itself,
+ * the first byte of a large static array costs two megabytes, in the supervisor and again in each process cloned
+ * from it. */
 #ifndef SYS_MEM_H
 #define SYS_MEM_H
 
