@@ -121,8 +121,10 @@ int gate_start(struct room *r, struct err *e)
         return err_set(e, ERR_ROOM, -n, "make the gate's control socket");
     FD_AUTO null = open("/dev/null", O_RDWR | O_CLOEXEC);
     size_t found = find_program(paths);
+    /* NOLINTNEXTLINE(clang-analyzer-security.insecureAPI.vfork): the child calls the kernel only */
     pid_t pid = vfork();
     if (pid == 0)
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Vfork): noreturn; ends in execve or _exit */
         become_gate(paths, found, ctl[1], null);
     int code = errno;
     fd_close(&ctl[1]);

@@ -114,7 +114,8 @@ void denials_take(struct room *r);
 struct seccomp_notif;
 void observe_call(struct room *r, const struct seccomp_notif *n);
 
-/* gate.c: starts the gate (nothing when the policy wants none); hands it what pid 1 made; takes what it tells; ends it. */
+/* gate.c: starts the gate (nothing when the policy wants none); hands it what pid 1 made; takes what it tells;
+ * ends it. */
 int gate_start(struct room *r, struct err *e);
 void gate_listeners(struct room *r, const struct report *got, const int *fds, size_t n);
 void gate_take(struct room *r);

@@ -335,8 +335,8 @@ static void take_death(struct room *r)
     }
     r->dead = true;
     engine_phase(r, PHASE_DEAD);
-    /* A reader may take its time (a pager does): as long as the room might have run, and a moment at least. A caller who
-     * wanted the end waits for that moment only. */
+    /* A reader may take its time (a pager does): as long as the room might have run, and a moment at least. A
+     * caller who wanted the end waits for that moment only. */
     r->flush_ms = engine_now_ms() + ENGINE_FLUSH_MS;
     if (!r->killed && !r->asked_to_end && (!r->deadline_ms || r->deadline_ms > r->flush_ms))
         r->flush_ms = r->deadline_ms;

@@ -22,7 +22,7 @@ struct resolve_answer {
 };
 
 /* `done` is called once for each look-up that resolve_start() did not answer at once. */
-void resolve_open(const struct hosts_servers *servers,
+void resolve_open(const struct hosts_servers *at,
                   void (*done)(int lookup, const struct resolve_answer *answer));
 
 /* 1: *ret is the answer. 0: *ret_lookup will be done later. -EBUSY: too many at once. `name` is clean. */

@@ -2,9 +2,9 @@
  *
  *   HOST[:PORT[,PORT|,FROM-TO]…] [internal] [note=WORDS]
  *
- * HOST is a name, `*.` and a name (each name below it, not itself), an address, or ADDRESS/BITS; IPv6 stands in brackets
- * when ports follow. Without ports an allowing rule means 80 and 443, a denying one every port. `;` parts options like a
- * blank. A denying rule beats every allowing one. */
+ * HOST is a name, `*.` and a name (each name below it, not itself), an address, or ADDRESS/BITS; IPv6 stands in
+ * brackets when ports follow. Without ports an allowing rule means 80 and 443, a denying one every port. `;` parts
+ * options like a blank. A denying rule beats every allowing one. */
 #ifndef POLICY_EGRESS_H
 #define POLICY_EGRESS_H
 

@@ -42,7 +42,7 @@ static const uint8_t own4[4] = {198, 18, 0, 1};
 static const uint8_t own6[16] = {0xfd, 0x57, [15] = 1};
 static const uint8_t loop6[16] = {[15] = 1};
 
-/* --- addresses and routes ------------------------------------------------------------------------------------------ */
+/* --- addresses and routes -------------------------------------------------------------------------------- */
 
 static void put_address(struct nl *n, uint8_t family, const uint8_t *addr, size_t len)
 {
@@ -81,7 +81,7 @@ static int set_routes(bool v6)
     return nl_talk(&n, NETLINK_ROUTE);
 }
 
-/* --- the rule -------------------------------------------------------------------------------------------------------- */
+/* --- the rule -------------------------------------------------------------------------------------------- */
 
 static void put_u32(struct nl *n, uint16_t type, uint32_t v)
 {
@@ -228,7 +228,7 @@ static int set_rule(uint16_t port4, uint16_t port6)
     return nl_talk(&n, NETLINK_NETFILTER);
 }
 
-/* --- listeners --------------------------------------------------------------------------------------------------------- */
+/* --- listeners ------------------------------------------------------------------------------------------- */
 
 struct listeners {
     int fds[FD_FRAME_FDS_MAX];

@@ -2,7 +2,8 @@
  * fit its row ends the room.
  *
  *   GO       supervisor -> pid 1   once: id maps are written; carries the cgroup join descriptors (0..4)
- *   LISTENERS pid 1 -> supervisor  with a gate only, any number: carries `fds` descriptors, kinds in `listeners`; `status` 1: the last
+ *   LISTENERS pid 1 -> supervisor  with a gate only, any number: carries `fds` descriptors, kinds in
+ *                                  `listeners`; `status` 1: the last
  *   SERVED   supervisor -> pid 1   with a gate only, once after the last LISTENERS: the gate serves
  *   STARTED  pid 1 -> supervisor   once: the program runs; carries REPORT_FD_* as flagged; holds the receipt
  *   FAILED   pid 1 -> supervisor   once instead of STARTED: which step, which errno
