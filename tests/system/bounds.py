@@ -11,7 +11,7 @@ import time
 import room
 from room import Memory, Ping, Skip, ended, python, same, sh, test
 
-SUPERVISOR_KIB = 4096  # what a supervisor may ever need
+SUPERVISOR_KIB = 2048  # what a supervisor may ever need
 LATE_S = 1.0           # how late this process may wake while a room rages
 MIB = 1 << 20
 

@@ -310,7 +310,8 @@ class Traces:
     def clean(self, word=None, seconds=2):
         if word:
             within(seconds, lambda: holding(word), 'processes left')
-        within(seconds + 1, lambda: leaves() - self.leaves, 'cgroups left')
+        if has_cgroup():  # else they are somebody else's
+            within(seconds + 1, lambda: leaves() - self.leaves, 'cgroups left')
         within(seconds, lambda: [m for m in our_mounts() if m not in self.mounts], 'mounts left')
         within(seconds, lambda: [f for f in our_files() if f not in self.files], 'files left')
 
@@ -390,6 +391,11 @@ class Memory:
     def _run(self):
         while True:
             try:
+                if os.path.realpath('/proc/%d/exe' % self.pid) != os.path.realpath(PROGRAM):
+                    time.sleep(0.002)  # still this program, before its execve
+                    if not os.path.exists('/proc/%d' % self.pid):
+                        return
+                    continue
                 with open('/proc/%d/status' % self.pid) as f:
                     found = re.search(r'VmHWM:\s+(\d+)', f.read())
             except OSError:
