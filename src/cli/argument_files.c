@@ -27,12 +27,8 @@ static const char *candidate(const char *word, bool is_command)
 
 static bool is_file_below(int dir, const char *path)
 {
-    struct {
-        uint64_t flags, mode, resolve;
-    } how = {.flags = O_PATH | O_CLOEXEC,
-             .resolve = 0x08 | 0x02 /* RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS */};
     struct stat st;
-    FD_AUTO fd = (int)syscall(437 /* openat2 */, dir, path, &how, sizeof how);
+    FD_AUTO fd = fd_resolve(dir, path, 0x08 | 0x02 /* RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS */);
     return fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 

@@ -73,12 +73,7 @@ static bool read_text(pid_t pid, uint64_t at, char *out, size_t size)
 
 static int look(int root, const char *path)
 {
-    struct {
-        uint64_t flags, mode, resolve;
-    } how = {.flags = O_PATH | O_CLOEXEC,
-             .resolve = 0x10 | 0x02 /* RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS */};
-    int fd = (int)syscall(437 /* openat2 */, root, path, &how, sizeof how);
-    return fd < 0 ? -errno : fd;
+    return fd_resolve(root, path, 0x10 | 0x02 /* RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS */);
 }
 
 /* Does the host have it? The name is the program's to choose, and the look is ours: it must neither wait for a file

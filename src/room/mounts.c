@@ -229,12 +229,7 @@ static int verify(int dir, const char *path, int flags, const struct plan_mount 
 /* A path that may lead through what others can write: its links are followed inside the room's root. */
 static int open_inside(const struct room_state *s, const char *path)
 {
-    struct open_how_compat {
-        uint64_t flags, mode, resolve;
-    } how = {.flags = O_PATH | O_CLOEXEC,
-             .resolve = 0x10 | 0x02 /* RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS */};
-    int fd = (int)syscall(437 /* openat2 */, s->root, path, &how, sizeof how);
-    return fd < 0 ? -errno : fd;
+    return fd_resolve(s->root, path, 0x10 | 0x02 /* RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS */);
 }
 
 static uint64_t attrs_of(const struct plan_mount *m)

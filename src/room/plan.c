@@ -224,15 +224,11 @@ static int add_file(struct room_plan *plan, const char *path, const char *text, 
 static int add_piece(struct room_plan *plan, struct text *t, int rootfs, const char *path, bool is_dir,
                      struct err *e)
 {
-    struct {
-        uint64_t flags, mode, resolve;
-    } how = {.flags = O_PATH | O_CLOEXEC,
-             .resolve = 0x10 | 0x02 /* RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS */};
     struct plan_mount m;
     if (rootfs < 0)
         return plan->for_skeleton || access(path, F_OK) == 0 ? add_system(plan, path, path + 1, is_dir, e)
                                                              : 0;
-    FD_AUTO fd = (int)syscall(437 /* openat2 */, rootfs, path, &how, sizeof how);
+    FD_AUTO fd = fd_resolve(rootfs, path, 0x10 | 0x02 /* RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS */);
     if (fd < 0)
         return errno == ENOENT
                    ? 0

@@ -13,6 +13,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define RESOLVE_TRIES 1000 /* about a millisecond */
+
 void fd_close(int *fd)
 {
     if (*fd < 0)
@@ -139,6 +141,20 @@ int fd_frame_recv(int sock, void *data, size_t size, int *ret_fds, size_t max_fd
     if (n_got > 0)
         memcpy(ret_fds, got, n_got * sizeof(int));
     return (int)n_got;
+}
+
+int fd_resolve(int dir, const char *path, unsigned long long resolve)
+{
+    struct {
+        unsigned long long flags, mode, resolve;
+    } how = {.flags = O_PATH | O_CLOEXEC, .resolve = resolve};
+    int fd = -1;
+    for (int i = 0; i < RESOLVE_TRIES; i++) {
+        fd = (int)syscall(437 /* openat2 */, dir, path, &how, sizeof how);
+        if (fd >= 0 || errno != EAGAIN)
+            break;
+    }
+    return fd < 0 ? -errno : fd;
 }
 
 int fd_write_all(int fd, const void *data, size_t size)

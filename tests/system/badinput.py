@@ -190,6 +190,25 @@ def paths_that_lead_nowhere():
 
 
 @test
+def paths_while_the_host_renames():
+    """The kernel gives up on a ".." below a root when anything is renamed meanwhile; we do not."""
+    top = room.path('renamed')
+    os.makedirs(top + '/usr/a/b/c')
+    os.makedirs(top + '/etc/ssl')
+    os.symlink('../' * 3 + 'usr/a/../a/../a/b/../b/c/../../..', top + '/etc/ssl/certs')
+    os.makedirs(top + '/x')
+    storm = subprocess.Popen([room.PYTHON, '-IS', '-c', 'import os,sys\nwhile 1: os.rename(sys.argv[1], sys.argv[1] + "y"); '
+                              'os.rename(sys.argv[1] + "y", sys.argv[1])', top + '/x'])
+    try:
+        for _ in range(10 if room.EMULATED else 100):
+            r = run('--rootfs', top, '--dry-run', record=False)
+            same(r.status, 0, str(r))
+    finally:
+        storm.kill()
+        storm.wait()
+
+
+@test
 def paths_that_must_not_be_read():
     if room.ROOT:
         secret = room.path('secret', 'x')
