@@ -304,6 +304,8 @@ def root_image(kernel_place):
     for applet in output('/bin/busybox', '--list').split():
         if not any(os.path.lexists('%s/usr/%s/%s' % (work, d, applet)) for d in ('bin', 'sbin')):
             os.symlink('/bin/busybox', '%s/usr/bin/%s' % (work, applet))
+    if not os.path.lexists(work + '/usr/sbin/modprobe'):  # where the kernel looks when it wants a module
+        os.symlink('/bin/busybox', work + '/usr/sbin/modprobe')
     shutil.copytree(kernel_place + '/modules/lib/modules', work + '/usr/lib/modules')
     for path in guest:
         tree.add(path, '/vm/' + os.path.basename(path))
