@@ -60,15 +60,15 @@ int verb_help(int argc, char **argv)
     return say_stdout(&b);
 }
 
-/* Our static buffers are large and hardly touched. Where huge pages are handed out unasked (Debian's default), each touch
- * would cost two megabytes of zeroes, in time and for as long as a room idles. */
+/* Our static buffers are large and hardly touched. Where huge pages are handed out unasked (Debian's default), each
+ * touch would cost two megabytes of zeroes, in time and for as long as a room idles. */
 static void stay_small(void)
 {
     extern char __bss_start[], _end[];
-    const uintptr_t page = 4096, from = ((uintptr_t) __bss_start + page - 1) & ~(page - 1);
-    const uintptr_t to = ((uintptr_t) _end + page - 1) & ~(page - 1);
+    const uintptr_t page = 4096, from = ((uintptr_t)__bss_start + page - 1) & ~(page - 1);
+    const uintptr_t to = ((uintptr_t)_end + page - 1) & ~(page - 1);
     if (to > from)
-        (void) madvise((void *) from, to - from, MADV_NOHUGEPAGE); /* EINVAL: this kernel knows no huge pages */
+        (void)madvise((void *)from, to - from, MADV_NOHUGEPAGE); /* EINVAL: this kernel knows no huge pages */
 }
 
 int main(int argc, char **argv)

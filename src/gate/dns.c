@@ -66,7 +66,7 @@ static bool text_put(char *text, size_t *len, uint8_t c)
  * jump's target) began, so there is an end. Returns 0, -EPROTO, or -ENAMETOOLONG (the place is set all the same). */
 static int name_read(const uint8_t *packet, size_t size, size_t *at, char text[DNS_NAME_MAX])
 {
-    /* cppcheck-suppress duplicateAssignExpression: both begin where the name does */
+    /* cppcheck-suppress duplicateAssignExpression ; both begin where the name does */
     size_t pos = *at, low = *at, len = 0, wire = 0, after = 0;
     bool fits = true;
 

@@ -31,9 +31,9 @@ int fd_frame_send(int sock, const void *data, size_t size, const int *fds, size_
  * that came with it has been closed). */
 int fd_frame_recv(int sock, void *data, size_t size, int *ret_fds, size_t max_fds, int flags);
 
-/* Opens `path` below `dir` as O_PATH under the rules `resolve` (RESOLVE_* of linux/openat2.h). With a scope and "..", the
- * kernel answers EAGAIN whenever anything of the host was renamed or mounted meanwhile: tried again, a bounded number
- * of times. -errno, also in errno. */
+/* Opens `path` below `dir` as O_PATH under the rules `resolve` (RESOLVE_* of linux/openat2.h). With a scope and "..",
+ * the kernel answers EAGAIN whenever anything of the host was renamed or mounted meanwhile: tried again, a bounded
+ * number of times. -errno, also in errno. */
 int fd_resolve(int dir, const char *path, unsigned long long resolve);
 
 /* Writes all of it; retries EINTR. */
