@@ -35,15 +35,10 @@
 static int empty_root(void)
 {
     const int spaces = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
-
     if (unshare(CLONE_NEWUSER | spaces) < 0 && unshare(spaces) < 0)
         return -errno;
-    FD_AUTO fs = kernel_fsopen("tmpfs", FSOPEN_CLOEXEC);
-    if (fs < 0 || kernel_fsconfig(fs, FSCONFIG_SET_STRING, "size", "4096", 0) < 0 ||
-        kernel_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-        return -errno;
-    FD_AUTO root = kernel_fsmount(
-        fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    FD_AUTO root = fd_new_mount("tmpfs", (const char *const[]){"size", "4096", NULL},
+                                MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
     if (root < 0 || fchdir(root) < 0 || chroot(".") < 0)
         return -errno;
     return chdir("/") < 0 ? -errno : 0;

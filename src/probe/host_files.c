@@ -45,21 +45,6 @@ void try_dev(const struct host_facts *h, struct facility_answer *a)
         answer_ok(a, "all there");
 }
 
-int host_new_mount(const char *type, const char *const *options)
-{
-    FD_AUTO fs = kernel_fsopen(type, 1 /* FSOPEN_CLOEXEC */);
-    if (fs < 0)
-        return -errno;
-    for (; options && options[0]; options += 2) {
-        if (kernel_fsconfig(fs, FSCONFIG_SET_STRING, options[0], options[1], 0) < 0)
-            return -errno;
-    }
-    if (kernel_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-        return -errno;
-    int mnt = kernel_fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID);
-    return mnt < 0 ? -errno : mnt;
-}
-
 static bool entered(int flags, struct facility_answer *a)
 {
     int n = host_enter(CLONE_NEWNS | flags);
@@ -75,7 +60,7 @@ static bool entered(int flags, struct facility_answer *a)
 static int make_tmpfs(void)
 {
     static const char *const options[] = {"size", "64k", "nr_inodes", "16", "mode", "0755", NULL};
-    return host_new_mount("tmpfs", options);
+    return fd_new_mount("tmpfs", options, MOUNT_ATTR_NOSUID);
 }
 
 void try_mount_api(const struct host_facts *h, struct facility_answer *a)
@@ -119,7 +104,7 @@ void try_proc_mount(const struct host_facts *h, struct facility_answer *a)
     } else if (pid > 0) {
         (void)waitpid(pid, &status, 0); /* the answer is in the shared page */
     } else {
-        FD_AUTO mnt = host_new_mount("proc", NULL);
+        FD_AUTO mnt = fd_new_mount("proc", NULL, MOUNT_ATTR_NOSUID);
         if (mnt >= 0)
             answer_ok(a, "mounted");
         else
@@ -135,7 +120,7 @@ void try_devpts(const struct host_facts *h, struct facility_answer *a)
     (void)h;
     if (!entered(0, a))
         return;
-    FD_AUTO mnt = host_new_mount("devpts", options);
+    FD_AUTO mnt = fd_new_mount("devpts", options, MOUNT_ATTR_NOSUID);
     if (mnt < 0) {
         answer_not(a, FACILITY_MISSING, -mnt, "mount one");
         return;

@@ -17,9 +17,6 @@ void answer_not(struct facility_answer *a, enum facility_state state, int code, 
  * on it. */
 int host_enter(int flags);
 
-/* A file system that is attached nowhere; options as in key, value, …, NULL. Its mount or -errno. */
-int host_new_mount(const char *type, const char *const *options);
-
 host_try try_kernel, try_proc, try_dev, try_clone3, try_userns, try_users, try_ns_mount, try_ns_pid,
     try_ns_net, try_ns_ipc, try_ns_uts, try_ns_cgroup, try_ns_time, try_idmap, try_mount_api, try_proc_mount,
     try_devpts, try_tmpfs, try_pivot, try_seccomp, try_notify, try_landlock, try_keyring, try_cgroup,

@@ -49,22 +49,6 @@ static const char *decimal(uint64_t v, char buf[24])
     return p;
 }
 
-/* A new file system that is attached nowhere yet. `options` is key, value, key, value, NULL. Returns its mount. */
-static int new_mount(const char *type, const char *const *options, unsigned attrs)
-{
-    FD_AUTO fs = kernel_fsopen(type, 1 /* FSOPEN_CLOEXEC */);
-    if (fs < 0)
-        return -errno;
-    for (; options && options[0]; options += 2) {
-        if (kernel_fsconfig(fs, FSCONFIG_SET_STRING, options[0], options[1], 0) < 0)
-            return -errno;
-    }
-    if (kernel_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-        return -errno;
-    int mnt = kernel_fsmount(fs, FSMOUNT_CLOEXEC, attrs);
-    return mnt < 0 ? -errno : mnt;
-}
-
 static int attach(int mnt, const char *where)
 {
     return kernel_move_mount(mnt, "", AT_FDCWD, where, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
@@ -207,7 +191,7 @@ int step_root(const struct room_plan *plan, struct room_state *s)
     else if (plan->skeleton)
         s->root = kernel_open_tree(AT_FDCWD, plan->skeleton, OPEN_TREE_CLONE | O_CLOEXEC);
     else
-        s->root = new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+        s->root = fd_new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
     if (s->root < 0)
         return plan->skeleton ? -errno : s->root;
     if ((r = attach(s->root, "/")) < 0)
@@ -355,7 +339,7 @@ int step_proc(const struct room_plan *plan, struct room_state *s)
 {
     (void)plan;
     static const char *const options[] = {"source", "proc", NULL};
-    FD_AUTO mnt = new_mount("proc", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    FD_AUTO mnt = fd_new_mount("proc", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
     if (mnt < 0)
         return mnt;
     int r = attach(mnt, "proc");
@@ -413,7 +397,7 @@ int step_dev(const struct room_plan *plan, struct room_state *s)
             0)
             return r;
     }
-    FD_AUTO mnt = new_mount("devpts", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+    FD_AUTO mnt = fd_new_mount("devpts", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
     if (mnt < 0)
         return mnt;
     if ((r = attach(mnt, "dev/pts")) < 0)
@@ -448,7 +432,7 @@ int step_scratch(const struct room_plan *plan, struct room_state *s)
                                    "nr_inodes", decimal(plan->scratch_inodes, inodes),
                                    "mode",      "0755",
                                    NULL};
-    s->scratch = new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+    s->scratch = fd_new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
     if (s->scratch < 0)
         return s->scratch;
     mode_t old = umask(0);
@@ -477,7 +461,7 @@ static int new_tmpfs(const struct room_plan *plan, const struct room_state *s, c
                                    "nr_inodes", decimal(plan->scratch_inodes, inodes),
                                    "mode",      "0755",
                                    NULL};
-    FD_AUTO mnt = new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+    FD_AUTO mnt = fd_new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
     if (mnt < 0 || !m->nested)
         return mnt < 0 ? mnt : attach(mnt, m->dst);
     FD_AUTO target = open_inside(s, m->dst);

@@ -86,10 +86,7 @@ static int describe(struct text *t, int fd, const char *path, struct plan_mount 
 /* Resolves `path` once. Most paths have no link in them: then the path is the real name. */
 static int resolve(struct text *t, const char *path, struct plan_mount *m, struct err *e)
 {
-    struct {
-        uint64_t flags, mode, resolve;
-    } how = {.flags = O_PATH | O_CLOEXEC, .resolve = 0x04 /* RESOLVE_NO_SYMLINKS */};
-    FD_AUTO fd = (int)syscall(437 /* openat2 */, AT_FDCWD, path, &how, sizeof how);
+    FD_AUTO fd = fd_resolve(AT_FDCWD, path, 0x04 /* RESOLVE_NO_SYMLINKS */);
     if (fd >= 0) {
         m->src = path;
         return remember(fd, path, m, e);

@@ -157,6 +157,21 @@ int fd_resolve(int dir, const char *path, unsigned long long resolve)
     return fd < 0 ? -errno : fd;
 }
 
+int fd_new_mount(const char *type, const char *const *options, unsigned attrs)
+{
+    FD_AUTO fs = kernel_fsopen(type, FSOPEN_CLOEXEC);
+    if (fs < 0)
+        return -errno;
+    for (; options && options[0]; options += 2) {
+        if (kernel_fsconfig(fs, FSCONFIG_SET_STRING, options[0], options[1], 0) < 0)
+            return -errno;
+    }
+    if (kernel_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+        return -errno;
+    int mnt = kernel_fsmount(fs, FSMOUNT_CLOEXEC, attrs);
+    return mnt < 0 ? -errno : mnt;
+}
+
 int fd_write_all(int fd, const void *data, size_t size)
 {
     const char *p = data;

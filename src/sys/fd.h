@@ -36,6 +36,10 @@ int fd_frame_recv(int sock, void *data, size_t size, int *ret_fds, size_t max_fd
  * number of times. -errno, also in errno. */
 int fd_resolve(int dir, const char *path, unsigned long long resolve);
 
+/* A new file system of `type` that is attached nowhere yet, as a mount with `attrs` (MOUNT_ATTR_*). `options` is key,
+ * value, key, value, NULL, or NULL for none. Returns the mount's descriptor, which the caller closes, or -errno. */
+int fd_new_mount(const char *type, const char *const *options, unsigned attrs);
+
 /* Writes all of it; retries EINTR. */
 int fd_write_all(int fd, const void *data, size_t size);
 
