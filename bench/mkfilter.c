@@ -7,27 +7,50 @@
  *
  * Lives in: bench/run while it prepares. Trusts: policy/seccomp. May: write to stdout. */
 #include "policy/seccomp.h"
+#include "policy/seccomp_rules.h"
+#include "policy/syscall_nr.h"
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#define NUMBERS 600 /* beyond every system call that the table can name */
 #define NEW_NAMESPACES                                                                                       \
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |            \
      CLONE_NEWNET)
 
-/* Calls that are refused for some arguments only, and which an engine can be told to allow whole. */
-static const char *const partly[] = {"ioctl", "prctl", "fcntl", "mmap", "mprotect", "socketpair"};
+/* The rows of the table. Those that are refused for some arguments only are allowed whole, but for those whose
+ * arguments the OCI words can judge. */
+static const struct row {
+    const char *name;
+    uint32_t verdict;
+} rows[] = {
+#define ALLOW                       OUT_ALLOW
+#define DENY                        OUT_DENY
+#define NOSYS                       OUT_NOSYS
+#define WATCH                       OUT_WATCH
+#define RULE(id)                    OUT_RULE(id)
+#define SYSCALL(name, verdict, why) {#name, (verdict)},
+#include "policy/syscalls.def"
+};
 
-static void write_names(void)
+static bool is_open(uint32_t verdict)
+{
+    return verdict == OUT_ALLOW || verdict == OUT_WATCH ||
+           (OUT_KIND(verdict) == OUT_RULE_KIND && verdict != OUT_RULE(SOCKET) && verdict != OUT_RULE(CLONE));
+}
+
+static bool is_unknown(uint32_t verdict)
+{
+    return verdict == OUT_NOSYS;
+}
+
+static void write_names(bool (*wanted)(uint32_t verdict))
 {
     const char *comma = "";
-    for (int nr = 0; nr < NUMBERS; nr++) {
-        const char *name = syscall_name(nr);
-        if (!name || syscall_why_denied(nr))
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (!wanted(rows[i].verdict))
             continue;
-        printf("%s\"%s\"", comma, name);
+        printf("%s\"%s\"", comma, rows[i].name);
         comma = ", ";
     }
 }
@@ -39,10 +62,8 @@ static void write_oci(void)
     printf("{\"defaultAction\": \"SCMP_ACT_ERRNO\", \"defaultErrnoRet\": 1, \"architectures\": "
            "[\"SCMP_ARCH_X86_64\"],\n");
     printf(" \"syscalls\": [\n  {\"action\": \"SCMP_ACT_ALLOW\", \"names\": [");
-    write_names();
+    write_names(is_open);
     printf("]},\n");
-    for (size_t i = 0; i < sizeof partly / sizeof partly[0]; i++)
-        printf("  {\"action\": \"SCMP_ACT_ALLOW\", \"names\": [\"%s\"]},\n", partly[i]);
     for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
         printf("  {\"action\": \"SCMP_ACT_ALLOW\", \"names\": [\"socket\"], "
                "\"args\": [{\"index\": 0, \"value\": %d, \"op\": \"SCMP_CMP_EQ\"}]},\n",
@@ -50,7 +71,9 @@ static void write_oci(void)
     printf("  {\"action\": \"SCMP_ACT_ALLOW\", \"names\": [\"clone\"], "
            "\"args\": [{\"index\": 0, \"value\": %u, \"valueTwo\": 0, \"op\": \"SCMP_CMP_MASKED_EQ\"}]},\n",
            (unsigned)NEW_NAMESPACES);
-    printf("  {\"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": 38, \"names\": [\"clone3\"]}\n ]}\n");
+    printf("  {\"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": 38, \"names\": [");
+    write_names(is_unknown);
+    printf("]}\n ]}\n");
 }
 
 int main(int argc, char **argv)
