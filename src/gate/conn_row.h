@@ -1,0 +1,63 @@
+/* conn_row: a connection as conn.c, dial.c and relay.c see it; nobody else includes this.
+ *
+ *   conn.c   owns the table: takes, decides, times out, tells, frees
+ *   dial.c   RESOLVING -> DIALING -> OPEN: judges addresses and tries them; owns dials, addrs
+ *   relay.c  OPEN: moves bytes; owns ways and the queue of those with more to do */
+#ifndef GATE_CONN_ROW_H
+#define GATE_CONN_ROW_H
+
+#include "gate/conn.h"
+
+#define DIAL_MS 20000 /* from the verdict to an open connection */
+
+enum conn_state { CONN_FREE, CONN_RESOLVING, CONN_DIALING, CONN_OPEN };
+
+struct way { /* one direction: 0 from the room, 1 to the room */
+    int pipe[2];
+    size_t held; /* bytes in the pipe */
+    bool ended, handed_on;
+    uint64_t bytes;
+};
+
+struct conn {
+    enum conn_state state;
+    uint32_t generation;
+    int fd[2]; /* room, upstream */
+    struct way ways[2];
+    bool again; /* is in the queue of those with more to do */
+    uint16_t next_again, port;
+    int rule, lookup, code, oldest; /* oldest: of two attempts */
+    bool v6;                        /* how the program came: that family first */
+    uint64_t since, beside;
+    int dials[DIALS_MAX];
+    struct gate_addr dialled[DIALS_MAX];
+    size_t next_addr, addr_count;
+    struct gate_addr addrs[DNS_ADDRS_MAX];
+    struct gate_addr peer; /* judged and dialled, or refused */
+    char name[DNS_NAME_MAX];
+};
+
+extern struct conn conn_table[CONNS_MAX];
+extern const struct egress_rules *conn_rules;
+
+uint32_t conn_index(const struct conn *c);
+struct conn *conn_at(uint32_t index, uint32_t generation); /* NULL: it has ended */
+void conn_set_due(struct conn *c, uint64_t when);          /* when an unfinished connection ends; 0: not */
+void conn_free(struct conn *c, bool hard);
+void conn_end_broken(struct conn *c, enum gate_reason reason);
+void conn_end_denied(struct conn *c, enum gate_reason reason);
+void conn_end_open(struct conn *c, bool hard); /* it was allowed, and is over */
+void conn_close_hard(int *fd);
+
+/* Does a rule that lists addresses speak of this one? A wide range does not open the private ones in it. */
+bool dial_listed(const struct gate_addr *a, uint16_t port, struct egress_verdict *ret);
+/* Judges the addresses and begins with the first. */
+void dial_start(struct conn *c, const struct gate_addr *addrs, size_t count);
+void dial_due(struct conn *c); /* sees to time; the state is DIALING */
+
+void relay_init(struct conn *c);
+void relay_pump(struct conn *c); /* may end the connection */
+void relay_release(struct conn *c);
+bool relay_turns(void); /* a turn for each that had more to move; true: some have still */
+
+#endif

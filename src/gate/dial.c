@@ -1,0 +1,209 @@
+/* dial: from a verdict to an open connection.
+ *
+ * Theory of operation. Each address of a looked-up name is judged again, and exactly the address that was judged is
+ * dialled. The families take turns; the next address is tried beside the one that is slow, and of two that are slow the
+ * newcomer takes the older one's place. The first that answers wins.
+ *
+ * Lives in: strongroom-gate. Trusts: the rules. May: connect to what they allow. Must not: wait, ask for names. */
+#include "gate/conn_row.h"
+#include "gate/loop.h"
+#include "gate/pins.h"
+#include "sys/fd.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+#define BESIDE_MS 250  /* then the next address is tried as well */
+#define SILENT_MS 3000 /* then it is tried instead of the first one */
+
+static struct egress_addr egress_of(const struct gate_addr *a)
+{
+    struct egress_addr e;
+
+    if (a->size == 4)
+        return egress_addr_v4(a->bytes);
+    memcpy(e.bytes, a->bytes, sizeof e.bytes);
+    return e;
+}
+
+/* A public address may be the host's own: then what listens there may rely on not being asked from outside. */
+static bool is_own(const struct gate_addr *a)
+{
+    struct sockaddr_storage to, from;
+    socklen_t len = addr_to_sock(a, 53, &to), from_len = sizeof from;
+    FD_AUTO fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct gate_addr self;
+    uint16_t port;
+
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&to, len) < 0 ||
+        getsockname(fd, (struct sockaddr *)&from, &from_len) < 0 || addr_from_sock(&from, &self, &port) < 0)
+        return false; /* no way there: the dial fails likewise */
+    return addr_equal(&self, a);
+}
+
+bool dial_listed(const struct gate_addr *a, uint16_t port, struct egress_verdict *ret)
+{
+    struct egress_addr e = egress_of(a);
+
+    *ret = egress_verdict_addr(conn_rules, &e, port);
+    if (ret->rule >= 0 && ret->allowed && egress_is_private(&e) &&
+        !egress_is_private(&conn_rules->rules[ret->rule].addr))
+        ret->allowed = false;
+    return ret->rule >= 0;
+}
+
+static bool may_dial(const struct conn *c, const struct gate_addr *a)
+{
+    struct egress_addr e = egress_of(a);
+    struct egress_verdict v;
+    int pin;
+
+    if (pins_find(a, &pin)) /* it would be ours */
+        return false;
+    if (dial_listed(a, c->port, &v))
+        return v.allowed;
+    return egress_may_dial(conn_rules, c->rule, &e, c->port) &&
+           (conn_rules->rules[c->rule].internal || !is_own(a));
+}
+
+static void opened(struct conn *c, int which)
+{
+    static const int on = 1;
+
+    c->fd[1] = c->dials[which];
+    c->dials[which] = -1;
+    c->peer = c->dialled[which];
+    for (int i = 0; i < DIALS_MAX; i++)
+        conn_close_hard(&c->dials[i]);
+    c->state = CONN_OPEN;
+    c->code = 0;
+    conn_set_due(c, 0);
+    for (int i = 0; i < 2; i++)
+        (void)setsockopt(c->fd[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* speed only */
+    (void)setsockopt(c->fd[1], SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    if (loop_change(c->fd[1], EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, LOOP_UPSTREAM, conn_index(c),
+                    c->generation) < 0)
+        conn_end_broken(c, GATE_WHY_TABLE_FULL);
+    else
+        relay_pump(c);
+}
+
+/* Starts one attempt in slot `which`. 0: under way; otherwise it failed. */
+static int dial(struct conn *c, int which, const struct gate_addr *a)
+{
+    struct sockaddr_storage to;
+    socklen_t len = addr_to_sock(a, c->port, &to);
+    int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -errno;
+    c->dials[which] = fd;
+    c->dialled[which] = *a;
+    int r = connect(fd, (const struct sockaddr *)&to, len) < 0 && errno != EINPROGRESS ? -errno : 0;
+    if (r == 0)
+        r = loop_add(fd, EPOLLOUT | EPOLLET, LOOP_DIAL, conn_index(c) * DIALS_MAX + (uint32_t)which,
+                     c->generation);
+    if (r < 0)
+        fd_close(&c->dials[which]);
+    return r;
+}
+
+static bool dialling(const struct conn *c)
+{
+    return c->dials[0] >= 0 || c->dials[1] >= 0;
+}
+
+static bool dialling_both(const struct conn *c)
+{
+    return c->dials[0] >= 0 && c->dials[1] >= 0;
+}
+
+/* Tries the next address in a free slot, or instead of the attempt that has been silent for longest; ends the
+ * connection
+ * when nothing is left. */
+static void dial_next(struct conn *c)
+{
+    if (dialling_both(c) && c->next_addr < c->addr_count)
+        conn_close_hard(&c->dials[c->oldest]);
+    int which = c->dials[0] < 0 ? 0 : 1;
+    c->beside = loop_now() + (c->dials[1 - which] < 0 ? BESIDE_MS : SILENT_MS);
+    while (c->dials[which] < 0 && c->next_addr < c->addr_count) {
+        const struct gate_addr *a = &c->addrs[c->next_addr++];
+        int r = dial(c, which, a);
+        if (r == 0) {
+            c->oldest = dialling_both(c) ? 1 - which : which;
+            return;
+        }
+        c->code = -r;
+        c->peer = *a;
+    }
+    if (!dialling(c))
+        conn_end_broken(c, GATE_WHY_UNREACHABLE);
+}
+
+/* Of the addresses of one family that may be dialled, the next one from *at on; NULL: no more. */
+static const struct gate_addr *next_of(struct conn *c, const struct gate_addr *addrs, size_t count, bool v6,
+                                       size_t *at)
+{
+    while (*at < count) {
+        const struct gate_addr *a = &addrs[(*at)++];
+        if ((a->size == 16) != v6)
+            continue;
+        if (c->name[0] == '\0' || may_dial(c, a))
+            return a;
+        c->peer = *a;
+    }
+    return NULL;
+}
+
+/* The families take turns, so that one that leads nowhere costs one short wait. */
+void dial_start(struct conn *c, const struct gate_addr *addrs, size_t count)
+{
+    size_t at[2] = {0, 0};
+    bool more = true;
+
+    while (more && c->addr_count < DNS_ADDRS_MAX) {
+        more = false;
+        for (int turn = 0; turn < 2 && c->addr_count < DNS_ADDRS_MAX; turn++) {
+            const struct gate_addr *a = next_of(c, addrs, count, turn == 0 ? c->v6 : !c->v6, &at[turn]);
+            if (a != NULL)
+                c->addrs[c->addr_count++] = *a;
+            more = more || a != NULL;
+        }
+    }
+    if (c->addr_count == 0) {
+        conn_end_denied(c, GATE_WHY_PRIVATE);
+        return;
+    }
+    c->state = CONN_DIALING;
+    conn_set_due(c, loop_now() + DIAL_MS);
+    dial_next(c);
+}
+
+void conn_dial_event(uint32_t index, uint32_t generation, uint32_t events)
+{
+    struct conn *c = conn_at(index / DIALS_MAX, generation);
+    int which = (int)(index % DIALS_MAX), code = 0;
+    socklen_t len = sizeof code;
+
+    (void)events;
+    if (c == NULL || c->state != CONN_DIALING || c->dials[which] < 0)
+        return;
+    if (getsockopt(c->dials[which], SOL_SOCKET, SO_ERROR, &code, &len) < 0)
+        code = errno;
+    if (code == 0) {
+        opened(c, which);
+        return;
+    }
+    c->code = code;
+    c->peer = c->dialled[which];
+    fd_close(&c->dials[which]);
+    dial_next(c);
+}
+
+void dial_due(struct conn *c)
+{
+    if (loop_now() >= c->beside && c->next_addr < c->addr_count)
+        dial_next(c);
+}
