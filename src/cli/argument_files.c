@@ -61,6 +61,8 @@ int argument_files_add(struct policy *p, char *const *command, const char *cwd, 
         int r = policy_set(p, SOURCE_FLAG, POLICY_COMMAND_LINE, 0, "volume", volume, e);
         if (r < 0)
             return r;
+        /* What was looked at now is looked up again later, when a link may stand there: the same rule holds then. */
+        p->mounts[p->mount_count - 1].beneath = strlen(cwd);
     }
     return 0;
 }

@@ -44,6 +44,7 @@ struct policy_mount {
                          * leads; NULL for MOUNT_TMPFS */
     const char *dst; /* absolute path in the room, lexically clean, no ".." */
     uint64_t size;   /* MOUNT_TMPFS: bytes; 0: the disk limit */
+    size_t beneath;  /* src may not lead out of the folder that its first `beneath` bytes name; 0: it may */
     enum policy_source source;
     unsigned line; /* in `where`; 0: none */
     unsigned order;

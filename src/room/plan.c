@@ -83,18 +83,37 @@ static int describe(struct text *t, int fd, const char *path, struct plan_mount 
     return r < 0 ? r : real_name(t, fd, path, &m->src, e);
 }
 
+/* What `path` names, links followed; with `beneath` (policy.h) only such as stay in that folder. */
+static int follow(const char *path, size_t beneath)
+{
+    char folder[POLICY_PATH_MAX];
+
+    if (beneath == 0) {
+        int fd = openat(AT_FDCWD, path, O_PATH | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+    }
+    if (beneath >= sizeof folder)
+        return -ENAMETOOLONG;
+    memcpy(folder, path, beneath);
+    folder[beneath] = '\0';
+    FD_AUTO dir = openat(AT_FDCWD, folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return -errno;
+    return fd_resolve(dir, path + beneath + (beneath > 1), 0x08 | 0x02 /* RESOLVE_BENEATH | NO_MAGICLINKS */);
+}
+
 /* Resolves `path` once. Most paths have no link in them: then the path is the real name. */
-static int resolve(struct text *t, const char *path, struct plan_mount *m, struct err *e)
+static int resolve(struct text *t, const char *path, size_t beneath, struct plan_mount *m, struct err *e)
 {
     FD_AUTO fd = fd_resolve(AT_FDCWD, path, 0x04 /* RESOLVE_NO_SYMLINKS */);
     if (fd >= 0) {
         m->src = path;
         return remember(fd, path, m, e);
     }
-    fd = openat(AT_FDCWD, path, O_PATH | O_CLOEXEC);
+    fd = follow(path, beneath);
     if (fd >= 0)
         return describe(t, fd, path, m, e);
-    int r = err_set(e, ERR_IO, errno, "open for the room: %s", path);
+    int r = err_set(e, ERR_IO, -fd, "open for the room: %s", path);
     if (r == -ENOENT)
         err_hint(e, "only paths that exist can be shown to a room; check the spelling");
     return r;
@@ -168,7 +187,7 @@ static int plan_mounts(struct room_plan *plan, struct text *t, struct err *e)
         m->tree = -1;
         m->is_dir = true;
         m->size = from->size ? from->size : plan->scratch_bytes;
-        int r = from->kind == MOUNT_TMPFS ? 0 : resolve(t, from->src, m, e);
+        int r = from->kind == MOUNT_TMPFS ? 0 : resolve(t, from->src, from->beneath, m, e);
         if (r < 0)
             return r;
         /* What the read-only system shows anyway needs no mount of its own. */
@@ -269,7 +288,7 @@ static int plan_host_names(struct room_plan *plan, struct text *t, struct err *e
         struct plan_mount m = {0};
         if (access(paths[i], F_OK) < 0)
             continue;
-        int r = resolve(t, paths[i], &m, e); /* often a link into /run */
+        int r = resolve(t, paths[i], 0, &m, e); /* often a link into /run */
         if (r == 0)
             r = add_system(plan, m.src, paths[i] + 1, false, e);
         if (r < 0)

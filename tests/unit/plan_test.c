@@ -4,6 +4,8 @@
 #include "base/sbuf.h"
 #include "room/plan.h"
 #include "unit.h"
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -38,6 +40,45 @@ static const struct plan_mount *mount_at(const struct room_plan *plan, const cha
             return &plan->mounts[i];
     }
     return NULL;
+}
+
+/* A file that a word of the command named may have become a link meanwhile. */
+static void keeps_argument_files_in_their_folder(void **state)
+{
+    char dir[] = "/tmp/plan-test-XXXXXX", link_path[64], target[64], volume[256];
+    struct sbuf lb = SBUF(link_path), tb = SBUF(target), vb = SBUF(volume);
+    static const struct {
+        const char *to;
+        int want;
+    } rows[] = {{"file", 0}, {"/etc/passwd", -EXDEV}, {"../etc/passwd", -EXDEV}};
+    (void)state;
+
+    assert_non_null(mkdtemp(dir));
+    sbuf_fmt(&lb, "%s/word", dir);
+    sbuf_fmt(&tb, "%s/file", dir);
+    sbuf_fmt(&vb, "%s:/work/word", link_path);
+    FILE *f = fopen(target, "w");
+    assert_non_null(f);
+    assert_int_equal(fclose(f), 0);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        static struct room_plan plan;
+        struct err e = {0};
+        struct policy *p = policy_new();
+        assert_non_null(p);
+        assert_int_equal(symlink(rows[i].to, link_path), 0);
+        assert_int_equal(policy_set(p, SOURCE_FLAG, POLICY_COMMAND_LINE, 0, "volume", volume, &e), 0);
+        p->mounts[0].beneath = strlen(dir);
+        assert_int_equal(policy_check(p, NULL, NULL, &e), 0);
+        memset(&plan, 0, sizeof plan);
+        argv_true[0] = (char *)(uintptr_t) "true";
+        assert_int_equal(plan_make(&plan, p, argv_true, text, sizeof text, &e), rows[i].want);
+        if (rows[i].want == 0)
+            assert_string_equal(mount_at(&plan, "work/word")->src, target);
+        policy_free(p);
+        assert_int_equal(unlink(link_path), 0);
+    }
+    assert_int_equal(unlink(target), 0);
+    assert_int_equal(rmdir(dir), 0);
 }
 
 static void knows_late_and_nested(void **state)
@@ -188,10 +229,10 @@ static void says_what_it_would_do(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(knows_late_and_nested),      cmocka_unit_test(leaves_out_what_is_there),
-        cmocka_unit_test(resolves_links_once),        cmocka_unit_test(refuses_what_is_not_there),
-        cmocka_unit_test(makes_the_environment_anew), cmocka_unit_test(searches_the_path),
-        cmocka_unit_test(says_what_it_would_do),
+        cmocka_unit_test(knows_late_and_nested),     cmocka_unit_test(keeps_argument_files_in_their_folder),
+        cmocka_unit_test(leaves_out_what_is_there),  cmocka_unit_test(resolves_links_once),
+        cmocka_unit_test(refuses_what_is_not_there), cmocka_unit_test(makes_the_environment_anew),
+        cmocka_unit_test(searches_the_path),         cmocka_unit_test(says_what_it_would_do),
     };
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
 }
