@@ -15,6 +15,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -43,9 +44,20 @@ static int make_pipes(struct room *r)
     return 0;
 }
 
+/* Where to look for a free slot. Rooms that share a cgroup parent cannot collide, for the leaf claims the slot; those
+ * that do not (containers of one host, each with process numbers of its own) are kept apart by chance: 2^28 to 1. */
+static uint32_t slot_hint(void)
+{
+    uint32_t n;
+
+    if (getrandom(&n, sizeof n, GRND_NONBLOCK) != sizeof n)
+        n = (uint32_t)getpid();
+    return SLOT_MIN + n % (SLOT_MAX - SLOT_MIN);
+}
+
 static int make_leaf(struct room *r, struct err *e)
 {
-    const uint32_t hint = SLOT_MIN + (uint32_t)getpid() % (SLOT_MAX - SLOT_MIN);
+    const uint32_t hint = slot_hint();
     if (r->place.version == LEAF_NONE) {
         r->plan.uid_outside = r->plan.gid_outside = hint;
         return 0;

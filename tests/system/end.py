@@ -249,6 +249,16 @@ def fifty_rooms_at_once():
 
 
 @test
+def rooms_of_two_process_namespaces_have_two_users():
+    """Where process numbers begin anew, they must not decide the host's user."""
+    if not room.OWNS_UIDS:
+        raise room.Skip('without root the host user is the caller')
+    uids = [ended(room.room('/bin/true', before=['unshare', '--pid', '--fork', '--mount-proc']), 'exited', 0).record['host_uid']
+            for _ in range(3)]
+    same(len(set(uids)), 3, 'host uids')
+
+
+@test
 def two_hundred_rooms_one_after_another():
     traces = Traces()
     began = time.monotonic()
