@@ -49,7 +49,7 @@ void conn_end_denied(struct conn *c, enum gate_reason reason);
 void conn_end_open(struct conn *c, bool hard); /* it was allowed, and is over */
 void conn_close_hard(int *fd);
 
-/* Does a rule that lists addresses speak of this one? A wide range does not open the private ones in it. */
+/* Does a rule that lists addresses speak of this one? */
 bool dial_listed(const struct gate_addr *a, uint16_t port, struct egress_verdict *ret);
 /* Judges the addresses and begins with the first. */
 void dial_start(struct conn *c, const struct gate_addr *addrs, size_t count);

@@ -47,9 +47,6 @@ bool dial_listed(const struct gate_addr *a, uint16_t port, struct egress_verdict
     struct egress_addr e = egress_of(a);
 
     *ret = egress_verdict_addr(conn_rules, &e, port);
-    if (ret->rule >= 0 && ret->allowed && egress_is_private(&e) &&
-        !egress_is_private(&conn_rules->rules[ret->rule].addr))
-        ret->allowed = false;
     return ret->rule >= 0;
 }
 

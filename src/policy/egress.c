@@ -382,6 +382,16 @@ static bool has_addr(const struct egress_rule *r, const struct egress_addr *a)
            egress_addr_same(&r->addr, a, r->bits);
 }
 
+/* 0.0.0.0/0 means the Internet, not what listens on loopback. */
+static bool speaks_of(const struct egress_rule *r, const struct egress_addr *a)
+{
+    struct egress_addr inner;
+
+    if (r->deny)
+        return has_addr(r, a) || (egress_addr_inner(a, &inner) && has_addr(r, &inner));
+    return has_addr(r, a) && (!egress_is_private(a) || egress_net_is_private(&r->addr, r->bits));
+}
+
 static struct egress_verdict decide(const struct egress_rules *r, const char *name,
                                     const struct egress_addr *a, uint16_t port)
 {
@@ -389,7 +399,7 @@ static struct egress_verdict decide(const struct egress_rules *r, const char *na
 
     for (size_t i = 0; i < r->count; i++) {
         const struct egress_rule *x = &r->rules[i];
-        if (!has_port(x, port) || !(name ? has_name(x, name) : has_addr(x, a)))
+        if (!has_port(x, port) || !(name ? has_name(x, name) : speaks_of(x, a)))
             continue;
         if (x->deny)
             return (struct egress_verdict){.allowed = false, .rule = (int)i};

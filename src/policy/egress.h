@@ -81,7 +81,8 @@ struct egress_verdict {
 
 /* A name as egress_name_clean() leaves it. */
 struct egress_verdict egress_verdict_name(const struct egress_rules *r, const char *name, uint16_t port);
-/* An address that the program itself named. */
+/* An address that the program itself named. A rule that allows a network opens the private addresses in it only when
+ * the whole network is private; one that denies holds for the IPv6 forms of an IPv4 address too. */
 struct egress_verdict egress_verdict_addr(const struct egress_rules *r, const struct egress_addr *a,
                                           uint16_t port);
 /* Does any port of that name stand open: is it worth an address? */
@@ -93,6 +94,10 @@ bool egress_may_dial(const struct egress_rules *r, int by, const struct egress_a
 /* No address of the public Internet: loopback, private, link-local, shared, multicast, reserved, and IPv6 forms that
  * carry such an address (RFC 6890, RFC 4291, RFC 6052, RFC 3056). Ranges for documentation count as public. */
 bool egress_is_private(const struct egress_addr *a);
+/* Is every address private that begins with the first `bits` of these 128? */
+bool egress_net_is_private(const struct egress_addr *a, unsigned bits);
+/* The IPv4 address that a translator (RFC 6052) or a tunnel (RFC 3056) makes of an IPv6 one; false: none. */
+bool egress_addr_inner(const struct egress_addr *a, struct egress_addr *ret);
 
 /* Everything that `b` matches, `a` matches. */
 bool egress_covers(const struct egress_rule *a, const struct egress_rule *b);

@@ -160,38 +160,66 @@ bool egress_addr_same(const struct egress_addr *a, const struct egress_addr *b, 
     return rest == 0 || ((a->bytes[whole] ^ b->bytes[whole]) >> (8 - rest)) == 0;
 }
 
-static bool v4_is_private(const uint8_t b[4])
+/* Is the whole network of the first `bits` of 32 private? */
+static bool v4_net_is_private(const uint8_t b[4], unsigned bits)
 {
     static const struct {
         uint8_t net[4];
         uint8_t bits;
     } rows[] = {
-        {{0, 0, 0, 0}, 8},      {{10, 0, 0, 0}, 8},    {{100, 64, 0, 0}, 10}, {{127, 0, 0, 0}, 8},
-        {{169, 254, 0, 0}, 16}, {{172, 16, 0, 0}, 12}, {{192, 0, 0, 0}, 24},  {{192, 88, 99, 0}, 24},
-        {{192, 168, 0, 0}, 16}, {{198, 18, 0, 0}, 15}, {{224, 0, 0, 0}, 4},   {{240, 0, 0, 0}, 4},
+        {{0, 0, 0, 0}, 8},
+        {{10, 0, 0, 0}, 8},
+        {{100, 64, 0, 0}, 10},
+        {{127, 0, 0, 0}, 8},
+        {{169, 254, 0, 0}, 16},
+        {{172, 16, 0, 0}, 12},
+        {{192, 0, 0, 0}, 24},
+        {{192, 88, 99, 0}, 24},
+        {{192, 168, 0, 0}, 16},
+        {{198, 18, 0, 0}, 15},
+        {{224, 0, 0, 0}, 4},
+        {{240, 0, 0, 0}, 4},
+        /* what clouds answer on, though public by number: Azure's wire server, Alibaba's metadata is in 100.64/10 */
+        {{168, 63, 129, 16}, 32},
     };
-    /* what clouds answer on, though public by number: Azure's wire server, Alibaba's metadata is in 100.64/10 */
-    static const uint8_t wire_server[4] = {168, 63, 129, 16};
     struct egress_addr a = egress_addr_v4(b);
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct egress_addr net = egress_addr_v4(rows[i].net);
-        if (egress_addr_same(&a, &net, 96u + rows[i].bits))
+        if (bits >= rows[i].bits && egress_addr_same(&a, &net, 96u + rows[i].bits))
             return true;
     }
-    return memcmp(b, wire_server, 4) == 0;
+    return false;
+}
+
+static const uint8_t nat64[12] = {0, 0x64, 0xff, 0x9b};
+
+bool egress_net_is_private(const struct egress_addr *a, unsigned bits)
+{
+    const uint8_t *b = a->bytes;
+
+    if (bits >= 96 && (egress_addr_is_v4(a) || memcmp(b, nat64, 12) == 0))
+        return v4_net_is_private(b + 12, bits - 96);
+    if (bits < 3)
+        return false;
+    if ((b[0] & 0xe0) != 0x20) /* 2000::/3 is what was given out */
+        return true;
+    if (bits >= 16 && b[0] == 0x20 && b[1] == 0x02) /* 6to4 */
+        return v4_net_is_private(b + 2, bits < 48 ? bits - 16 : 32);
+    return bits >= 32 && b[0] == 0x20 && b[1] == 0x01 && b[2] == 0 && b[3] == 0; /* Teredo */
 }
 
 bool egress_is_private(const struct egress_addr *a)
 {
-    static const uint8_t nat64[12] = {0, 0x64, 0xff, 0x9b};
-    const uint8_t *b = a->bytes;
+    return egress_net_is_private(a, 128);
+}
 
-    if (egress_addr_is_v4(a) || memcmp(b, nat64, 12) == 0)
-        return v4_is_private(b + 12);
-    if ((b[0] & 0xe0) != 0x20) /* 2000::/3 is what was given out */
-        return true;
-    if (b[0] == 0x20 && b[1] == 0x02) /* 6to4 */
-        return v4_is_private(b + 2);
-    return b[0] == 0x20 && b[1] == 0x01 && b[2] == 0 && b[3] == 0; /* Teredo */
+bool egress_addr_inner(const struct egress_addr *a, struct egress_addr *ret)
+{
+    const uint8_t *b = a->bytes;
+    bool translated = memcmp(b, nat64, 12) == 0, tunnelled = b[0] == 0x20 && b[1] == 0x02;
+
+    if (translated || tunnelled)
+        *ret = egress_addr_v4(translated ? b + 12 : b + 2);
+    return translated || tunnelled;
 }

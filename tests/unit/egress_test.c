@@ -207,6 +207,37 @@ static void all_of_ipv6_is_not_ipv4(void **state)
     assert_false(egress_verdict_addr(&r, &a, 80).allowed);
 }
 
+static void wide_networks_do_not_open_private_ones(void **state)
+{
+    static const char *const texts[] = {
+        "0.0.0.0/0:80",      "[::/0]:80", "192.0.0.0/2:80", "127.0.0.0/8:81", "-203.0.113.0/24:80",
+        "n.org:82 internal", NULL};
+    static const char *const closed[] = {"127.0.0.1",        "169.254.169.254", "10.1.1.1",
+                                         "192.168.1.1",      "224.0.0.1",       "::1",
+                                         "fd00::1",          "fe80::1",         "64:ff9b::10.0.0.1",
+                                         "2002:7f00:1::1",   "203.0.113.9",     "64:ff9b::203.0.113.9",
+                                         "2002:cb00:7109::1"};
+    static const char *const open[] = {"192.0.2.1", "9.9.9.9", "2001:db8::1", "64:ff9b::9.9.9.9"};
+    struct egress_rules r = list(texts);
+    struct egress_addr a;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof closed / sizeof *closed; i++) {
+        a = addr(closed[i]);
+        if (egress_verdict_addr(&r, &a, 80).allowed)
+            fail_msg("%s is open", closed[i]);
+    }
+    for (size_t i = 0; i < sizeof open / sizeof *open; i++) {
+        a = addr(open[i]);
+        if (!egress_verdict_addr(&r, &a, 80).allowed)
+            fail_msg("%s is closed", open[i]);
+    }
+    a = addr("127.0.0.1");
+    assert_true(egress_verdict_addr(&r, &a, 81).allowed);
+    assert_true(egress_may_dial(&r, 5, &a, 82));
+    assert_true(egress_net_is_private(&a, 104));
+}
+
 static void private_addresses(void **state)
 {
     static const char *const yes[] = {"0.0.0.0",
@@ -372,6 +403,7 @@ int main(void)
         cmocka_unit_test(names),
         cmocka_unit_test(addresses),
         cmocka_unit_test(all_of_ipv6_is_not_ipv4),
+        cmocka_unit_test(wide_networks_do_not_open_private_ones),
         cmocka_unit_test(private_addresses),
         cmocka_unit_test(lines),
         cmocka_unit_test(rules_choose_the_network),
