@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -100,15 +101,28 @@ static int configure(void)
     }
 }
 
+/* The whole lines at the beginning of a file of the host's. Both files that we read are links on many hosts. */
+static size_t read_lines(const char *path, char *text, size_t size)
+{
+    FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    size_t len = 0;
+    ssize_t n = 0;
+
+    while (fd >= 0 && len < size && (n = read(fd, text + len, size - len)) > 0)
+        len += (size_t)n;
+    bool cut = len == size; /* then it may end in half a line */
+    while (cut && len > 0 && text[len - 1] != '\n')
+        len--;
+    return n < 0 ? 0 : len;
+}
+
 static void read_host(void)
 {
     static char text[CONFIG_MAX];
     struct hosts_servers servers;
-    ssize_t n = fd_read_file(AT_FDCWD, "/etc/resolv.conf", text, sizeof text);
 
-    hosts_read_servers(text, n > 0 ? (size_t)n : 0, &servers);
-    n = fd_read_file(AT_FDCWD, "/etc/hosts", text, sizeof text);
-    hosts_read_names(text, n > 0 ? (size_t)n : 0);
+    hosts_read_servers(text, read_lines("/etc/resolv.conf", text, sizeof text), &servers);
+    hosts_read_names(text, read_lines("/etc/hosts", text, sizeof text));
     resolve_open(&servers, conn_resolved);
 }
 
