@@ -7,6 +7,7 @@
  * Lives in: strongroom-gate. Trusts: the rules. May: connect to what they allow. Must not: wait, ask for names. */
 #include "gate/conn_row.h"
 #include "gate/loop.h"
+#include "gate/own.h"
 #include "gate/pins.h"
 #include "sys/fd.h"
 
@@ -25,21 +26,6 @@ static struct egress_addr egress_of(const struct gate_addr *a)
         return egress_addr_v4(a->bytes);
     memcpy(e.bytes, a->bytes, sizeof e.bytes);
     return e;
-}
-
-/* A public address may be the host's own: then what listens there may rely on not being asked from outside. */
-static bool is_own(const struct gate_addr *a)
-{
-    struct sockaddr_storage to, from;
-    socklen_t len = addr_to_sock(a, 53, &to), from_len = sizeof from;
-    FD_AUTO fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    struct gate_addr self;
-    uint16_t port;
-
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&to, len) < 0 ||
-        getsockname(fd, (struct sockaddr *)&from, &from_len) < 0 || addr_from_sock(&from, &self, &port) < 0)
-        return false; /* no way there: the dial fails likewise */
-    return addr_equal(&self, a);
 }
 
 bool dial_listed(const struct gate_addr *a, uint16_t port, struct egress_verdict *ret)
@@ -61,7 +47,7 @@ static bool may_dial(const struct conn *c, const struct gate_addr *a)
     if (dial_listed(a, c->port, &v))
         return v.allowed;
     return egress_may_dial(conn_rules, c->rule, &e, c->port) &&
-           (conn_rules->rules[c->rule].internal || !is_own(a));
+           (conn_rules->rules[c->rule].internal || !own_is(a));
 }
 
 static void opened(struct conn *c, int which)

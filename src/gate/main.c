@@ -15,6 +15,7 @@
 #include "gate/conn.h"
 #include "gate/frames.h"
 #include "gate/loop.h"
+#include "gate/own.h"
 #include "gate/serve.h"
 #include "gate/tell.h"
 #include "sys/fd.h"
@@ -245,6 +246,8 @@ int main(void)
     conn_open(&rules, room_for_conns());
     serve_open(&rules);
     tell_open(GATE_CONTROL_FD);
+    if ((r = own_open()) < 0)
+        return fail(r, "cannot ask for routes", "");
     if ((r = loop_open()) < 0 || (r = listen_all()) < 0)
         return fail(r, "cannot listen", "");
     if ((r = confine(&what)) < 0)

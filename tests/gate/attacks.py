@@ -24,3 +24,52 @@ def resolv_conf_may_be_a_link():
         here(curl(['--allow', 'four.test:80'], 'http://four.test/'), '')
     finally:
         before[:] = kept
+
+
+# --- addresses --------------------------------------------------------------------------------------------------------
+
+class Listeners:
+    """Servers of the host that nobody may reach."""
+
+    def __init__(self, *addresses):
+        self.sockets = [socket.create_server(a, family=socket.AF_INET6 if ':' in a[0] else socket.AF_INET) for a in addresses]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *what):
+        came = []
+        for s in self.sockets:
+            s.setblocking(False)
+            try:
+                s.accept()
+                came.append(s.getsockname())
+            except BlockingIOError:
+                pass
+            s.close()
+        if what[0] is None:
+            assert not came, 'the host was reached at %s' % came
+
+
+@test
+def the_hosts_own_addresses_are_refused():
+    names = ['own.test', 'own2.test', 'own6.test', 'own66.test', 'broad.test']
+    with Listeners(('0.0.0.0', 80), ('2001:db8:57::1', 80), ('2001:db8:57::2', 80)):
+        r = python([w for n in names for w in ('--allow', n + ':80')], TRY + 'for n in %r: print(t(n, 80))' % names)
+        equal(r.out.split(), ['refused'] * 5, r)
+
+
+@test
+def the_hosts_own_addresses_by_rule():
+    with socket.create_server(('198.51.100.2', 80)) as s:
+        r = python(['--allow', 'own2.test:80 internal'], 's = socket.create_connection(("own2.test", 80), 4); s.sendall(b"x"); time.sleep(0.3); print("sent")')
+        equal(r.out, 'sent\n', r)
+        s.setblocking(False)
+        s.accept()[0].close()
+
+
+@test
+def a_network_of_everything_does_not_open_the_host():
+    with Listeners(('0.0.0.0', 80), ('::1', 80)):
+        r = python(['--allow', '0.0.0.0/0:80', '--allow', '[::/0]:80'], TRY + 'for a in ("169.254.169.254", "10.9.8.7", "%s", "2001:db8:57::7"): print(t(a, 80))' % EXT)
+        equal(r.out.split(), ['refused', 'refused', 'REACHED', 'REACHED'], r)

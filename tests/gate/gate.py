@@ -70,7 +70,8 @@ def build():
     world.stdout.readline()
     enter = 'nsenter --net=/proc/%d/ns/net ' % world.pid
     sh('ip link set inside netns %d' % world.pid)
-    sh('ip addr add 198.51.100.1/24 dev outside; ip -6 addr add 2001:db8:57::1/64 dev outside nodad; ip link set outside up;'
+    sh('ip addr add 198.51.100.1/24 dev outside; ip addr add 198.51.100.2/24 dev outside; '
+       'ip -6 addr add 2001:db8:57::1/64 dev outside nodad; ip -6 addr add 2001:db8:57::2/64 dev outside nodad; ip link set outside up;'
        'ip route add default via 198.51.100.7; ip -6 route add default via 2001:db8:57::7')
     sh('for a in 7/24 8/24 53/24; do %sip addr add 198.51.100.$a dev inside; done' % enter)
     sh('for a in 7 8; do %sip -6 addr add 2001:db8:57::$a/64 dev inside nodad; done' % enter)
