@@ -24,7 +24,8 @@
 static_assert((int)ROOM_LISTEN_DNS_UDP == (int)GATE_LISTEN_DNS_UDP &&
                   (int)ROOM_LISTEN_DNS_TCP == (int)GATE_LISTEN_DNS_TCP &&
                   (int)ROOM_LISTEN_TPROXY == (int)GATE_LISTEN_TPROXY &&
-                  (int)ROOM_LISTEN_PORT == (int)GATE_LISTEN_PORT,
+                  (int)ROOM_LISTEN_PORT == (int)GATE_LISTEN_PORT &&
+                  (int)ROOM_LISTEN_REFUSED == (int)GATE_LISTEN_REFUSED,
               "one set of numbers");
 static_assert(GATE_FRAME_FDS_MAX == FD_FRAME_FDS_MAX, "one frame carries as many as the other");
 

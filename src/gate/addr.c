@@ -69,6 +69,16 @@ int addr_parse(const char *s, struct gate_addr *ret)
     return 0;
 }
 
+struct egress_addr addr_egress(const struct gate_addr *a)
+{
+    struct egress_addr e;
+
+    if (a->size == 4)
+        return egress_addr_v4(a->bytes);
+    memcpy(e.bytes, a->bytes, sizeof e.bytes);
+    return e;
+}
+
 char *addr_text(const struct gate_addr *a, char *buf)
 {
     buf[0] = '\0';

@@ -2,6 +2,8 @@
 #ifndef GATE_ADDR_H
 #define GATE_ADDR_H
 
+#include "policy/egress.h"
+
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,6 +24,9 @@ socklen_t addr_to_sock(const struct gate_addr *a, uint16_t port, struct sockaddr
 
 /* Reads one address in the usual text form, all of `s`. Returns 0 or -EINVAL. */
 int addr_parse(const char *s, struct gate_addr *ret);
+
+/* As the rules have it; `a` is not empty. */
+struct egress_addr addr_egress(const struct gate_addr *a);
 
 /* buf holds GATE_ADDRESS_MAX (46) bytes; "" for none. Returns buf. */
 char *addr_text(const struct gate_addr *a, char *buf);

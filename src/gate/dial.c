@@ -18,19 +18,9 @@
 #define BESIDE_MS 250  /* then the next address is tried as well */
 #define SILENT_MS 3000 /* then it is tried instead of the first one */
 
-static struct egress_addr egress_of(const struct gate_addr *a)
-{
-    struct egress_addr e;
-
-    if (a->size == 4)
-        return egress_addr_v4(a->bytes);
-    memcpy(e.bytes, a->bytes, sizeof e.bytes);
-    return e;
-}
-
 bool dial_listed(const struct gate_addr *a, uint16_t port, struct egress_verdict *ret)
 {
-    struct egress_addr e = egress_of(a);
+    struct egress_addr e = addr_egress(a);
 
     *ret = egress_verdict_addr(conn_rules, &e, port);
     return ret->rule >= 0;
@@ -38,7 +28,7 @@ bool dial_listed(const struct gate_addr *a, uint16_t port, struct egress_verdict
 
 static bool may_dial(const struct conn *c, const struct gate_addr *a)
 {
-    struct egress_addr e = egress_of(a);
+    struct egress_addr e = addr_egress(a);
     struct egress_verdict v;
     int pin;
 

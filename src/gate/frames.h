@@ -39,8 +39,9 @@ enum gate_report_type { GATE_READY = 1, GATE_FAILED, GATE_EVENT, GATE_FINISHED }
 enum gate_listener {
     GATE_LISTEN_DNS_UDP = 1, /* port 53, any address */
     GATE_LISTEN_DNS_TCP,
-    GATE_LISTEN_TPROXY, /* every port, by nftables TPROXY to this socket */
-    GATE_LISTEN_PORT,   /* one port, any address: where TPROXY is missing */
+    GATE_LISTEN_TPROXY,  /* every port, by nftables TPROXY to this socket */
+    GATE_LISTEN_PORT,    /* one port, any address: where TPROXY is missing */
+    GATE_LISTEN_REFUSED, /* nfnetlink_log: heads of the packets that the room's kernel refused by itself */
 };
 
 struct gate_command {

@@ -16,6 +16,7 @@
 #include "gate/frames.h"
 #include "gate/loop.h"
 #include "gate/own.h"
+#include "gate/refused.h"
 #include "gate/serve.h"
 #include "gate/tell.h"
 #include "sys/fd.h"
@@ -60,7 +61,7 @@ static int take_listeners(int *fds, int count)
         return -EPROTO;
     for (int i = 0; i < count; i++) {
         uint8_t kind = command.kinds[i];
-        if (kind < GATE_LISTEN_DNS_UDP || kind > GATE_LISTEN_PORT)
+        if (kind < GATE_LISTEN_DNS_UDP || kind > GATE_LISTEN_REFUSED)
             return -EPROTO;
         int flags = fcntl(fds[i], F_GETFL);
         if (flags < 0 || fcntl(fds[i], F_SETFL, flags | O_NONBLOCK) < 0)
@@ -162,6 +163,9 @@ static void listener_event(uint32_t i)
     case GATE_LISTEN_PORT:
         conn_accept(listeners[i].fd);
         break;
+    case GATE_LISTEN_REFUSED:
+        refused_take(listeners[i].fd);
+        break;
     }
 }
 
@@ -173,6 +177,10 @@ static int control_event(void)
     if (n == -EAGAIN)
         return 0;
     if (n == 0 && command.version == GATE_FRAMES_VERSION && command.type == GATE_STOP) {
+        for (size_t i = 0; i < listener_count; i++) {
+            if (listeners[i].kind == GATE_LISTEN_REFUSED)
+                refused_take(listeners[i].fd); /* what the program's last moment left */
+        }
         conn_close_all();
         tell_finish();
     }
@@ -245,6 +253,7 @@ int main(void)
     read_host();
     conn_open(&rules, room_for_conns());
     serve_open(&rules);
+    refused_open(&rules);
     tell_open(GATE_CONTROL_FD);
     if ((r = own_open()) < 0)
         return fail(r, "cannot ask for routes", "");

@@ -5,7 +5,8 @@
  * gives each new one to one listening socket, whose accepted sockets still know the address that was meant. Questions
  * for names arrive at port 53 of any address in the same way. The listeners are handed to the supervisor, which gives
  * them to the gate, a process outside: it accepts in here, decides, and dials from there. What goes to loopback
- * addresses and to the room's own address is left alone, so servers inside the room work as ever.
+ * addresses and to the room's own address is left alone, so servers inside the room work as ever. What no rule could
+ * open is refused by the kernel (gate_rule.c), and told to the gate through one more socket.
  *
  * Without a preferred source both ends of a connection could get the same address and meet themselves.
  *
@@ -14,6 +15,7 @@
  * Lives in: the room's pid 1, while it has every capability over its own namespaces. Trusts: the plan.
  * Must not: malloc, stdio, leave a listener behind for the program. */
 #include "policy/egress.h"
+#include "room/gate_rule.h"
 #include "room/netlink.h"
 #include "room/steps.h"
 #include "sys/fd.h"
@@ -21,26 +23,16 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/netfilter/nf_tables.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 
-/* Constants that musl's headers lack (linux/in.h, linux/in6.h, linux/netfilter.h). */
-enum {
-    SO_IP_TRANSPARENT = 19,
-    SO_IPV6_TRANSPARENT = 75,
-    SO_IPV6_FREEBIND = 78,
-    HOOK_PREROUTING = 0,
-    PROTO_INET = 1
-};
-enum { LO = 1, PRIORITY_MANGLE = -150, PORTS_MAX = 24, BACKLOG = 512 };
+/* Constants that musl's headers lack (linux/in.h, linux/in6.h). */
+enum { SO_IP_TRANSPARENT = 19, SO_IPV6_TRANSPARENT = 75, SO_IPV6_FREEBIND = 78 };
+enum { LO = 1, PORTS_MAX = 24, BACKLOG = 512 };
 
-/* Of 198.18.0.0/15, set aside for tests of network devices (RFC 2544), and of a locally assigned prefix (RFC 4193). */
-static const uint8_t own4[4] = {198, 18, 0, 1};
-static const uint8_t own6[16] = {0xfd, 0x57, [15] = 1};
-static const uint8_t loop6[16] = {[15] = 1};
+static const uint8_t own4[4] = GATE_OWN4, own6[16] = GATE_OWN6, loop6[16] = {[15] = 1};
 
 /* --- addresses and routes -------------------------------------------------------------------------------- */
 
@@ -79,153 +71,6 @@ static int set_routes(bool v6)
     if (v6)
         put_route(&n, AF_INET6, own6, sizeof own6);
     return nl_talk(&n, NETLINK_ROUTE);
-}
-
-/* --- the rule -------------------------------------------------------------------------------------------- */
-
-static void put_u32(struct nl *n, uint16_t type, uint32_t v)
-{
-    v = htonl(v);
-    nl_put(n, type, &v, sizeof v);
-}
-
-static void put_text(struct nl *n, uint16_t type, const char *s)
-{
-    nl_put(n, type, s, strlen(s) + 1);
-}
-
-/* One expression; its attributes come between open and close. */
-struct nest {
-    size_t elem, data;
-};
-
-static struct nest open_expr(struct nl *n, const char *name)
-{
-    struct nest at;
-    at.elem = nl_nest(n, NFTA_LIST_ELEM);
-    put_text(n, NFTA_EXPR_NAME, name);
-    at.data = nl_nest(n, NFTA_EXPR_DATA);
-    return at;
-}
-
-static void close_expr(struct nl *n, struct nest at)
-{
-    nl_unnest(n, at.data);
-    nl_unnest(n, at.elem);
-}
-
-static void put_data(struct nl *n, uint16_t type, const void *value, size_t len)
-{
-    size_t at = nl_nest(n, type);
-    nl_put(n, NFTA_DATA_VALUE, value, len);
-    nl_unnest(n, at);
-}
-
-static void compare(struct nl *n, uint32_t op, const void *value, size_t len)
-{
-    struct nest at = open_expr(n, "cmp");
-    put_u32(n, NFTA_CMP_SREG, NFT_REG_1);
-    put_u32(n, NFTA_CMP_OP, op);
-    put_data(n, NFTA_CMP_DATA, value, len);
-    close_expr(n, at);
-}
-
-static void meta_is(struct nl *n, uint32_t key, uint8_t value)
-{
-    struct nest at = open_expr(n, "meta");
-    put_u32(n, NFTA_META_DREG, NFT_REG_1);
-    put_u32(n, NFTA_META_KEY, key);
-    close_expr(n, at);
-    compare(n, NFT_CMP_EQ, &value, 1);
-}
-
-static void packet_is_not(struct nl *n, uint32_t base, uint32_t offset, const void *value, size_t len)
-{
-    struct nest at = open_expr(n, "payload");
-    put_u32(n, NFTA_PAYLOAD_DREG, NFT_REG_1);
-    put_u32(n, NFTA_PAYLOAD_BASE, base);
-    put_u32(n, NFTA_PAYLOAD_OFFSET, offset);
-    put_u32(n, NFTA_PAYLOAD_LEN, (uint32_t)len);
-    close_expr(n, at);
-    compare(n, NFT_CMP_NEQ, value, len);
-}
-
-static void load(struct nl *n, uint32_t reg, const void *value, size_t len)
-{
-    struct nest at = open_expr(n, "immediate");
-    put_u32(n, NFTA_IMMEDIATE_DREG, reg);
-    put_data(n, NFTA_IMMEDIATE_DATA, value, len);
-    close_expr(n, at);
-}
-
-static const char table[] = "strongroom", chain[] = "gate";
-
-static void begin_nft(struct nl *n, unsigned type, unsigned flags)
-{
-    const struct nfgenmsg head = {.nfgen_family = PROTO_INET, .version = NFNETLINK_V0};
-    nl_begin(n, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), (uint16_t)flags, &head, sizeof head);
-}
-
-/* TCP, not to loopback, not to the room's own address, not to port 53: to the listener. */
-static void put_rule(struct nl *n, bool v6, uint16_t port)
-{
-    static const uint8_t loop4[4] = {127, 0, 0, 1};
-    const uint16_t dns = htons(53);
-    begin_nft(n, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
-    put_text(n, NFTA_RULE_TABLE, table);
-    put_text(n, NFTA_RULE_CHAIN, chain);
-    size_t list = nl_nest(n, NFTA_RULE_EXPRESSIONS);
-    meta_is(n, NFT_META_NFPROTO, v6 ? 10 : 2);
-    meta_is(n, NFT_META_L4PROTO, IPPROTO_TCP);
-    if (v6) {
-        packet_is_not(n, NFT_PAYLOAD_NETWORK_HEADER, 24, loop6, sizeof loop6);
-        packet_is_not(n, NFT_PAYLOAD_NETWORK_HEADER, 24, own6, sizeof own6);
-    } else {
-        packet_is_not(n, NFT_PAYLOAD_NETWORK_HEADER, 16, loop4, 1);
-        packet_is_not(n, NFT_PAYLOAD_NETWORK_HEADER, 16, own4, sizeof own4);
-    }
-    packet_is_not(n, NFT_PAYLOAD_TRANSPORT_HEADER, 2, &dns, sizeof dns);
-    load(n, NFT_REG_1, v6 ? loop6 : loop4, v6 ? sizeof loop6 : sizeof loop4);
-    load(n, NFT_REG_2, &port, sizeof port);
-    struct nest at = open_expr(n, "tproxy");
-    put_u32(n, NFTA_TPROXY_FAMILY, v6 ? 10 : 2);
-    put_u32(n, NFTA_TPROXY_REG_ADDR, NFT_REG_1);
-    put_u32(n, NFTA_TPROXY_REG_PORT, NFT_REG_2);
-    close_expr(n, at);
-    nl_unnest(n, list);
-    nl_end(n);
-}
-
-static void put_edge(struct nl *n, uint16_t type)
-{
-    const struct nfgenmsg head = {.version = NFNETLINK_V0, .res_id = htons(NFNL_SUBSYS_NFTABLES)};
-    nl_begin(n, type, 0, &head, sizeof head);
-    nl_end_quietly(n);
-}
-
-/* All in one batch: either the whole is there or nothing. */
-static int set_rule(uint16_t port4, uint16_t port6)
-{
-    struct nl n;
-    nl_init(&n);
-    put_edge(&n, NFNL_MSG_BATCH_BEGIN);
-    begin_nft(&n, NFT_MSG_NEWTABLE, NLM_F_CREATE);
-    put_text(&n, NFTA_TABLE_NAME, table);
-    nl_end(&n);
-    begin_nft(&n, NFT_MSG_NEWCHAIN, NLM_F_CREATE);
-    put_text(&n, NFTA_CHAIN_TABLE, table);
-    put_text(&n, NFTA_CHAIN_NAME, chain);
-    size_t hook = nl_nest(&n, NFTA_CHAIN_HOOK);
-    put_u32(&n, NFTA_HOOK_HOOKNUM, HOOK_PREROUTING);
-    put_u32(&n, NFTA_HOOK_PRIORITY, (uint32_t)PRIORITY_MANGLE);
-    nl_unnest(&n, hook);
-    put_text(&n, NFTA_CHAIN_TYPE, "filter");
-    nl_end(&n);
-    put_rule(&n, false, port4);
-    if (port6)
-        put_rule(&n, true, port6);
-    put_edge(&n, NFNL_MSG_BATCH_END);
-    return nl_talk(&n, NETLINK_NETFILTER);
 }
 
 /* --- listeners ------------------------------------------------------------------------------------------- */
@@ -341,19 +186,39 @@ static int add_ports(const struct room_plan *plan, struct room_state *s, struct 
     return 0;
 }
 
+/* The socket that tells what the kernel refused; without it the kernel refuses nothing. */
+static bool add_refused(const struct room_plan *plan, struct room_state *s, struct listeners *l)
+{
+    if (plan->gate_open_ports || (l->count == FD_FRAME_FDS_MAX && hand_out(plan, s, l, false) < 0))
+        return false;
+    int fd = gate_rule_refused();
+    if (fd < 0)
+        return false;
+    l->kinds[l->count] = ROOM_LISTEN_REFUSED;
+    l->fds[l->count++] = fd;
+    return true;
+}
+
 static int add_tproxy(const struct room_plan *plan, struct room_state *s, struct listeners *l, bool v6)
 {
-    uint16_t port4 = 0, port6 = 0;
+    struct gate_rule rule = {.rules = &plan->policy->egress};
+    int r = l->count + 3 > FD_FRAME_FDS_MAX ? hand_out(plan, s, l, false) : 0;
     const size_t before = l->count;
-    int r = add(plan, s, l, ROOM_LISTEN_TPROXY, false, &port4);
-    if (r == 0 && v6)
-        r = add(plan, s, l, ROOM_LISTEN_TPROXY, true, &port6);
     if (r == 0)
-        r = set_rule(htons(port4), htons(port6));
-    for (size_t i = before; r < 0 && i < l->count; i++)
-        fd_close(&l->fds[i]);
-    if (r < 0)
-        l->count = before;
+        r = add(plan, s, l, ROOM_LISTEN_TPROXY, false, &rule.port4);
+    if (r == 0 && v6)
+        r = add(plan, s, l, ROOM_LISTEN_TPROXY, true, &rule.port6);
+    if (r == 0) {
+        rule.refuse = add_refused(plan, s, l);
+        r = gate_rule_set(&rule);
+    }
+    if (r < 0 && rule.refuse) { /* a kernel may lack what refusing needs, and have the rest */
+        fd_close(&l->fds[--l->count]);
+        rule.refuse = false;
+        r = gate_rule_set(&rule);
+    }
+    while (r < 0 && l->count > before)
+        fd_close(&l->fds[--l->count]);
     return r;
 }
 

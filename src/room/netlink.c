@@ -106,16 +106,13 @@ static int count(const unsigned char *bytes, size_t len, uint32_t *answers)
     return 0;
 }
 
-int nl_talk(struct nl *n, int protocol)
+int nl_talk_on(struct nl *n, int s)
 {
     _Alignas(8) unsigned char answer[8192];
     struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
     uint32_t answers = 0;
     if (n->full)
         return -EMSGSIZE;
-    FD_AUTO s = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
-    if (s < 0)
-        return -errno;
     if (sendto(s, n->bytes, n->len, 0, (struct sockaddr *)&kernel, sizeof kernel) < 0)
         return -errno;
     while (answers < n->asked) {
@@ -129,4 +126,10 @@ int nl_talk(struct nl *n, int protocol)
             return r;
     }
     return 0;
+}
+
+int nl_talk(struct nl *n, int protocol)
+{
+    FD_AUTO s = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+    return s < 0 ? -errno : nl_talk_on(n, s);
 }

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NL_SIZE = 4096 };
+enum { NL_SIZE = 16384 };
 
 struct nl {
     _Alignas(8) unsigned char bytes[NL_SIZE];
@@ -27,5 +27,6 @@ void nl_end_quietly(struct nl *n); /* none will come */
 
 /* Sends all of it and reads every answer. 0, or the first error that the kernel told. */
 int nl_talk(struct nl *n, int protocol);
+int nl_talk_on(struct nl *n, int socket);
 
 #endif

@@ -143,6 +143,9 @@ struct room_plan {
     bool tty;
     unsigned short rows, cols;
 
+    /* network */
+    bool gate_open_ports; /* rules may change while the room lives: the kernel refuses no port by itself */
+
     /* bounds */
     struct plan_rlimit rlimits[PLAN_RLIMITS_MAX];
     size_t rlimit_count;

@@ -20,7 +20,13 @@ enum report_type { REPORT_STARTED = 1, REPORT_FAILED, REPORT_EXITED, REPORT_LIST
 enum { COMMAND_GO = 1, COMMAND_SIGNAL, COMMAND_SERVED };
 
 /* What a listener of the room's network is; gate/frames.h has the same numbers. */
-enum room_listener { ROOM_LISTEN_DNS_UDP = 1, ROOM_LISTEN_DNS_TCP, ROOM_LISTEN_TPROXY, ROOM_LISTEN_PORT };
+enum room_listener {
+    ROOM_LISTEN_DNS_UDP = 1,
+    ROOM_LISTEN_DNS_TCP,
+    ROOM_LISTEN_TPROXY,
+    ROOM_LISTEN_PORT,
+    ROOM_LISTEN_REFUSED
+};
 
 enum {
     REPORT_FD_PROC = 1,

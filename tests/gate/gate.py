@@ -329,8 +329,33 @@ def the_denial_carries_its_remedy():
 @test
 def a_denied_port_says_so():
     r = curl(ALLOW, 'http://allowed.test:22/')
-    assert r.status in (7, 56), r
+    equal(r.status, 7, r)
     has(r.err, 'allow with: --allow allowed.test:22', r)
+
+
+@test
+def what_no_rule_could_open_is_refused_at_once_and_told():
+    r = python(['--allow', 'four.test:80,8000-8010', '--allow', '10.0.0.0/8:5432', '--deny', 'four.test:8005'],
+               'def c(h, p):\n s = socket.socket(10 if ":" in h else 2); return errno.errorcode.get(s.connect_ex((h, p)), "connected")\n'
+               'n = socket.gethostbyname("four.test")\nprint(*[c(h, p) for h, p in ((n, 79), (n, 81), (n, 7999), (n, 8011), (n, 65535), ("%s", 80), ("%s", 80), ("%s", 443), (n, 1))])\n'
+               'print(*[c(h, p) for h, p in ((n, 80), (n, 8000), (n, 8010), (n, 8005), ("10.9.8.7", 5432), ("%s", 5432))])' % (EXT, EXT6, META, EXT))
+    equal(r.out.split(), ['ECONNREFUSED'] * 9 + ['connected'] * 6, r)
+    has(r.err, 'denied connect to four.test:8011', r)
+    has(r.err, 'denied connect to %s:80: no rule lists this address; allow with: --allow %s:80' % (EXT, EXT), r)
+    has(r.err, 'denied connect to [%s]:80' % EXT6, r)
+    told_of = [(x['name'] or x['address'], x['port']) for x in r.record['network']['peers'] if x['verdict'] == 'denied']
+    assert {('four.test', p) for p in (79, 81, 7999, 8011, 65535, 1, 8005)} < set(told_of), told_of
+
+
+@test
+def a_port_scan_costs_the_gate_nothing():
+    r = python(['--allow', 'four.test:80'], 'a = time.time()\nfor p in range(20000):\n s = socket.socket(); s.connect_ex(("%s", 1024 + p)); s.close()\n'
+               'print("%%.0f" %% ((time.time() - a) * 50))\ns = socket.create_connection(("four.test", 80), 5); s.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n"); print(s.recv(9))' % EXT, 60)
+    equal(r.status, 0, r)
+    has(r.out, "b'HTTP", r)
+    peers = sum(x['count'] for x in r.record['network']['peers'] if x['kind'] == 'tcp') + r.record['network'].get('untold', 0)
+    assert peers < 5000, peers
+    print('     (%s us for one that is refused)' % r.out.split()[0])
 
 
 @test

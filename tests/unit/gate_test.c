@@ -2,6 +2,7 @@
 #include "gate/answer.h"
 #include "gate/hosts.h"
 #include "gate/pins.h"
+#include "gate/refused.h"
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -143,6 +144,40 @@ static void the_hosts_files_are_read(void **state)
     assert_int_equal(hosts_find("two", a, 4), 0);
 }
 
+static void refused_packets_are_read(void **state)
+{
+    /* Two messages as the kernel writes them: IPv4 to 203.0.113.9:8443, IPv6 to [2001:db8::9]:8443. */
+    static const char hex[] =
+        "5000000000040000000000000000000002000039080001000800010008000a006e6574002c00090045000028000000004006"
+        "0000c6"
+        "120001cb0071099c4020fb0000000100000000500203e800000000"
+        "6400000000040000000000000000000002000039080001000800010008000a006e657400400009006000000000140640fd57"
+        "000000"
+        "000000000000000000000120010db80000000000000000000000099c4020fb0000000100000000500203e800000000";
+    uint8_t bytes[sizeof hex / 2];
+    struct gate_addr a;
+    uint16_t port;
+    char text[46];
+    size_t at = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        unsigned v;
+        assert_int_equal(sscanf(hex + 2 * i, "%2x", &v), 1);
+        bytes[i] = (uint8_t)v;
+    }
+    assert_int_equal(refused_next(bytes, sizeof bytes, &at, &a, &port), 1);
+    assert_string_equal(addr_text(&a, text), "203.0.113.9");
+    assert_int_equal(port, 8443);
+    assert_int_equal(refused_next(bytes, sizeof bytes, &at, &a, &port), 1);
+    assert_string_equal(addr_text(&a, text), "2001:db8::9");
+    assert_int_equal(refused_next(bytes, sizeof bytes, &at, &a, &port), 0);
+    for (size_t size = 0; size < 80; size++) {
+        at = 0;
+        assert_int_equal(refused_next(bytes, size, &at, &a, &port), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +187,7 @@ int main(void)
         cmocka_unit_test(aliases_are_followed_and_loops_end),
         cmocka_unit_test(a_full_table_of_pins_reuses_the_oldest),
         cmocka_unit_test(the_hosts_files_are_read),
+        cmocka_unit_test(refused_packets_are_read),
     };
     return cmocka_run_group_tests(tests, read_rules, NULL);
 }
