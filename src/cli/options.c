@@ -40,6 +40,7 @@ static const struct own owns[] = {
     OWN("json", 0, NULL, OWN_FLAG, json, "print the result as JSON on stderr"),
     OWN("result", 0, "FILE", OWN_PATH, result_path, "write the result as JSON to FILE"),
     OWN("result-fd", 0, "N", OWN_FD, result_fd, "write the result as JSON to descriptor N"),
+    OWN("events", 0, "FILE|fd:N", OWN_PATH, events, "write each decision of the gate as a line of JSON"),
     OWN("trace-steps", 0, NULL, OWN_FLAG, trace_steps, "tell where each microsecond goes"),
     OWN("quiet", 'q', NULL, OWN_FLAG, quiet, "say nothing but errors"),
     OWN("help", 'h', NULL, OWN_FLAG, help, "show this text"),

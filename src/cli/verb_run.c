@@ -2,6 +2,7 @@
  *
  * Lives in: the command. Trusts: nothing of argv. Translates words into a policy and a result into words; decides
  * nothing itself. */
+#include "base/num.h"
 #include "cli/options.h"
 #include "cli/say.h"
 #include "cli/verbs.h"
@@ -72,6 +73,34 @@ static int open_result(const struct run_options *o, int *ret_fd, struct err *e)
     return 0;
 }
 
+/* Likewise where the events go. */
+static int open_events(const struct run_options *o, int *ret_fd, struct err *e)
+{
+    uint64_t fd;
+    *ret_fd = -1;
+    if (!o->events)
+        return 0;
+    if (o->policy->net != NET_GATE) {
+        int n = err_set(e, ERR_USAGE, 0, "--events %s: this room has no gate that would decide anything",
+                        o->events);
+        err_hint(e, "open endpoints with --allow, or watch closed ones with --net gate");
+        return n;
+    }
+    if (strncmp(o->events, "fd:", 3) != 0) {
+        *ret_fd = open(o->events, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+        return *ret_fd < 0 ? err_set(e, ERR_IO, errno, "open the file of events %s", o->events) : 0;
+    }
+    if (num_u64(o->events + 3, &fd) < 0 || fd < 1 || fd > 1 << 20)
+        return err_set(e, ERR_USAGE, 0, "--events %s: not a descriptor", o->events);
+    *ret_fd = fcntl((int)fd, F_DUPFD_CLOEXEC, 3);
+    if (*ret_fd < 0) {
+        int n = err_set(e, ERR_USAGE, errno, "write events to descriptor %d", (int)fd);
+        err_hint(e, "open it in the calling shell, e.g. --events fd:3 3>events.json");
+        return n;
+    }
+    return 0;
+}
+
 /* Returns an exit status that replaces the program's when the record could not be kept, else 0. */
 static int deliver(const struct run_options *o, const struct result *r, int result_fd,
                    const struct err *failure)
@@ -85,9 +114,9 @@ static int deliver(const struct run_options *o, const struct result *r, int resu
     }
     b = fresh_page();
     if (o->explain && r->has_room)
-        result_explain(r, o->policy, &b);
+        result_explain(r, &b);
     else if (!o->quiet)
-        result_brief(r, o->policy, &b);
+        result_brief(r, &b);
     say_stderr(&b);
     if (!o->json && result_fd < 0)
         return 0;
@@ -121,7 +150,7 @@ static void say_notes(const char *notes)
 int verb_run(int argc, char **argv)
 {
     struct run_options o;
-    struct engine_request req = {0};
+    struct engine_request req = {.events_fd = -1};
     static struct result result;
     struct err e = {0}, io = {0};
     int result_fd = -1;
@@ -142,7 +171,7 @@ int verb_run(int argc, char **argv)
         say_notes(o.notes);
     if (o.dry_run) {
         status = show_plan(&o, &req);
-    } else if (open_result(&o, &result_fd, &io) < 0) {
+    } else if (open_result(&o, &result_fd, &io) < 0 || open_events(&o, &req.events_fd, &io) < 0) {
         status = say_error(&io);
     } else {
         int n = engine_run(&req, &result, &e);
@@ -156,6 +185,7 @@ int verb_run(int argc, char **argv)
             status = kept;
     }
     fd_close(&result_fd);
+    fd_close(&req.events_fd);
     options_free(&o);
     return status;
 }

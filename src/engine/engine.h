@@ -13,6 +13,8 @@ struct engine_request {
     struct timespec started;     /* CLOCK_MONOTONIC when the command began */
     bool explains;     /* watch the files and peers that the program names: slower calls, fuller record */
     bool wants_record; /* somebody will read peaks, hash and the like: they are only gathered then */
+    int events_fd; /* each decision of the gate goes here as a line of JSON when it is made; -1: nowhere. A pipe that is
+                        * full loses lines, and the next line says how many */
 };
 
 /* Makes the plan only (--dry-run); it comes in zeroed. Its texts live as long as the process. */

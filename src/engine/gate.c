@@ -117,6 +117,7 @@ int gate_start(struct room *r, struct err *e)
     if (r->policy->net != NET_GATE)
         return 0;
     r->result->network = &record;
+    record.rules = &r->policy->egress;
     int n = fd_frame_pair(ctl);
     if (n < 0)
         return err_set(e, ERR_ROOM, -n, "make the gate's control socket");
@@ -168,6 +169,32 @@ void gate_listeners(struct room *r, const struct report *got, const int *fds, si
         give_up(r, PROGRAM " is not there or ended at once");
 }
 
+/* Nobody may hold the room up by not reading: what does not go into the pipe now is lost, and counted. */
+static void tell_event(struct room *r, struct gate_report *got, uint64_t at_ms)
+{
+    static uint32_t lost;
+    char line[NETWORK_LINE_MAX];
+    struct sbuf b = SBUF(line);
+    struct pollfd p = {.fd = r->req->events_fd, .events = POLLOUT};
+    if (p.fd < 0)
+        return;
+    got->lost += lost;
+    network_line(&record, got, at_ms, &b);
+    const bool ready = poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
+    if (!b.full && ready && write(p.fd, b.text, b.len) == (ssize_t)b.len)
+        lost = 0;
+    else
+        lost = got->lost + 1;
+}
+
+static void take_event(struct room *r, struct gate_report *got)
+{
+    const struct timespec *t = &r->req->started;
+    const uint64_t at_ms = engine_now_ms() - ((uint64_t)t->tv_sec * 1000 + (uint64_t)t->tv_nsec / 1000000);
+    network_note(&record, got, at_ms);
+    tell_event(r, got, at_ms);
+}
+
 static void let_go_on(struct room *r)
 {
     struct command c = {.type = COMMAND_SERVED};
@@ -202,7 +229,7 @@ static bool take_one(struct room *r)
         give_up(r, got.text);
         return false;
     case GATE_EVENT:
-        network_note(&record, &got);
+        take_event(r, &got);
         break;
     default:
         fd_close(&r->gate_ctl); /* FINISHED: nothing more comes */

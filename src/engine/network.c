@@ -2,6 +2,7 @@
  * Pure: frames in, text out. */
 #include "engine/network.h"
 
+#include <assert.h>
 #include <string.h>
 
 static bool is_same(const struct network_row *x, const struct gate_report *g)
@@ -12,12 +13,34 @@ static bool is_same(const struct network_row *x, const struct gate_report *g)
     return x->name[0] || strcmp(x->address, g->address) == 0;
 }
 
-void network_note(struct network *n, const struct gate_report *report)
+static struct network_row row_of(const struct gate_report *g, uint64_t at_ms)
+{
+    struct network_row x = {.verdict = (uint8_t)g->verdict,
+                            .kind = (uint8_t)g->kind,
+                            .reason = (uint8_t)g->reason,
+                            .rule = g->rule,
+                            .code = g->code,
+                            .port = (uint16_t)g->port,
+                            .count = g->count ? g->count : 1,
+                            .up = g->up,
+                            .down = g->down,
+                            .duration_ms = g->duration_ms,
+                            .at_ms = at_ms};
+    memcpy(x.name, g->name, sizeof x.name - 1);
+    memcpy(x.address, g->address, sizeof x.address - 1);
+    return x;
+}
+
+void network_note(struct network *n, const struct gate_report *report, uint64_t at_ms)
 {
     struct gate_report g = *report;
     const uint64_t count = g.count ? g.count : 1;
     g.name[sizeof g.name - 1] = g.address[sizeof g.address - 1] = '\0';
     n->untold += g.lost;
+    if (n->event_count < NETWORK_EVENTS_MAX)
+        n->events[n->event_count++] = row_of(&g, at_ms);
+    else
+        n->events_left_out++;
     for (size_t i = 0; i < n->count; i++) {
         struct network_row *x = &n->rows[i];
         if (!is_same(x, &g))
@@ -32,19 +55,7 @@ void network_note(struct network *n, const struct gate_report *report)
         n->untold += count;
         return;
     }
-    struct network_row *x = &n->rows[n->count++];
-    *x = (struct network_row){.verdict = (uint8_t)g.verdict,
-                              .kind = (uint8_t)g.kind,
-                              .reason = (uint8_t)g.reason,
-                              .rule = g.rule,
-                              .code = g.code,
-                              .port = (uint16_t)g.port,
-                              .count = count,
-                              .up = g.up,
-                              .down = g.down,
-                              .duration_ms = g.duration_ms};
-    memcpy(x->name, g.name, sizeof x->name);
-    memcpy(x->address, g.address, sizeof x->address);
+    n->rows[n->count++] = row_of(&g, at_ms);
 }
 
 static const char *verdict_name(const struct network_row *x)
@@ -63,18 +74,41 @@ static void put_host(const struct network_row *x, struct sbuf *out)
         sbuf_fmt(out, ":%u", x->port);
 }
 
-static void put_rule(const struct network_row *x, const struct policy *p, struct sbuf *out)
+static const struct egress_rule *rule_of(const struct network_row *x, const struct network *n)
 {
-    if (x->rule >= 0 && (size_t)x->rule < p->egress.count)
-        egress_text(&p->egress.rules[x->rule], out);
+    return x->rule >= 0 && (size_t)x->rule < n->rules->count ? &n->rules->rules[x->rule] : NULL;
 }
 
-static void put_why(const struct network_row *x, const struct policy *p, struct sbuf *out)
+static void put_rule(const struct network_row *x, const struct network *n, struct sbuf *out)
+{
+    const struct egress_rule *r = rule_of(x, n);
+    if (r)
+        egress_text(r, out);
+}
+
+static const char *const reason_names[] = {
+    [GATE_WHY_RULE] = "rule",
+    [GATE_WHY_NO_RULE] = "no-rule",
+    [GATE_WHY_LITERAL] = "address-not-listed",
+    [GATE_WHY_PRIVATE] = "private-address",
+    [GATE_WHY_UNRESOLVED] = "no-such-name",
+    [GATE_WHY_RESOLVER] = "resolver-failed",
+    [GATE_WHY_UNREACHABLE] = "unreachable",
+    [GATE_WHY_TABLE_FULL] = "table-full",
+};
+static_assert(sizeof reason_names / sizeof *reason_names == GATE_WHY_END, "a name for each reason");
+
+static const char *reason_name(const struct network_row *x)
+{
+    return x->reason < GATE_WHY_END ? reason_names[x->reason] : NULL;
+}
+
+static void put_why(const struct network_row *x, const struct network *n, struct sbuf *out)
 {
     switch ((enum gate_reason)x->reason) {
     case GATE_WHY_RULE:
         sbuf_text(out, x->verdict == GATE_DENIED ? "denied by the rule " : "allowed by the rule ");
-        put_rule(x, p, out);
+        put_rule(x, n, out);
         return;
     case GATE_WHY_NO_RULE:
         sbuf_text(out, "no rule allows it");
@@ -97,6 +131,8 @@ static void put_why(const struct network_row *x, const struct policy *p, struct 
     case GATE_WHY_TABLE_FULL:
         sbuf_text(out, "too many names or connections at once");
         return;
+    case GATE_WHY_END:
+        break;
     }
     sbuf_text(out, "not allowed");
 }
@@ -137,7 +173,7 @@ static bool is_told_better(const struct network *n, const struct network_row *x)
     return false;
 }
 
-void network_denials(const struct network *n, const struct policy *p, size_t max, struct sbuf *out)
+void network_denials(const struct network *n, size_t max, struct sbuf *out)
 {
     size_t told = 0, more = 0;
     for (size_t i = 0; i < n->count; i++) {
@@ -156,7 +192,7 @@ void network_denials(const struct network *n, const struct policy *p, size_t max
         if (x->count > 1)
             sbuf_fmt(out, " (%llu times)", (unsigned long long)x->count);
         sbuf_text(out, ": ");
-        put_why(x, p, out);
+        put_why(x, n, out);
         if (put_allow(x, &b))
             sbuf_fmt(out, "; allow with: %s", allow);
         sbuf_char(out, '\n');
@@ -183,28 +219,28 @@ void network_explain(const struct network *n, struct sbuf *out)
                  (unsigned long long)n->untold);
 }
 
-static void json_text(struct json *j, const char *key, const struct network_row *x, const struct policy *p,
-                      void (*put)(const struct network_row *, const struct policy *, struct sbuf *))
+static void json_text(struct json *j, const char *key, const struct network_row *x, const struct network *n,
+                      void (*put)(const struct network_row *, const struct network *, struct sbuf *))
 {
     char text[EGRESS_RULE_MAX + 64];
     struct sbuf b = SBUF(text);
-    put(x, p, &b);
+    put(x, n, &b);
     json_str(j, key, text[0] ? text : NULL);
 }
 
-static void put_object(const struct network_row *x, const struct policy *p, struct sbuf *out)
+static void put_object(const struct network_row *x, const struct network *n, struct sbuf *out)
 {
-    (void)p;
+    (void)n;
     put_host(x, out);
 }
 
-static void put_option(const struct network_row *x, const struct policy *p, struct sbuf *out)
+static void put_option(const struct network_row *x, const struct network *n, struct sbuf *out)
 {
-    (void)p;
+    (void)n;
     (void)put_allow(x, out);
 }
 
-void network_json_denials(struct json *j, const struct network *n, const struct policy *p)
+void network_json_denials(struct json *j, const struct network *n)
 {
     for (size_t i = 0; i < n->count; i++) {
         const struct network_row *x = &n->rows[i];
@@ -213,37 +249,77 @@ void network_json_denials(struct json *j, const struct network *n, const struct 
         json_open(j, NULL, '{');
         json_str(j, "layer", "gate");
         json_str(j, "what", x->kind == GATE_KIND_DNS ? "look-up of" : "connect to");
-        json_text(j, "object", x, p, put_object);
+        json_text(j, "object", x, n, put_object);
         json_unum(j, "count", x->count);
-        json_text(j, "why", x, p, put_why);
-        json_text(j, "allow", x, p, put_option);
+        json_text(j, "why", x, n, put_why);
+        json_text(j, "allow", x, n, put_option);
         json_close(j, '}');
     }
 }
 
-void network_json(struct json *j, const struct network *n, const struct policy *p)
+/* What a decision is, wherever it is told. */
+static void json_decision(struct json *j, const struct network_row *x, const struct network *n)
+{
+    const struct egress_rule *rule = rule_of(x, n);
+    json_str(j, "verdict", verdict_name(x));
+    json_str(j, "kind", x->kind == GATE_KIND_DNS ? "dns" : "tcp");
+    json_str(j, "name", x->name[0] ? x->name : NULL);
+    json_str(j, "address", x->address[0] ? x->address : NULL);
+    json_unum(j, "port", x->port);
+    json_text(j, "rule", x, n, put_rule);
+    json_str(j, "note", rule && rule->note[0] ? rule->note : NULL);
+    json_str(j, "reason", reason_name(x));
+    json_text(j, "why", x, n, put_why);
+    json_text(j, "allow", x, n, put_option);
+    json_unum(j, "count", x->count);
+    json_unum(j, "bytes_up", x->up);
+    json_unum(j, "bytes_down", x->down);
+    json_unum(j, "duration_ms", x->duration_ms);
+}
+
+/* In the order of time. */
+static void json_events(struct json *j, const struct network *n)
+{
+    json_open(j, "events", '[');
+    for (size_t i = 0; i < n->event_count; i++) {
+        const struct network_row *x = &n->events[i];
+        json_open(j, NULL, '{');
+        json_unum(j, "at_ms", x->at_ms);
+        json_decision(j, x, n);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+    json_unum(j, "events_left_out", n->events_left_out);
+}
+
+void network_json(struct json *j, const struct network *n)
 {
     json_open(j, "network", '{');
-    json_unum(j, "rules", p->egress.count);
+    json_unum(j, "rules", n->rules->count);
     json_open(j, "peers", '[');
     for (size_t i = 0; i < n->count; i++) {
-        const struct network_row *x = &n->rows[i];
         json_open(j, NULL, '{');
-        json_str(j, "verdict", verdict_name(x));
-        json_str(j, "kind", x->kind == GATE_KIND_DNS ? "dns" : "tcp");
-        json_str(j, "name", x->name[0] ? x->name : NULL);
-        json_str(j, "address", x->address[0] ? x->address : NULL);
-        json_unum(j, "port", x->port);
-        json_text(j, "rule", x, p, put_rule);
-        json_text(j, "why", x, p, put_why);
-        json_unum(j, "count", x->count);
-        json_unum(j, "bytes_up", x->up);
-        json_unum(j, "bytes_down", x->down);
-        json_unum(j, "duration_ms", x->duration_ms);
+        json_decision(j, &n->rows[i], n);
         json_close(j, '}');
     }
     json_close(j, ']');
     json_unum(j, "untold", n->untold);
+    json_events(j, n);
     json_bool(j, "gate_lost", n->lost);
     json_close(j, '}');
+}
+
+void network_line(const struct network *n, const struct gate_report *report, uint64_t at_ms, struct sbuf *out)
+{
+    struct gate_report g = *report;
+    struct json j = {.out = out};
+    g.name[sizeof g.name - 1] = g.address[sizeof g.address - 1] = '\0';
+    const struct network_row x = row_of(&g, at_ms);
+    json_open(&j, NULL, '{');
+    json_str(&j, "event", "network");
+    json_unum(&j, "at_ms", at_ms);
+    json_decision(&j, &x, n);
+    json_unum(&j, "lost_before", g.lost);
+    json_close(&j, '}');
+    sbuf_char(out, '\n');
 }

@@ -1,4 +1,5 @@
-/* network: what the gate decided in one room, each kind of decision once. Exists only for rooms with a gate. */
+/* network: what the gate decided in one room: each kind of decision once (rows), and the first ones in the order of
+ * time (events). Exists only for rooms with a gate. */
 #ifndef ENGINE_NETWORK_H
 #define ENGINE_NETWORK_H
 
@@ -8,7 +9,9 @@
 #include "policy/policy.h"
 #include <stdbool.h>
 
-#define NETWORK_ROWS_MAX 128
+#define NETWORK_ROWS_MAX   128
+#define NETWORK_EVENTS_MAX 256
+#define NETWORK_LINE_MAX   4096 /* = PIPE_BUF: such a line goes into a pipe whole, or not at all */
 
 struct network_row {
     uint8_t verdict, kind, reason; /* enum gate_verdict, gate_kind, gate_reason */
@@ -18,23 +21,31 @@ struct network_row {
     char name[GATE_NAME_MAX];      /* "": the program used an address */
     char address[GATE_ADDRESS_MAX];
     uint64_t count, up, down, duration_ms;
+    uint64_t at_ms; /* events: since the start of the command */
 };
 
 struct network {
+    const struct egress_rules *rules; /* those of the room, by the gate's numbers */
     struct network_row rows[NETWORK_ROWS_MAX];
-    size_t count;
+    struct network_row events[NETWORK_EVENTS_MAX];
+    size_t count, event_count;
+    uint64_t events_left_out;
     uint64_t untold;  /* decisions beyond the rows, or that the gate could not tell */
     bool lost;        /* the gate ended before the room did */
     char failed[200]; /* why the gate never served, "" */
 };
 
-void network_note(struct network *n, const struct gate_report *report);
+/* `at_ms`: since the start of the command. */
+void network_note(struct network *n, const struct gate_report *report, uint64_t at_ms);
 
-void network_json(struct json *j, const struct network *n, const struct policy *p);
+void network_json(struct json *j, const struct network *n);
 /* Elements of the array of denials. */
-void network_json_denials(struct json *j, const struct network *n, const struct policy *p);
+void network_json_denials(struct json *j, const struct network *n);
+/* One decision as a line of JSON, at most NETWORK_LINE_MAX bytes with its newline. */
+void network_line(const struct network *n, const struct gate_report *report, uint64_t at_ms,
+                  struct sbuf *out);
 /* For people: a line for each refusal, at most `max` of them. */
-void network_denials(const struct network *n, const struct policy *p, size_t max, struct sbuf *out);
+void network_denials(const struct network *n, size_t max, struct sbuf *out);
 /* For people: what was reached. */
 void network_explain(const struct network *n, struct sbuf *out);
 

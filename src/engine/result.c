@@ -134,7 +134,7 @@ static void json_observed(struct json *j, const struct observed *o)
     json_close(j, '}');
 }
 
-static void json_denials(struct json *j, const struct result *r, const struct policy *p)
+static void json_denials(struct json *j, const struct result *r)
 {
     json_open(j, "denials", '[');
     for (size_t i = 0; i < r->denials.n; i++) {
@@ -151,7 +151,7 @@ static void json_denials(struct json *j, const struct result *r, const struct po
     for (size_t i = 0; i < r->denials.observed_count; i++)
         json_observed(j, &r->denials.observed[i]);
     if (r->network)
-        network_json_denials(j, r->network, p);
+        network_json_denials(j, r->network);
     json_close(j, ']');
     json_unum(j, "denials_untold", r->denials.other);
 }
@@ -209,9 +209,9 @@ void result_json(const struct result *r, const struct policy *p, bool pretty, st
     json_close(&j, '}');
     json_limits(&j, r);
     json_receipt(&j, r);
-    json_denials(&j, r, p);
+    json_denials(&j, r);
     if (r->network)
-        network_json(&j, r->network, p);
+        network_json(&j, r->network);
     json_teardown(&j, &r->teardown);
     json_unum(&j, "host_uid", r->uid_outside);
     json_unum(&j, "landlock_abi", r->report.landlock_abi);
@@ -319,7 +319,7 @@ static void how_it_ended(const struct result *r, struct sbuf *out)
         sbuf_text(out, outcome_text(r->outcome));
 }
 
-void result_explain(const struct result *r, const struct policy *p, struct sbuf *out)
+void result_explain(const struct result *r, struct sbuf *out)
 {
     sbuf_text(out, "strongroom: ");
     how_it_ended(r, out);
@@ -331,7 +331,7 @@ void result_explain(const struct result *r, const struct policy *p, struct sbuf 
              (unsigned long long)r->stderr_bytes);
     explain_denials(r, out);
     if (r->network) {
-        network_denials(r->network, p, NETWORK_ROWS_MAX, out);
+        network_denials(r->network, NETWORK_ROWS_MAX, out);
         network_explain(r->network, out);
     }
     explain_limits(r, out);
@@ -351,7 +351,7 @@ static void brief_limit(const struct result *r, enum limit_id id, struct sbuf *o
              limit_rows[id].name);
 }
 
-void result_brief(const struct result *r, const struct policy *p, struct sbuf *out)
+void result_brief(const struct result *r, struct sbuf *out)
 {
     if (r->lost_output)
         sbuf_fmt(out, "strongroom: write the program's output: %s; the rest of it is lost\n",
@@ -384,7 +384,7 @@ void result_brief(const struct result *r, const struct policy *p, struct sbuf *o
         break;
     }
     if (r->network)
-        network_denials(r->network, p, 8, out);
+        network_denials(r->network, 8, out);
     if (r->has_room && (r->teardown.survivors > 0 || r->teardown.cgroups > 0 || r->teardown.mounts > 0))
         sbuf_fmt(out, "strongroom: left behind: survivors %d, mounts %d, cgroups %d\n", r->teardown.survivors,
                  r->teardown.mounts, r->teardown.cgroups);

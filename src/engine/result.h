@@ -120,13 +120,15 @@ const char *outcome_text(enum outcome o);
 
 /* The whole as JSON (docs/result.schema.json). */
 void result_json(const struct result *r, const struct policy *p, bool pretty, struct sbuf *out);
-#define RESULT_JSON_MAX (1 << 20) /* 64 names of 511 bytes, each byte escaped to six, twice */
+#define RESULT_JSON_MAX                                                                                      \
+    (4 << 20) /* 64 names of 511 bytes, each byte escaped to six, twice; 400 decisions of the gate of
+                                   * at most NETWORK_LINE_MAX bytes */
 
 /* For people, several lines, each with the "strongroom: " prefix. */
-void result_explain(const struct result *r, const struct policy *p, struct sbuf *out);
+void result_explain(const struct result *r, struct sbuf *out);
 
 /* One line when a bound was met or something was denied, nothing otherwise. */
-void result_brief(const struct result *r, const struct policy *p, struct sbuf *out);
+void result_brief(const struct result *r, struct sbuf *out);
 
 /* Numbered step times (--trace-steps). */
 void result_trace(const struct result *r, struct sbuf *out);

@@ -21,7 +21,7 @@ struct trial_page {
 __attribute__((noreturn)) static void supervise(struct trial_page *page, const struct policy *p, char **argv,
                                                 const int stdio[3])
 {
-    struct engine_request req = {.policy = p, .argv = argv, .wants_record = true};
+    struct engine_request req = {.policy = p, .argv = argv, .wants_record = true, .events_fd = -1};
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); /* the caller's own clock ends us otherwise */
     for (int i = 0; i < 3; i++) {
         FD_AUTO null = stdio[i] < 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : -1;

@@ -70,6 +70,7 @@ enum gate_reason {
     GATE_WHY_RESOLVER,    /* upstream did not answer, or answered nonsense */
     GATE_WHY_UNREACHABLE, /* `code` says why the address could not be reached */
     GATE_WHY_TABLE_FULL,  /* too many names or connections at once */
+    GATE_WHY_END          /* no reason: the number of them, and of 0 */
 };
 
 struct gate_report {

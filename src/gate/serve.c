@@ -39,6 +39,8 @@ static size_t answer(const uint8_t *packet, size_t size, uint8_t *out)
     enum answer_told told;
     size_t len = answer_make(rules, packet, size, out, &told, e.name);
 
+    if (told == ANSWER_DENIED && (e.rule = egress_name_denied_by(rules, e.name)) >= 0)
+        e.reason = GATE_WHY_RULE;
     if (told != ANSWER_QUIET)
         tell_event(&e);
     return len;

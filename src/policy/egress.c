@@ -421,6 +421,20 @@ struct egress_verdict egress_verdict_addr(const struct egress_rules *r, const st
     return decide(r, NULL, a, port);
 }
 
+static bool denies_all(const struct egress_rule *x)
+{
+    return x->deny && x->port_count == 1 && x->ports[0].from == 1 && x->ports[0].to == 65535;
+}
+
+int egress_name_denied_by(const struct egress_rules *r, const char *name)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        if (denies_all(&r->rules[i]) && has_name(&r->rules[i], name))
+            return (int)i;
+    }
+    return -1;
+}
+
 bool egress_knows_name(const struct egress_rules *r, const char *name)
 {
     bool known = false;
@@ -429,7 +443,7 @@ bool egress_knows_name(const struct egress_rules *r, const char *name)
         const struct egress_rule *x = &r->rules[i];
         if (!has_name(x, name))
             continue;
-        if (x->deny && x->port_count == 1 && x->ports[0].from == 1 && x->ports[0].to == 65535)
+        if (denies_all(x))
             return false;
         known = known || !x->deny;
     }

@@ -87,6 +87,8 @@ struct egress_verdict egress_verdict_addr(const struct egress_rules *r, const st
                                           uint16_t port);
 /* Does any port of that name stand open: is it worth an address? */
 bool egress_knows_name(const struct egress_rules *r, const char *name);
+/* The rule that denies this name on every port, -1: none does. */
+int egress_name_denied_by(const struct egress_rules *r, const char *name);
 /* May a connection that a name's rule `by` allows end at this address? Denied addresses and, unless the rule says
  * internal or an address rule lists it, private ones may not. */
 bool egress_may_dial(const struct egress_rules *r, int by, const struct egress_addr *a, uint16_t port);

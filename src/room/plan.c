@@ -4,6 +4,7 @@
  * May: look at paths (openat2, fstat). Must not: change anything on the host. */
 #include "room/plan.h"
 #include "base/sbuf.h"
+#include "policy/notice.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
 
@@ -392,6 +393,17 @@ static char *random_uuid(struct text *t)
                     r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]);
 }
 
+/* What the room may read about its network. */
+static int plan_notice(struct room_plan *plan, struct text *t, struct err *e)
+{
+    struct sbuf b = {.text = t->next, .size = NOTICE_MAX};
+    if (t->end - t->next < NOTICE_MAX)
+        return out_of_text(e);
+    notice_text(plan->policy, &plan->policy->egress, &b);
+    t->next += b.len + 1;
+    return add_file(plan, NOTICE_PATH, b.text, false, e);
+}
+
 static int plan_files(struct room_plan *plan, struct text *t, struct err *e)
 {
     char *passwd = text_fmt(t,
@@ -410,6 +422,8 @@ static int plan_files(struct room_plan *plan, struct text *t, struct err *e)
         r = add_file(plan, "etc/hosts", hosts, false, e);
     if (r == 0)
         r = add_file(plan, "run/strongroom/boot_id", boot_id, false, e);
+    if (r == 0)
+        r = plan_notice(plan, t, e);
     for (size_t i = 0; r == 0 && i < sizeof fixed_files / sizeof *fixed_files; i++) {
         if (plan->policy->net == NET_HOST && strcmp(fixed_files[i].path, "etc/resolv.conf") == 0)
             continue; /* the host's own is bound there */
@@ -424,7 +438,7 @@ static int plan_files(struct room_plan *plan, struct text *t, struct err *e)
 
 /* --- the skeleton --------------------------------------------------------------------------------------- */
 
-#define SKELETON "skeleton-2" /* the number changes with its contents; meson.build names it too */
+#define SKELETON "skeleton-3" /* the number changes with its contents; meson.build names it too */
 
 /* A folder that somebody else could change is no foundation. */
 static bool is_trusted(const char *path)

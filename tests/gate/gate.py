@@ -109,19 +109,18 @@ class Result:
 
 def room(options, command, limit=40):
     r = Result()
-    read_end, write_end = os.pipe()
-    os.set_inheritable(write_end, True)
-    p = subprocess.Popen([*before, PROGRAM, 'run', '--result-fd', str(write_end), *options, '--', *command],
-                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[write_end], cwd='/')
-    os.close(write_end)
+    record = tempfile.TemporaryFile()
+    p = subprocess.Popen([*before, PROGRAM, 'run', '--result-fd', str(record.fileno()), *options, '--', *command],
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[record.fileno()], cwd='/')
     try:
         out, err = p.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
         p.kill()
         out, err = p.communicate()
     r.status, r.out, r.err = p.returncode, out.decode('utf8', 'replace'), err.decode('utf8', 'replace')
-    with open(read_end, 'rb') as f:
-        text = f.read()
+    with record:
+        record.seek(0)
+        text = record.read()
     r.record = json.loads(text) if text else None
     return r
 

@@ -164,6 +164,9 @@ static void names(void **state)
     assert_false(egress_knows_name(&r, "x.b.org"));
     assert_false(egress_knows_name(&r, "b.org"));
     assert_false(egress_knows_name(&r, "org"));
+    assert_true(egress_name_denied_by(&r, "x.b.org") >= 0);
+    assert_true(r.rules[egress_name_denied_by(&r, "x.b.org")].deny);
+    assert_int_equal(egress_name_denied_by(&r, "a.org"), -1);
 }
 
 static struct egress_addr addr(const char *text)
