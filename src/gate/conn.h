@@ -6,7 +6,7 @@
 #include "policy/egress.h"
 
 #define CONNS_MAX 8192
-#define DIALS_MAX 2
+#define DIALS_MAX 4
 
 /* `most`: at once, at most CONNS_MAX. */
 void conn_open(const struct egress_rules *rules, size_t most);

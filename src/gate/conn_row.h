@@ -26,10 +26,11 @@ struct conn {
     struct way ways[2];
     bool again; /* is in the queue of those with more to do */
     uint16_t next_again, port;
-    int rule, lookup, code, oldest; /* oldest: of two attempts */
-    bool v6;                        /* how the program came: that family first */
+    int rule, lookup, code;
+    bool v6; /* how the program came: that family first */
     uint64_t since, beside;
     int dials[DIALS_MAX];
+    uint64_t began[DIALS_MAX];
     struct gate_addr dialled[DIALS_MAX];
     size_t next_addr, addr_count;
     struct gate_addr addrs[DNS_ADDRS_MAX];

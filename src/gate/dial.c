@@ -1,8 +1,10 @@
 /* dial: from a verdict to an open connection.
  *
  * Theory of operation. Each address of a looked-up name is judged again, and exactly the address that was judged is
- * dialled. The families take turns; the next address is tried beside the one that is slow, and of two that are slow the
- * newcomer takes the older one's place. The first that answers wins.
+ * dialled. As RFC 8305 has it: the families take turns, beginning with the one that the program came by (it had its own
+ * preference); an attempt that has not answered within 250 ms gets the next one beside it, one that fails at once; up to
+ * DIALS_MAX run together, and then the newcomer takes the place of one that has been silent for 3 s. The first that
+ * answers wins.
  *
  * Lives in: strongroom-gate. Trusts: the rules. May: connect to what they allow. Must not: wait, ask for names. */
 #include "gate/conn_row.h"
@@ -15,8 +17,8 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-#define BESIDE_MS 250  /* then the next address is tried as well */
-#define SILENT_MS 3000 /* then it is tried instead of the first one */
+#define BESIDE_MS 250  /* "connection attempt delay": then the next address is tried as well */
+#define SILENT_MS 3000 /* then, where all slots are taken, instead of the first one */
 
 bool dial_listed(const struct gate_addr *a, uint16_t port, struct egress_verdict *ret)
 {
@@ -73,6 +75,7 @@ static int dial(struct conn *c, int which, const struct gate_addr *a)
         return -errno;
     c->dials[which] = fd;
     c->dialled[which] = *a;
+    c->began[which] = loop_now();
     int r = connect(fd, (const struct sockaddr *)&to, len) < 0 && errno != EINPROGRESS ? -errno : 0;
     if (r == 0)
         r = loop_add(fd, EPOLLOUT | EPOLLET, LOOP_DIAL, conn_index(c) * DIALS_MAX + (uint32_t)which,
@@ -82,37 +85,42 @@ static int dial(struct conn *c, int which, const struct gate_addr *a)
     return r;
 }
 
-static bool dialling(const struct conn *c)
+/* Of the attempts that run the one that began first, -1: none; *ret_free becomes a slot for another, or stays. */
+static int oldest_dial(const struct conn *c, int *ret_free)
 {
-    return c->dials[0] >= 0 || c->dials[1] >= 0;
-}
+    int oldest = -1;
 
-static bool dialling_both(const struct conn *c)
-{
-    return c->dials[0] >= 0 && c->dials[1] >= 0;
+    for (int i = 0; i < DIALS_MAX; i++) {
+        if (c->dials[i] < 0)
+            *ret_free = i;
+        else if (oldest < 0 || c->began[i] < c->began[oldest])
+            oldest = i;
+    }
+    return oldest;
 }
 
 /* Tries the next address in a free slot, or instead of the attempt that has been silent for longest; ends the
- * connection
- * when nothing is left. */
+ * connection when nothing is left. */
 static void dial_next(struct conn *c)
 {
-    if (dialling_both(c) && c->next_addr < c->addr_count)
-        conn_close_hard(&c->dials[c->oldest]);
-    int which = c->dials[0] < 0 ? 0 : 1;
-    c->beside = loop_now() + (c->dials[1 - which] < 0 ? BESIDE_MS : SILENT_MS);
-    while (c->dials[which] < 0 && c->next_addr < c->addr_count) {
+    int which = -1, oldest = oldest_dial(c, &which);
+
+    if (which < 0 && c->next_addr < c->addr_count)
+        conn_close_hard(&c->dials[which = oldest]);
+    while (which >= 0 && c->dials[which] < 0 && c->next_addr < c->addr_count) {
         const struct gate_addr *a = &c->addrs[c->next_addr++];
         int r = dial(c, which, a);
-        if (r == 0) {
-            c->oldest = dialling_both(c) ? 1 - which : which;
-            return;
+        if (r < 0) {
+            c->code = -r;
+            c->peer = *a;
         }
-        c->code = -r;
-        c->peer = *a;
     }
-    if (!dialling(c))
+    which = -1;
+    oldest = oldest_dial(c, &which);
+    if (oldest < 0)
         conn_end_broken(c, GATE_WHY_UNREACHABLE);
+    else
+        c->beside = which >= 0 ? loop_now() + BESIDE_MS : c->began[oldest] + SILENT_MS;
 }
 
 /* Of the addresses of one family that may be dialled, the next one from *at on; NULL: no more. */

@@ -13,7 +13,7 @@
 #define PORT        53
 #define ROUNDS      2
 #define WAIT_MS     1500 /* for one answer, in the first round; double in the second */
-#define GRACE_MS    150  /* for the other family */
+#define GRACE_MS    50   /* for the other family (RFC 8305 3) */
 #define TTL_LEAST   1000
 #define TTL_MOST    60000
 #define TTL_FAILURE 2000

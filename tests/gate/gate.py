@@ -194,6 +194,14 @@ def the_second_address_is_tried():
 
 
 @test
+def addresses_that_are_silent_cost_a_quarter_of_a_second_each():
+    r = python(['--allow', 'slow.test:80'], TRY + 'a = time.time(); print(t("slow.test", 80, 2), "%.1f" % (time.time() - a))')
+    how, seconds = r.out.split()
+    equal(how, 'REACHED', r)
+    assert 0.4 < float(seconds) < 1.5, r
+
+
+@test
 def an_alias_is_followed():
     here(curl(['--allow', 'alias.test:80'], 'http://alias.test/'), EXT + ':80')
 

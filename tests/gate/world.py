@@ -16,6 +16,7 @@ NAMES = {
     'four.test': [(A, EXT)],
     'six.test': [(AAAA, EXT6)],
     'half.test': [(AAAA, '2001:db8:57::dead'), (A, EXT)],
+    'slow.test': [(AAAA, '2001:db8:57::dead'), (AAAA, '2001:db8:57::beef'), (A, '198.51.100.200'), (A, EXT)],
     'denied.test': [(A, DENIED), (AAAA, DENIED6)],
     'rebind.test': [(A, '127.0.0.1')],
     'rebind6.test': [(AAAA, '::1')],
