@@ -8,7 +8,7 @@
 static bool is_same(const struct network_row *x, const struct gate_report *g)
 {
     if (x->verdict != g->verdict || x->kind != g->kind || x->reason != g->reason || x->port != g->port ||
-        x->code != g->code || strcmp(x->name, g->name) != 0)
+        x->code != g->code || strcmp(x->name, g->name) != 0 || strcmp(x->text, g->text) != 0)
         return false;
     return x->name[0] || strcmp(x->address, g->address) == 0;
 }
@@ -28,6 +28,7 @@ static struct network_row row_of(const struct gate_report *g, uint64_t at_ms)
                             .at_ms = at_ms};
     memcpy(x.name, g->name, sizeof x.name - 1);
     memcpy(x.address, g->address, sizeof x.address - 1);
+    memcpy(x.text, g->text, sizeof x.text - 1);
     return x;
 }
 
@@ -35,7 +36,7 @@ void network_note(struct network *n, const struct gate_report *report, uint64_t 
 {
     struct gate_report g = *report;
     const uint64_t count = g.count ? g.count : 1;
-    g.name[sizeof g.name - 1] = g.address[sizeof g.address - 1] = '\0';
+    g.name[sizeof g.name - 1] = g.address[sizeof g.address - 1] = g.text[sizeof g.text - 1] = '\0';
     n->untold += g.lost;
     if (n->event_count < NETWORK_EVENTS_MAX)
         n->events[n->event_count++] = row_of(&g, at_ms);
@@ -95,6 +96,10 @@ static const char *const reason_names[] = {
     [GATE_WHY_RESOLVER] = "resolver-failed",
     [GATE_WHY_UNREACHABLE] = "unreachable",
     [GATE_WHY_TABLE_FULL] = "table-full",
+    [GATE_WHY_FORM] = "form",
+    [GATE_WHY_HIDDEN] = "hidden",
+    [GATE_WHY_NAME] = "name",
+    [GATE_WHY_ANSWER] = "answer",
 };
 static_assert(sizeof reason_names / sizeof *reason_names == GATE_WHY_END, "a name for each reason");
 
@@ -131,10 +136,36 @@ static void put_why(const struct network_row *x, const struct network *n, struct
     case GATE_WHY_TABLE_FULL:
         sbuf_text(out, "too many names or connections at once");
         return;
+    case GATE_WHY_FORM:
+    case GATE_WHY_HIDDEN:
+    case GATE_WHY_NAME:
+    case GATE_WHY_ANSWER:
+        sbuf_escaped(out, x->text);
+        return;
     case GATE_WHY_END:
         break;
     }
     sbuf_text(out, "not allowed");
+}
+
+/* What a rule that allows it says behind the host; NULL: none would. */
+static const char *allowing_words(const struct network_row *x)
+{
+    if (x->verdict != GATE_DENIED)
+        return NULL;
+    switch ((enum gate_reason)x->reason) {
+    case GATE_WHY_NO_RULE:
+    case GATE_WHY_LITERAL:
+        return "";
+    case GATE_WHY_PRIVATE:
+        return "internal";
+    case GATE_WHY_FORM:
+        return "any";
+    case GATE_WHY_HIDDEN:
+        return "ech";
+    default:
+        return NULL;
+    }
 }
 
 /* The exact option; false where none would help. */
@@ -144,14 +175,16 @@ static bool put_allow(const struct network_row *x, struct sbuf *out)
     char host[EGRESS_RULE_MAX];
     const char *why, *hint;
     struct sbuf b = SBUF(host);
-    if (x->verdict != GATE_DENIED ||
-        (x->reason != GATE_WHY_NO_RULE && x->reason != GATE_WHY_LITERAL && x->reason != GATE_WHY_PRIVATE))
+    const char *words = allowing_words(x);
+    if (!words)
         return false;
     put_host(x, &b);
     if (egress_read(host, false, &rule, &why, &hint) < 0)
         return false;
-    const bool internal = x->reason == GATE_WHY_PRIVATE;
-    sbuf_fmt(out, internal ? "--allow '%s internal'" : "--allow %s", host);
+    if (words[0])
+        sbuf_fmt(out, "--allow '%s %s'", host, words);
+    else
+        sbuf_fmt(out, "--allow %s", host);
     return true;
 }
 
@@ -222,7 +255,7 @@ void network_explain(const struct network *n, struct sbuf *out)
 static void json_text(struct json *j, const char *key, const struct network_row *x, const struct network *n,
                       void (*put)(const struct network_row *, const struct network *, struct sbuf *))
 {
-    char text[EGRESS_RULE_MAX + 64];
+    char text[EGRESS_RULE_MAX + GATE_TEXT_MAX];
     struct sbuf b = SBUF(text);
     put(x, n, &b);
     json_str(j, key, text[0] ? text : NULL);

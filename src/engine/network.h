@@ -20,6 +20,7 @@ struct network_row {
     uint16_t port;                 /* 0: a name was asked for */
     char name[GATE_NAME_MAX];      /* "": the program used an address */
     char address[GATE_ADDRESS_MAX];
+    char text[GATE_TEXT_MAX]; /* what was seen inside, "" */
     uint64_t count, up, down, duration_ms;
     uint64_t at_ms; /* events: since the start of the command */
 };

@@ -117,6 +117,7 @@ static const struct sock_filter filter[] = {
     NO,
     LOAD(nr),
     CALL(splice),
+    CALL(write),
     CALL(epoll_pwait),
 #ifdef SYS_epoll_wait
     CALL(epoll_wait),

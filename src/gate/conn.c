@@ -49,7 +49,7 @@ void conn_set_due(struct conn *c, uint64_t when)
     *d = when;
 }
 
-static void tell(const struct conn *c, enum gate_verdict verdict, enum gate_reason reason)
+static void tell(const struct conn *c, enum gate_verdict verdict, enum gate_reason reason, const char *text)
 {
     struct gate_report e = {
         .verdict = verdict,
@@ -65,6 +65,8 @@ static void tell(const struct conn *c, enum gate_verdict verdict, enum gate_reas
 
     memcpy(e.name, c->name, sizeof e.name);
     (void)addr_text(&c->peer, e.address);
+    struct sbuf b = SBUF(e.text);
+    sbuf_text(&b, text);
     tell_event(&e);
 }
 
@@ -120,20 +122,31 @@ void conn_free(struct conn *c, bool hard)
 
 void conn_end_broken(struct conn *c, enum gate_reason reason)
 {
-    tell(c, GATE_BROKEN, reason);
+    tell(c, GATE_BROKEN, reason, "");
     conn_free(c, true);
 }
 
 void conn_end_denied(struct conn *c, enum gate_reason reason)
 {
-    tell(c, GATE_DENIED, reason);
+    tell(c, GATE_DENIED, reason, "");
     conn_free(c, true);
 }
 
 void conn_end_open(struct conn *c, bool hard)
 {
-    tell(c, GATE_ALLOWED, GATE_WHY_RULE);
+    tell(c, GATE_ALLOWED, GATE_WHY_RULE, "");
     conn_free(c, hard);
+}
+
+void conn_end_seen(struct conn *c, enum flow_fault fault, const char *why)
+{
+    static const enum gate_reason reasons[] = {[FLOW_FAULT_FORM] = GATE_WHY_FORM,
+                                               [FLOW_FAULT_HIDDEN] = GATE_WHY_HIDDEN,
+                                               [FLOW_FAULT_NAME] = GATE_WHY_NAME,
+                                               [FLOW_FAULT_UPSTREAM] = GATE_WHY_ANSWER};
+
+    tell(c, fault == FLOW_FAULT_UPSTREAM ? GATE_BROKEN : GATE_DENIED, reasons[fault], why);
+    conn_free(c, true);
 }
 
 /* --- decisions --- */
@@ -144,6 +157,15 @@ static void use_answer(struct conn *c, const struct resolve_answer *answer)
         conn_end_broken(c, answer->failed);
     else
         dial_start(c, answer->addrs, answer->count);
+}
+
+/* What a rule's words mean for the flow. */
+static uint8_t takes_of(unsigned inside)
+{
+    if (inside & EGRESS_ANY)
+        return 0;
+    return (uint8_t)((inside & EGRESS_TLS ? FLOW_TLS : 0) | (inside & EGRESS_HTTP ? FLOW_HTTP : 0) |
+                     (inside & EGRESS_ECH ? FLOW_HIDDEN : 0));
 }
 
 static void go_by_name(struct conn *c, unsigned pin)
@@ -157,6 +179,7 @@ static void go_by_name(struct conn *c, unsigned pin)
         conn_end_denied(c, v.rule >= 0 ? GATE_WHY_RULE : GATE_WHY_NO_RULE);
         return;
     }
+    c->takes = takes_of(egress_inside_name(conn_rules, c->name, c->port));
     int r = resolve_start(c->name, &c->lookup, &answer);
     if (r < 0) {
         conn_end_broken(c, GATE_WHY_TABLE_FULL);
@@ -177,8 +200,10 @@ static void go_by_address(struct conn *c, const struct gate_addr *a)
     c->rule = v.rule;
     if (!v.allowed)
         conn_end_denied(c, v.rule >= 0 && conn_rules->rules[v.rule].deny ? GATE_WHY_RULE : GATE_WHY_LITERAL);
-    else
+    else {
+        c->takes = takes_of(conn_rules->rules[v.rule].inside); /* no name to compare: only what is asked for */
         dial_start(c, a, 1);
+    }
 }
 
 static void decide(int *fd)
@@ -255,6 +280,8 @@ static void side_event(struct conn *c, int side, uint32_t events)
     int code = 0;
     socklen_t len = sizeof code;
 
+    if (events & (EPOLLRDHUP | EPOLLHUP))
+        c->ways[side].shut = true;
     if ((events & EPOLLERR) && c->state == CONN_OPEN) {
         (void)getsockopt(c->fd[side], SOL_SOCKET, SO_ERROR, &code, &len); /* 0 when it cannot say */
         c->code = code;
@@ -285,7 +312,9 @@ void conn_upstream_event(uint32_t index, uint32_t generation, uint32_t events)
 
 static void check_due(struct conn *c, uint64_t when)
 {
-    if (loop_now() >= when) {
+    if (loop_now() >= when && c->state == CONN_OPEN) {
+        conn_end_seen(c, FLOW_FAULT_FORM, "it has not said what it wants within 30 s");
+    } else if (loop_now() >= when) {
         c->code = ETIMEDOUT;
         if (c->state == CONN_DIALING) {
             for (int i = 0; i < DIALS_MAX; i++) {
@@ -318,7 +347,7 @@ void conn_close_all(void)
             continue;
         c->code = c->state == CONN_OPEN ? 0 : ECANCELED;
         tell(c, c->state == CONN_OPEN ? GATE_ALLOWED : GATE_BROKEN,
-             c->state == CONN_OPEN ? GATE_WHY_RULE : GATE_WHY_UNREACHABLE);
+             c->state == CONN_OPEN ? GATE_WHY_RULE : GATE_WHY_UNREACHABLE, "");
         conn_free(c, true);
     }
 }

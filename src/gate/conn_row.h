@@ -7,14 +7,18 @@
 #define GATE_CONN_ROW_H
 
 #include "gate/conn.h"
+#include "gate/flow.h"
 
-#define DIAL_MS 20000 /* from the verdict to an open connection */
+#define DIAL_MS  20000 /* from the verdict to an open connection */
+#define FIRST_MS 30000 /* from there to the first word that may pass, where it is looked at */
 
 enum conn_state { CONN_FREE, CONN_RESOLVING, CONN_DIALING, CONN_OPEN };
 
 struct way { /* one direction: 0 from the room, 1 to the room */
     int pipe[2];
-    size_t held; /* bytes in the pipe */
+    size_t held;   /* bytes in the pipe */
+    uint64_t pass; /* bytes that may still pass without a look; FLOW_ALL */
+    bool shut;     /* the side has said that it is the end, perhaps behind bytes that wait */
     bool ended, handed_on;
     uint64_t bytes;
 };
@@ -24,8 +28,10 @@ struct conn {
     uint32_t generation;
     int fd[2]; /* room, upstream */
     struct way ways[2];
+    struct flow flow;
     bool again; /* is in the queue of those with more to do */
     uint16_t next_again, port;
+    uint8_t takes; /* enum flow_takes */
     int rule, lookup, code;
     bool v6; /* how the program came: that family first */
     uint64_t since, beside;
@@ -47,6 +53,7 @@ void conn_set_due(struct conn *c, uint64_t when);          /* when an unfinished
 void conn_free(struct conn *c, bool hard);
 void conn_end_broken(struct conn *c, enum gate_reason reason);
 void conn_end_denied(struct conn *c, enum gate_reason reason);
+void conn_end_seen(struct conn *c, enum flow_fault fault, const char *why); /* it carries what it may not */
 void conn_end_open(struct conn *c, bool hard); /* it was allowed, and is over */
 void conn_close_hard(int *fd);
 
@@ -57,6 +64,7 @@ void dial_start(struct conn *c, const struct gate_addr *addrs, size_t count);
 void dial_due(struct conn *c); /* sees to time; the state is DIALING */
 
 void relay_init(struct conn *c);
+void relay_open(struct conn *c); /* both sides are there: begins */
 void relay_pump(struct conn *c); /* may end the connection */
 void relay_release(struct conn *c);
 bool relay_turns(void); /* a turn for each that had more to move; true: some have still */

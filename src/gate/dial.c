@@ -61,7 +61,7 @@ static void opened(struct conn *c, int which)
                     c->generation) < 0)
         conn_end_broken(c, GATE_WHY_TABLE_FULL);
     else
-        relay_pump(c);
+        relay_open(c);
 }
 
 /* Starts one attempt in slot `which`. 0: under way; otherwise it failed. */

@@ -88,7 +88,7 @@ static void see_hello(struct flow *f, const struct flow_rules *r, const uint8_t 
     else if (h.hidden && (r->takes & FLOW_HIDDEN) == 0)
         refuse(v, FLOW_FAULT_HIDDEN, "its TLS hello has a second, encrypted one, which may name another host", NULL, 0);
     else if (r->name[0] != '\0' && !h.named)
-        refuse(v, FLOW_FAULT_HIDDEN, "its TLS hello names no host", NULL, 0);
+        refuse(v, FLOW_FAULT_FORM, "its TLS hello names no host", NULL, 0);
     else if (r->name[0] != '\0' && strcmp(h.name, r->name) != 0)
         refuse(v, FLOW_FAULT_NAME, "its TLS hello names", h.name, strlen(h.name));
     else
@@ -181,7 +181,10 @@ static void see_request(struct flow *f, const struct flow_rules *r, const char *
         return;
     }
     if (got < 0) {
-        refuse(v, FLOW_FAULT_FORM, "what it says cannot be read as HTTP:", why, strlen(why));
+        refuse(v, FLOW_FAULT_FORM,
+               !f->begun && (r->takes & FLOW_TLS) ? "what it says is neither TLS nor HTTP:"
+                                                  : "what it says cannot be read as HTTP:",
+               why, strlen(why));
         return;
     }
     if (!names_match(r, bytes, &h, v))

@@ -42,7 +42,7 @@ enum flow_step {
 
 enum flow_fault {
     FLOW_FAULT_FORM = 1, /* not the protocol that the rule is for */
-    FLOW_FAULT_HIDDEN,   /* the name cannot be seen */
+    FLOW_FAULT_HIDDEN,   /* an encrypted hello inside the hello */
     FLOW_FAULT_NAME,     /* another name than the connection's */
     FLOW_FAULT_UPSTREAM, /* the server's doing */
 };

@@ -29,6 +29,7 @@
 #define GATE_LISTENERS_MAX  64
 #define GATE_NAME_MAX       256 /* with the final NUL */
 #define GATE_ADDRESS_MAX    46  /* with the final NUL */
+#define GATE_TEXT_MAX       198
 
 enum gate_command_type { GATE_RULES = 1, GATE_LISTENERS, GATE_START, GATE_STOP };
 enum gate_report_type { GATE_READY = 1, GATE_FAILED, GATE_EVENT, GATE_FINISHED };
@@ -70,6 +71,10 @@ enum gate_reason {
     GATE_WHY_RESOLVER,    /* upstream did not answer, or answered nonsense */
     GATE_WHY_UNREACHABLE, /* `code` says why the address could not be reached */
     GATE_WHY_TABLE_FULL,  /* too many names or connections at once */
+    GATE_WHY_FORM,        /* what the room says is not the protocol of the rule; `text` says what it is */
+    GATE_WHY_HIDDEN,      /* a TLS hello with an encrypted second one; likewise */
+    GATE_WHY_NAME,        /* the room means another name than the connection's; likewise */
+    GATE_WHY_ANSWER,      /* the server answers in another protocol; likewise */
     GATE_WHY_END          /* no reason: the number of them, and of 0 */
 };
 
@@ -89,7 +94,7 @@ struct gate_report {
     char name[GATE_NAME_MAX];       /* EVENT: lower case, no final dot, "" when the program used an address.
                                      * Bytes other than letters, digits, - _ and . are escaped as \DDD. */
     char address[GATE_ADDRESS_MAX]; /* EVENT: the address dialled or refused, "" when none was involved */
-    char text[198];                 /* FAILED: one line */
+    char text[GATE_TEXT_MAX];       /* FAILED, EVENT: one line, "" for most events */
 };
 
 #endif

@@ -5,8 +5,13 @@
  * writer. The end of one direction is handed on alone (half-close). Who has more to move than one turn allows waits in
  * a queue for the next round.
  *
- * Lives in: strongroom-gate. Trusts: nobody. May: move bytes. Must not: look at them, wait. */
+ * Where a rule says what a connection may carry, bytes are peeked at while they wait in the kernel, and flow.c says how
+ * many of them may go on. A head that is changed on its way goes into the pipe from our own memory; nothing else does.
+ *
+ * Lives in: strongroom-gate. Trusts: nobody. May: move bytes. Must not: keep them, wait. */
 #include "gate/conn_row.h"
+#include "gate/edit.h"
+#include "gate/loop.h"
 #include "sys/fd.h"
 
 #include <errno.h>
@@ -84,29 +89,96 @@ static void queue_again(struct conn *c)
 
 /* --- moving bytes --- */
 
-enum moved { MOVED_ALL, MOVED_SOME, MOVED_BROKEN };
+enum moved { MOVED_ALL, MOVED_SOME, MOVED_BROKEN, MOVED_GONE /* the connection is no more */ };
+
+/* A head that does not go on as it is: out of the kernel, changed, into the pipe. */
+static bool pass_edited(struct conn *c, int from, uint8_t *bytes, const struct flow_verdict *v)
+{
+    static char edited[EDIT_MAX];
+    struct way *w = &c->ways[from];
+    size_t size = edit_head((const char *)bytes, v, edited);
+
+    if (size == 0 || !pipe_take(w) || recv(c->fd[from], bytes, v->head, MSG_DONTWAIT) != (ssize_t)v->head ||
+        write(w->pipe[1], edited, size) != (ssize_t)size)
+        return false; /* the pipe is empty; where the host grants only a small one, long heads do not fit */
+    w->held = size;
+    w->pass -= v->head;
+    return true;
+}
+
+/* Asks how much of what waits may pass. */
+static enum moved look(struct conn *c, int from)
+{
+    static uint8_t bytes[FLOW_LOOK_MAX];
+    static struct flow_verdict v;
+    struct way *w = &c->ways[from];
+    const struct flow_rules r = {.takes = c->takes, .name = c->name, .port = c->port};
+    ssize_t n = recv(c->fd[from], bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+
+    if (n < 0 && errno != EAGAIN) {
+        c->code = errno;
+        return MOVED_BROKEN;
+    }
+    w->ended = n == 0;
+    if (w->ended)
+        return MOVED_ALL;
+    bool begun = c->flow.begun;
+    flow_next(&c->flow, &r, (enum flow_side)from, bytes, n < 0 ? 0 : (size_t)n, &v);
+    if (v.step == FLOW_BAD || (v.step == FLOW_MORE && n > 0 && w->shut)) {
+        conn_end_seen(c, v.step == FLOW_BAD ? v.fault : FLOW_FAULT_FORM, v.step == FLOW_BAD ? v.why : "it ends too early");
+        return MOVED_GONE;
+    }
+    if (c->flow.begun && !begun)
+        conn_set_due(c, 0);
+    w->pass = v.step == FLOW_PASS ? v.count : 0;
+    if (v.step == FLOW_PASS && edit_wanted(&v) && !pass_edited(c, from, bytes, &v)) {
+        conn_end_broken(c, GATE_WHY_TABLE_FULL);
+        return MOVED_GONE;
+    }
+    return MOVED_ALL;
+}
+
+/* Fills the pipe. False: there is nothing to be had now; *ret says whether that is all. */
+static bool take_in(struct conn *c, int from, enum moved *ret)
+{
+    struct way *w = &c->ways[from];
+    const unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
+
+    if (w->pass == 0 && (*ret = look(c, from)) != MOVED_ALL)
+        return false;
+    if (w->held > 0 || w->ended)
+        return true;
+    if (w->pass == 0)
+        return false;
+    if (!pipe_take(w)) {
+        *ret = MOVED_BROKEN;
+        return false;
+    }
+    size_t most = w->pass < PIPE_SIZE ? (size_t)w->pass : PIPE_SIZE;
+    ssize_t n = splice(c->fd[from], NULL, w->pipe[1], NULL, most, flags);
+    if (n < 0) {
+        c->code = errno;
+        *ret = errno == EAGAIN ? MOVED_ALL : MOVED_BROKEN;
+        return false;
+    }
+    w->ended = n == 0;
+    w->held = (size_t)n;
+    if (w->pass != FLOW_ALL)
+        w->pass -= (uint64_t)n;
+    return true;
+}
 
 /* Moves until one side has no more to give or take, or its turn is over. */
 static enum moved move(struct conn *c, int from)
 {
     struct way *w = &c->ways[from];
     const unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
+    enum moved done = MOVED_ALL;
     int turn = 0;
 
     for (; turn < TURNS_MAX && !w->handed_on; turn++) {
-        if (w->held == 0 && !w->ended) {
-            if (!pipe_take(w))
-                return MOVED_BROKEN;
-            ssize_t n = splice(c->fd[from], NULL, w->pipe[1], NULL, PIPE_SIZE, flags);
-            if (n < 0 && errno == EAGAIN)
-                break;
-            if (n < 0) {
-                c->code = errno;
-                return MOVED_BROKEN;
-            }
-            w->ended = n == 0;
-            w->held = (size_t)n;
-        }
+        if (w->held == 0 && !w->ended && !take_in(c, from, &done))
+            break;
         if (w->held > 0) {
             ssize_t n = splice(w->pipe[0], NULL, c->fd[1 - from], NULL, w->held, flags);
             if (n < 0 && errno == EAGAIN)
@@ -123,23 +195,51 @@ static enum moved move(struct conn *c, int from)
             w->handed_on = true;
         }
     }
+    if (done == MOVED_GONE)
+        return done;
     if (w->held == 0)
         pipe_give(w);
-    return turn == TURNS_MAX ? MOVED_SOME : MOVED_ALL;
+    return turn == TURNS_MAX ? MOVED_SOME : done;
+}
+
+/* Both ways; what an answer sets free goes up in the same call. */
+static enum moved move_both(struct conn *c)
+{
+    enum moved up = move(c, 0);
+    if (up >= MOVED_BROKEN)
+        return up;
+    const bool looked_at = c->ways[0].pass != FLOW_ALL;
+    enum moved down = move(c, 1);
+    if (down >= MOVED_BROKEN)
+        return down;
+    if (looked_at && up == MOVED_ALL)
+        up = move(c, 0);
+    return up > down ? up : down;
 }
 
 void relay_pump(struct conn *c)
 {
-    enum moved up = move(c, 0);
-    enum moved down = up == MOVED_BROKEN ? MOVED_BROKEN : move(c, 1);
+    enum moved done = move_both(c);
+    const struct way *up = &c->ways[0], *down = &c->ways[1];
 
-    if (down == MOVED_BROKEN) {
+    if (done == MOVED_GONE)
+        return;
+    if (done == MOVED_BROKEN) {
         conn_end_open(c, true);
-    } else if (c->ways[0].handed_on && c->ways[1].handed_on) {
-        conn_end_open(c, false);
-    } else if (up == MOVED_SOME || down == MOVED_SOME) {
+    } else if (down->handed_on && (up->handed_on || up->pass != FLOW_ALL)) {
+        conn_end_open(c, false); /* where words are looked at, nobody speaks on to a server that has ended */
+    } else if (done == MOVED_SOME) {
         queue_again(c);
     }
+}
+
+void relay_open(struct conn *c)
+{
+    if (flow_begin(&c->flow, c->takes))
+        conn_set_due(c, loop_now() + FIRST_MS);
+    else
+        c->ways[0].pass = c->ways[1].pass = FLOW_ALL;
+    relay_pump(c);
 }
 
 bool relay_turns(void)

@@ -73,7 +73,8 @@ static void let_out(struct held *h)
 static bool equal(const struct gate_report *a, const struct gate_report *b)
 {
     return a->verdict == b->verdict && a->kind == b->kind && a->reason == b->reason && a->port == b->port &&
-           strcmp(a->name, b->name) == 0 && strcmp(a->address, b->address) == 0;
+           strcmp(a->name, b->name) == 0 && strcmp(a->address, b->address) == 0 &&
+           strcmp(a->text, b->text) == 0;
 }
 
 static unsigned place(const struct gate_report *e)

@@ -235,6 +235,19 @@ static int read_host(const char *s, size_t len, struct egress_rule *r, const cha
     return 0;
 }
 
+static const struct {
+    const char *word;
+    unsigned inside;
+} insides[] = {{"any", EGRESS_ANY}, {"tls", EGRESS_TLS}, {"http", EGRESS_HTTP}, {"ech", EGRESS_ECH}};
+
+static unsigned inside_word(const char *s, size_t len)
+{
+    for (size_t i = 0; i < sizeof insides / sizeof *insides; i++)
+        if (len == strlen(insides[i].word) && memcmp(s, insides[i].word, len) == 0)
+            return insides[i].inside;
+    return 0;
+}
+
 static int read_options(const char *s, struct egress_rule *r, const char **why, const char **hint)
 {
     for (;;) {
@@ -260,8 +273,18 @@ static int read_options(const char *s, struct egress_rule *r, const char **why, 
             r->note[len] = '\0';
             return 0;
         }
+        unsigned inside = inside_word(s, len);
+        if (inside != 0 && r->deny)
+            return bad(why, "what is inside a connection matters where it is allowed", hint, "leave the word out");
+        if (inside != 0) {
+            r->inside |= (uint8_t)inside;
+            if ((r->inside & EGRESS_ANY) && r->inside != EGRESS_ANY)
+                return bad(why, "any is more than tls, http or ech", hint, "leave one of them out");
+            s += len;
+            continue;
+        }
         if (len != 8 || memcmp(s, "internal", 8) != 0)
-            return bad(why, "unknown word behind the host", hint, "internal, or note=WORDS");
+            return bad(why, "unknown word behind the host", hint, "internal, tls, http, any, ech, or note=WORDS");
         if (r->deny || r->kind == EGRESS_V4 || r->kind == EGRESS_V6)
             return bad(why, "internal is for names that are allowed", hint,
                        "leave it out: an address stands for itself");
@@ -313,6 +336,9 @@ void egress_text(const struct egress_rule *r, struct sbuf *out)
     }
     if (r->internal)
         sbuf_text(out, " internal");
+    for (size_t i = 0; i < sizeof insides / sizeof *insides; i++)
+        if (r->inside & insides[i].inside)
+            sbuf_fmt(out, " %s", insides[i].word);
     if (r->note[0]) {
         sbuf_text(out, " note=");
         sbuf_text(out, r->note);
@@ -433,6 +459,28 @@ int egress_name_denied_by(const struct egress_rules *r, const char *name)
             return (int)i;
     }
     return -1;
+}
+
+unsigned egress_inside_name(const struct egress_rules *r, const char *name, uint16_t port)
+{
+    const unsigned by_port = port == 443 || port == 80 ? EGRESS_TLS | EGRESS_HTTP : EGRESS_ANY;
+    unsigned inside = 0;
+    size_t best = 0;
+
+    for (size_t i = 0; i < r->count; i++) {
+        const struct egress_rule *x = &r->rules[i];
+        if (x->deny || !has_port(x, port) || !has_name(x, name))
+            continue;
+        size_t exact = x->kind == EGRESS_NAME ? EGRESS_NAME_MAX : strlen(x->name);
+        if (exact < best)
+            continue;
+        inside = exact > best ? 0 : inside;
+        best = exact;
+        inside |= x->inside;
+        if ((x->inside & ~(unsigned)EGRESS_ECH) == 0)
+            inside |= by_port;
+    }
+    return (inside & EGRESS_ANY) || inside == 0 ? EGRESS_ANY : inside;
 }
 
 bool egress_knows_name(const struct egress_rules *r, const char *name)

@@ -1,6 +1,6 @@
 /* egress: which peers a room may reach. A rule is one line of text; a verdict is a pure question to a list of rules.
  *
- *   HOST[:PORT[,PORT|,FROM-TO]…] [internal] [note=WORDS]
+ *   HOST[:PORT[,PORT|,FROM-TO]…] [internal] [tls] [http] [any] [ech] [note=WORDS]
  *
  * HOST is a name, `*.` and a name (each name below it, not itself), an address, or ADDRESS/BITS; IPv6 stands in
  * brackets when ports follow. Without ports an allowing rule means 80 and 443, a denying one every port. `;` parts
@@ -29,6 +29,14 @@ struct egress_addr {
 
 enum egress_kind { EGRESS_NAME, EGRESS_BELOW, EGRESS_V4, EGRESS_V6 };
 
+/* What a connection may carry. */
+enum egress_inside {
+    EGRESS_ANY = 1,  /* anything */
+    EGRESS_TLS = 2,  /* TLS for the rule's name */
+    EGRESS_HTTP = 4, /* HTTP/1 for the rule's name */
+    EGRESS_ECH = 8,  /* TLS may have an encrypted second hello, which may name another host */
+};
+
 struct egress_ports {
     uint16_t from, to; /* both included */
 };
@@ -37,6 +45,7 @@ struct egress_rule {
     enum egress_kind kind;
     bool deny;
     bool internal; /* the name may resolve to private addresses */
+    uint8_t inside; /* enum egress_inside, as written; none: as the port says */
     uint8_t bits;  /* V4, V6: of the 128 */
     uint8_t port_count;
     struct egress_ports ports[EGRESS_PORTS_MAX];
@@ -92,6 +101,10 @@ int egress_name_denied_by(const struct egress_rules *r, const char *name);
 /* May a connection that a name's rule `by` allows end at this address? Denied addresses and, unless the rule says
  * internal or an address rule lists it, private ones may not. */
 bool egress_may_dial(const struct egress_rules *r, int by, const struct egress_addr *a, uint16_t port);
+
+/* What a connection to that name may carry (enum egress_inside, never 0): of the rules that allow it the one that names
+ * the host most exactly decides, several of these together. Without a word of theirs, ports 80 and 443 are for TLS and HTTP. */
+unsigned egress_inside_name(const struct egress_rules *r, const char *name, uint16_t port);
 
 /* No address of the public Internet: loopback, private, link-local, shared, multicast, reserved, and IPv6 forms that
  * carry such an address (RFC 6890, RFC 4291, RFC 6052, RFC 3056). Ranges for documentation count as public. */
