@@ -201,7 +201,8 @@ static void go_by_address(struct conn *c, const struct gate_addr *a)
     if (!v.allowed)
         conn_end_denied(c, v.rule >= 0 && conn_rules->rules[v.rule].deny ? GATE_WHY_RULE : GATE_WHY_LITERAL);
     else {
-        c->takes = takes_of(conn_rules->rules[v.rule].inside); /* no name to compare: only what is asked for */
+        c->takes =
+            takes_of(conn_rules->rules[v.rule].inside); /* no name to compare: only what is asked for */
         dial_start(c, a, 1);
     }
 }

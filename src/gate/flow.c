@@ -45,7 +45,8 @@ static void pass(struct flow_verdict *v, uint64_t count)
     v->count = count;
 }
 
-static void refuse(struct flow_verdict *v, enum flow_fault fault, const char *words, const char *what, size_t len)
+static void refuse(struct flow_verdict *v, enum flow_fault fault, const char *words, const char *what,
+                   size_t len)
 {
     char piece[80];
     struct sbuf p = SBUF(piece), b = SBUF(v->why);
@@ -86,7 +87,8 @@ static void see_hello(struct flow *f, const struct flow_rules *r, const uint8_t 
     else if (got < 0)
         refuse(v, FLOW_FAULT_FORM, "what it says is no TLS hello", NULL, 0);
     else if (h.hidden && (r->takes & FLOW_HIDDEN) == 0)
-        refuse(v, FLOW_FAULT_HIDDEN, "its TLS hello has a second, encrypted one, which may name another host", NULL, 0);
+        refuse(v, FLOW_FAULT_HIDDEN, "its TLS hello has a second, encrypted one, which may name another host",
+               NULL, 0);
     else if (r->name[0] != '\0' && !h.named)
         refuse(v, FLOW_FAULT_FORM, "its TLS hello names no host", NULL, 0);
     else if (r->name[0] != '\0' && strcmp(h.name, r->name) != 0)
@@ -132,7 +134,8 @@ static bool is_for(const struct flow_rules *r, const char *bytes, struct head_pa
 
     if (r->name[0] == '\0')
         return true;
-    while (digits < len && bytes[host.at + len - 1 - digits] >= '0' && bytes[host.at + len - 1 - digits] <= '9')
+    while (digits < len && bytes[host.at + len - 1 - digits] >= '0' &&
+           bytes[host.at + len - 1 - digits] <= '9')
         digits++;
     if (digits < len && bytes[host.at + len - 1 - digits] == ':') {
         for (size_t i = 0; i < digits; i++)
@@ -144,7 +147,8 @@ static bool is_for(const struct flow_rules *r, const char *bytes, struct head_pa
     return egress_name_clean(bytes + host.at, len, name) == 0 && strcmp(name, r->name) == 0;
 }
 
-static bool names_match(const struct flow_rules *r, const char *bytes, const struct head *h, struct flow_verdict *v)
+static bool names_match(const struct flow_rules *r, const char *bytes, const struct head *h,
+                        struct flow_verdict *v)
 {
     if (h->has_authority && !is_for(r, bytes, h->authority)) {
         refuse(v, FLOW_FAULT_NAME, "its request is for", bytes + h->authority.at, h->authority.len);
@@ -211,8 +215,8 @@ static void see_answer(struct flow *f, const char *bytes, size_t size, struct fl
         return;
     }
     if (got < 0 || (h.status == 101 && !(f->awaiting && f->upgrading))) {
-        refuse(v, FLOW_FAULT_UPSTREAM, "the server sends", got < 0 ? why : "another protocol than was asked for",
-               got < 0 ? strlen(why) : 35);
+        refuse(v, FLOW_FAULT_UPSTREAM, "the server sends",
+               got < 0 ? why : "another protocol than was asked for", got < 0 ? strlen(why) : 35);
         return;
     }
     v->head = h.size;
@@ -280,7 +284,8 @@ static bool see_trailer(const char *bytes, size_t size, struct flow_verdict *v)
 static void first_bytes(struct flow *f, const struct flow_rules *r, const uint8_t *bytes, size_t size,
                         struct flow_verdict *v)
 {
-    const bool tls = (r->takes & FLOW_TLS) != 0 && ((r->takes & FLOW_HTTP) == 0 || (size > 0 && bytes[0] == 22));
+    const bool tls =
+        (r->takes & FLOW_TLS) != 0 && ((r->takes & FLOW_HTTP) == 0 || (size > 0 && bytes[0] == 22));
 
     if (size == 0) {
         v->step = FLOW_MORE;
@@ -355,8 +360,8 @@ static void next_down(struct flow *f, const uint8_t *bytes, size_t size, struct 
         v->fault = FLOW_FAULT_UPSTREAM;
 }
 
-void flow_next(struct flow *f, const struct flow_rules *r, enum flow_side side, const uint8_t *bytes, size_t size,
-               struct flow_verdict *ret)
+void flow_next(struct flow *f, const struct flow_rules *r, enum flow_side side, const uint8_t *bytes,
+               size_t size, struct flow_verdict *ret)
 {
     ret->step = FLOW_MORE;
     ret->fault = 0;

@@ -20,12 +20,12 @@ struct flow_rules {
 };
 
 struct flow {
-    uint8_t up, down;   /* states */
-    bool begun;         /* the room has said something that may pass */
-    bool awaiting;      /* a request has no answer yet */
-    bool head_only;     /* that answer has no body: the request was HEAD */
-    bool upgrading;     /* and it may change the protocol */
-    bool next_follows;  /* a line of a chunk has the end of the chunk before in front */
+    uint8_t up, down;  /* states */
+    bool begun;        /* the room has said something that may pass */
+    bool awaiting;     /* a request has no answer yet */
+    bool head_only;    /* that answer has no body: the request was HEAD */
+    bool upgrading;    /* and it may change the protocol */
+    bool next_follows; /* a line of a chunk has the end of the chunk before in front */
     bool down_follows;
 };
 
@@ -60,7 +60,7 @@ struct flow_verdict {
 bool flow_begin(struct flow *f, unsigned takes);
 
 /* `size` bytes wait on that side (at most FLOW_LOOK_MAX of them are looked at), all that was to pass has passed. */
-void flow_next(struct flow *f, const struct flow_rules *r, enum flow_side side, const uint8_t *bytes, size_t size,
-               struct flow_verdict *ret);
+void flow_next(struct flow *f, const struct flow_rules *r, enum flow_side side, const uint8_t *bytes,
+               size_t size, struct flow_verdict *ret);
 
 #endif

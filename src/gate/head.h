@@ -17,15 +17,16 @@ struct head_part {
 
 struct head {
     size_t size;
-    uint8_t minor;                    /* HTTP/1.minor */
-    uint16_t status;                  /* of a response */
-    struct head_part method, target;  /* of a request */
-    struct head_part authority, path; /* of the target; authority is empty in most requests; path has the query */
-    struct head_part host;            /* the Host field's value */
+    uint8_t minor;                   /* HTTP/1.minor */
+    uint16_t status;                 /* of a response */
+    struct head_part method, target; /* of a request */
+    struct head_part authority,
+        path;              /* of the target; authority is empty in most requests; path has the query */
+    struct head_part host; /* the Host field's value */
     bool has_host, has_authority;
     bool chunked, has_length;
     bool upgrade, h2c; /* wants another protocol; that is HTTP/2 */
-    bool odd;          /* has a field that makes some servers take another method or path than the first line's */
+    bool odd; /* has a field that makes some servers take another method or path than the first line's */
     uint64_t length;
 };
 

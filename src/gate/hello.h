@@ -10,8 +10,9 @@
 #define HELLO_MAX 16384
 
 struct hello {
-    size_t size;        /* raw bytes of the records that hold it */
-    bool named, hidden; /* hidden: it carries an encrypted second hello (RFC 9849), or something that looks like one */
+    size_t size; /* raw bytes of the records that hold it */
+    bool named,
+        hidden; /* hidden: it carries an encrypted second hello (RFC 9849), or something that looks like one */
     char name[EGRESS_NAME_MAX]; /* as egress_name_clean() leaves it */
 };
 

@@ -125,7 +125,8 @@ static enum moved look(struct conn *c, int from)
     bool begun = c->flow.begun;
     flow_next(&c->flow, &r, (enum flow_side)from, bytes, n < 0 ? 0 : (size_t)n, &v);
     if (v.step == FLOW_BAD || (v.step == FLOW_MORE && n > 0 && w->shut)) {
-        conn_end_seen(c, v.step == FLOW_BAD ? v.fault : FLOW_FAULT_FORM, v.step == FLOW_BAD ? v.why : "it ends too early");
+        conn_end_seen(c, v.step == FLOW_BAD ? v.fault : FLOW_FAULT_FORM,
+                      v.step == FLOW_BAD ? v.why : "it ends too early");
         return MOVED_GONE;
     }
     if (c->flow.begun && !begun)

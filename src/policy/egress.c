@@ -275,7 +275,8 @@ static int read_options(const char *s, struct egress_rule *r, const char **why, 
         }
         unsigned inside = inside_word(s, len);
         if (inside != 0 && r->deny)
-            return bad(why, "what is inside a connection matters where it is allowed", hint, "leave the word out");
+            return bad(why, "what is inside a connection matters where it is allowed", hint,
+                       "leave the word out");
         if (inside != 0) {
             r->inside |= (uint8_t)inside;
             if ((r->inside & EGRESS_ANY) && r->inside != EGRESS_ANY)
@@ -284,7 +285,8 @@ static int read_options(const char *s, struct egress_rule *r, const char **why, 
             continue;
         }
         if (len != 8 || memcmp(s, "internal", 8) != 0)
-            return bad(why, "unknown word behind the host", hint, "internal, tls, http, any, ech, or note=WORDS");
+            return bad(why, "unknown word behind the host", hint,
+                       "internal, tls, http, any, ech, or note=WORDS");
         if (r->deny || r->kind == EGRESS_V4 || r->kind == EGRESS_V6)
             return bad(why, "internal is for names that are allowed", hint,
                        "leave it out: an address stands for itself");

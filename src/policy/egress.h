@@ -44,9 +44,9 @@ struct egress_ports {
 struct egress_rule {
     enum egress_kind kind;
     bool deny;
-    bool internal; /* the name may resolve to private addresses */
+    bool internal;  /* the name may resolve to private addresses */
     uint8_t inside; /* enum egress_inside, as written; none: as the port says */
-    uint8_t bits;  /* V4, V6: of the 128 */
+    uint8_t bits;   /* V4, V6: of the 128 */
     uint8_t port_count;
     struct egress_ports ports[EGRESS_PORTS_MAX];
     struct egress_addr addr;

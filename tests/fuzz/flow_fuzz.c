@@ -12,7 +12,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check(const struct flow *f, const struct flow_verdict *v, enum flow_side side, const uint8_t *bytes, size_t size)
+static void check(const struct flow *f, const struct flow_verdict *v, enum flow_side side,
+                  const uint8_t *bytes, size_t size)
 {
     static char out[EDIT_MAX];
 
@@ -31,8 +32,8 @@ static void check(const struct flow *f, const struct flow_verdict *v, enum flow_
 }
 
 /* One side says all of `bytes`, in pieces of at most `piece`. */
-static void one_side(struct flow *f, const struct flow_rules *r, enum flow_side side, const uint8_t *bytes, size_t size,
-                     size_t piece)
+static void one_side(struct flow *f, const struct flow_rules *r, enum flow_side side, const uint8_t *bytes,
+                     size_t size, size_t piece)
 {
     static struct flow_verdict v;
     size_t at = 0, shown = piece;

@@ -1,6 +1,7 @@
 #!/usr/bin/python3 -B
 """world: "the internet" of the gate's tests, in a network namespace of its own: names, web servers, an echo, and a log
 of all that arrives, one line each on stdout. Started by run; told the folder of certificates and pages."""
+import http.server
 import os
 import socket
 import ssl
@@ -166,6 +167,57 @@ def one(c, peer, name, port, context):
         c.close()
 
 
+class Kept(http.server.BaseHTTPRequestHandler):
+    """HTTP/1.1 that keeps its connections, tells each request, and says back in the body what it was sent."""
+    protocol_version = 'HTTP/1.1'
+
+    def log_message(self, *args):
+        pass
+
+    def answer(self):
+        body = b''
+        if self.headers.get('Transfer-Encoding') == 'chunked':
+            while True:
+                size = int(self.rfile.readline().split(b';')[0], 16)
+                body += self.rfile.read(size)
+                self.rfile.readline()
+                if size == 0:
+                    break
+        else:
+            body = self.rfile.read(int(self.headers.get('Content-Length', 0)))
+        log('req', self.command, self.path, self.headers.get('Host'), len(body))
+        if self.headers.get('Upgrade') == 'raw':
+            self.send_response(101)
+            self.send_header('Upgrade', 'raw')
+            self.end_headers()
+            self.close_connection = True
+            self.connection.sendall(b'raw:' + self.connection.recv(99))
+            return
+        said = ('%s %s\n%s' % (self.command, self.path, self.headers)).encode() + body
+        self.send_response(200)
+        self.send_header('X-Said', self.headers.get('Authorization', ''))
+        if self.path.startswith('/chunked'):
+            self.send_header('Transfer-Encoding', 'chunked')
+            self.end_headers()
+            self.wfile.write(b'%x\r\n%s\r\n0\r\n\r\n' % (len(said), said))
+            return
+        self.send_header('Content-Length', str(len(said)))
+        self.end_headers()
+        if self.command != 'HEAD':
+            self.wfile.write(said)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer
+
+
+def serve_kept(address, port, context=None):
+    s = http.server.ThreadingHTTPServer((address, port), Kept)
+    s.daemon_threads = True
+    s.handle_error = lambda *_: None
+    if context:
+        s.socket = context.wrap_socket(s.socket, server_side=True)
+    s.serve_forever()
+
+
 def serve_tcp(address, port, context=None):
     s = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET, socket.SOCK_STREAM)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -183,6 +235,7 @@ def main():
     for address in (EXT, EXT6, DENIED, DENIED6, LAN, META):
         jobs += [(serve_tcp, address, 443, context)]
         jobs += [(serve_tcp, address, port) for port in (80, 22, 7, 9, 8080)]
+    jobs += [(serve_kept, EXT, 8088), (serve_kept, EXT, 8443, context)]
     jobs += [(serve_tcp, DNS, 53), (log_udp, EXT, 443), (log_udp, EXT, 9999), (log_udp, EXT, 53), (log_udp, EXT6, 443)]
     for job in jobs:
         threading.Thread(target=job[0], args=job[1:], daemon=True).start()
