@@ -2,7 +2,8 @@
  *
  * A wish for HTTP/2 by way of HTTP/1 (Upgrade: h2c) is left out: the server then goes on in HTTP/1, which we can read.
  *
- * Lives in: strongroom-gate, strongroom-intercept. Trusts: that the head was parsed. May: compute. Must not: allocate. */
+ * Lives in: strongroom-gate, strongroom-intercept. Trusts: that the head was parsed. May: compute.
+ * Must not: allocate. */
 #include "gate/edit.h"
 #include "gate/head.h"
 

@@ -103,7 +103,8 @@ int egress_name_denied_by(const struct egress_rules *r, const char *name);
 bool egress_may_dial(const struct egress_rules *r, int by, const struct egress_addr *a, uint16_t port);
 
 /* What a connection to that name may carry (enum egress_inside, never 0): of the rules that allow it the one that names
- * the host most exactly decides, several of these together. Without a word of theirs, ports 80 and 443 are for TLS and HTTP. */
+ * the host most exactly decides, several of these together. Without a word of theirs, ports 80 and 443 are for TLS and
+ * HTTP. */
 unsigned egress_inside_name(const struct egress_rules *r, const char *name, uint16_t port);
 
 /* No address of the public Internet: loopback, private, link-local, shared, multicast, reserved, and IPv6 forms that
