@@ -1,13 +1,15 @@
 /* init: pid 1 of a room.
  *
- * Theory of operation. The cloned child recites the plan's steps; the last one starts the program in a child of its own
- * (vfork: shared memory until execve, so the self-check that the child makes from the program's own seat lands in our
- * report without a message). Then pid 1 only waits: for children to reap, for signals to pass on, for the supervisor
+ * Theory of operation. The cloned child recites the plan's steps; the last one starts the program (seat.c). Then pid 1
+ * only waits: for children to reap, for signals to pass on, for further programs to start (exec.c), for the supervisor
  * to go away. When the program ends it reports the exit and ends itself; the kernel then ends everything that is left.
+ * A room without a program of its own lives until it is told to end.
  *
  * Lives in: the room, as pid 1, under the same walls as the program, and unreadable by it.
  * Trusts: the control socket. Must not: malloc, stdio, keep anything open that a later program could inherit. */
 #include "room/init.h"
+#include "room/exec.h"
+#include "room/seat.h"
 #include "room/steps.h"
 #include "sys/fault.h"
 #include "sys/fd.h"
@@ -16,7 +18,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -43,105 +44,23 @@ __attribute__((noreturn)) static void fail(const struct room_plan *plan, struct 
     _exit(125);
 }
 
-/* --- the program's seat --------------------------------------------------------------------------------- */
-
-/* Filled by the vfork child through the shared memory. Static and volatile: a compiler that knows a local
- * object's whole life may keep it in registers, which vfork does not share. */
-static volatile struct seat {
-    int code;  /* errno of a failing execve or step, 0 while all is well */
-    int probe; /* layer_id that did not hold, -1 */
-} seat_answer;
-
-/* Tried from where the program will sit, under every wall: must all fail or read back as closed. */
-static int seat_probe(const struct room_plan *plan)
-{
-    /* Without the filter, clone3 of nothing says EINVAL. Only calls that the filter answers itself may be
-     * tried here: the listener is served from STARTED on. */
-    if (plan_wants(plan, LAYER_ID_SECCOMP) && !(syscall(435 /* clone3 */, NULL, 0) < 0 && errno == ENOSYS))
-        return LAYER_ID_SECCOMP;
-    if (plan_wants(plan, LAYER_ID_NNP) && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
-        return LAYER_ID_NNP;
-    if (getuid() != plan->uid || geteuid() != plan->uid || getgid() != plan->gid)
-        return LAYER_ID_USER;
-    for (int fd = 3; fd < 16; fd++) {
-        if (fcntl(fd, F_GETFD) >= 0)
-            return LAYER_ID_FDS;
-    }
-    /* Not /proc/1/environ: until execve we share pid 1's memory, and the kernel lets memory's users read it.
-     * A link asks for the right to trace. No /proc at all is a matter of another layer. */
-    char link[8];
-    if (readlink("/proc/1/cwd", link, sizeof link) >= 0)
-        return LAYER_ID_INIT;
-    return -1;
-}
-
-__attribute__((noreturn)) static void seat(const struct room_plan *plan, const struct room_state *s)
-{
-    const int *from = plan->stdio;
-    const int terminal[3] = {s->tty_slave, s->tty_slave, s->tty_slave};
-    sigset_t none;
-
-    if (setsid() < 0)
-        goto out;
-    if (plan->tty) {
-        from = terminal;
-        if (ioctl(s->tty_slave, TIOCSCTTY, 0) < 0)
-            goto out;
-    }
-    for (int i = 0; i < 3; i++) {
-        if (dup2(from[i] >= 0 ? from[i] : s->null, i) < 0)
-            goto out;
-    }
-    if (kernel_close_range(3, ~0u, 0) < 0)
-        goto out;
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
-        goto out;
-    sigemptyset(&none);
-    if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
-        goto out;
-    seat_answer.probe = seat_probe(plan);
-    if (seat_answer.probe >= 0)
-        _exit(125);
-    int code = ENOENT;
-    for (size_t i = 0; plan->exec_paths[i]; i++) {
-        execve(plan->exec_paths[i], plan->argv, plan->envp);
-        if (errno != ENOENT && errno != ENOTDIR)
-            code = errno;
-    }
-    seat_answer.code = code;
-    _exit(127);
-out:
-    seat_answer.code = errno;
-    seat_answer.probe = LAYER_ID_SESSION;
-    _exit(125);
-}
-
 int step_program(const struct room_plan *plan, struct room_state *s)
 {
-    seat_answer.code = 0;
-    seat_answer.probe = -1;
+    const struct seat seat = {.stdio = {plan->stdio[0], plan->stdio[1], plan->stdio[2]},
+                              .terminal = plan->tty ? s->tty_slave : -1,
+                              .null = s->null,
+                              .paths = plan->argv ? plan->exec_paths : NULL,
+                              .argv = plan->argv,
+                              .envp = plan->envp};
     s->item = -1;
-    /* vfork costs nothing to copy, and its shared memory is how the answer comes back. */
-    pid_t pid =
-        vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork): the child calls the kernel only */
-    if (pid == 0)
-        seat(plan, s); /* NOLINT(clang-analyzer-unix.Vfork): noreturn; ends in execve or _exit */
+    pid_t pid = seat_start(plan, &seat, &s->item);
     if (pid < 0)
-        return -errno;
-    if (seat_answer.probe < 0 && seat_answer.code == 0) {
-        static const enum layer_id tried[] = {LAYER_ID_SECCOMP, LAYER_ID_FDS, LAYER_ID_SESSION};
-        for (size_t i = 0; i < sizeof tried / sizeof *tried; i++)
-            s->report.layers[tried[i]].probed = s->report.layers[tried[i]].state != LAYER_STATE_OFF;
-        s->report.payload_pid = pid;
-        return 0;
-    }
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
-    }
-    if (seat_answer.probe >= 0) {
-        s->item = seat_answer.probe;
-        return seat_answer.code ? -seat_answer.code : -EPROTO;
-    }
-    return -seat_answer.code;
+        return pid;
+    static const enum layer_id tried[] = {LAYER_ID_SECCOMP, LAYER_ID_FDS, LAYER_ID_SESSION};
+    for (size_t i = 0; i < sizeof tried / sizeof *tried; i++)
+        s->report.layers[tried[i]].probed = s->report.layers[tried[i]].state != LAYER_STATE_OFF;
+    s->report.payload_pid = pid;
+    return 0;
 }
 
 /* --- the life of pid 1 ---------------------------------------------------------------------------------- */
@@ -177,19 +96,47 @@ static void reap(const struct room_plan *plan, struct room_state *s)
             report_exit(plan, s, status, &usage);
             _exit(0);
         }
+        exec_reaped(plan, pid);
     }
+}
+
+static void pass_signal(const struct room_state *s, const struct command *c)
+{
+    const pid_t program = s->report.payload_pid;
+
+    if (c->signal <= 0 || c->signal >= NSIG)
+        _exit(125);
+    if (program > 0 || c->group == 2)
+        (void)kill(c->group == 2   ? -1
+                   : c->group == 1 ? -program
+                                   : program,
+                   c->signal); /* the program may have ended this instant */
 }
 
 static void obey(const struct room_plan *plan, const struct room_state *s)
 {
     struct command c;
-    int r = fd_frame_recv(plan->ctl, &c, sizeof c, NULL, 0, MSG_DONTWAIT);
-    if (r == -EAGAIN)
+    int fds[FD_FRAME_FDS_MAX];
+    int n = fd_frame_recv(plan->ctl, &c, sizeof c, fds, FD_FRAME_FDS_MAX, MSG_DONTWAIT);
+    if (n == -EAGAIN)
         return;
-    if (r < 0 || c.type != COMMAND_SIGNAL || c.signal <= 0 || c.signal >= NSIG)
+    if (n < 0)
         _exit(125); /* the supervisor is gone, or it is not the supervisor */
-    pid_t to = c.group == 2 ? -1 : c.group == 1 ? -s->report.payload_pid : s->report.payload_pid;
-    (void)kill(to, c.signal); /* the program may have ended this instant */
+    switch (c.type) {
+    case COMMAND_SIGNAL:
+        pass_signal(s, &c);
+        break;
+    case COMMAND_EXEC:
+        exec_start(plan, s, &c, fds, n);
+        break;
+    case COMMAND_EXEC_SIGNAL:
+        exec_signal(&c);
+        break;
+    default:
+        _exit(125);
+    }
+    for (int i = 0; i < n; i++)
+        fd_close(&fds[i]);
 }
 
 __attribute__((noreturn)) static void live(const struct room_plan *plan, struct room_state *s)

@@ -11,6 +11,7 @@
  *
  * Lives in: the cloned child that becomes pid 1; has capabilities in the room's user namespace only.
  * Trusts: the plan. Must not: malloc, log, follow a link that the room's files contain. */
+#include "room/seat.h"
 #include "room/steps.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
@@ -363,24 +364,6 @@ int step_proc(const struct room_plan *plan, struct room_state *s)
     return set_attr(mnt, "", AT_EMPTY_PATH, MOUNT_ATTR_RDONLY);
 }
 
-/* A terminal of the room's own device file system: the program's ttyname() works and the host's terminal stays out. */
-static int open_terminal(const struct room_plan *plan, struct room_state *s)
-{
-    int unlock = 0;
-    struct winsize size = {.ws_row = plan->rows, .ws_col = plan->cols};
-    s->tty = openat(AT_FDCWD, "dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
-    if (s->tty < 0)
-        return -errno;
-    if (ioctl(s->tty, TIOCSPTLCK, &unlock) < 0)
-        return -errno;
-    s->tty_slave = ioctl(s->tty, 0x5441 /* TIOCGPTPEER */, O_RDWR | O_NOCTTY | O_CLOEXEC);
-    if (s->tty_slave < 0)
-        return -errno;
-    if (plan->rows && ioctl(s->tty, TIOCSWINSZ, &size) < 0)
-        return -errno;
-    return 0;
-}
-
 int step_dev(const struct room_plan *plan, struct room_state *s)
 {
     (void)plan;
@@ -410,7 +393,8 @@ int step_dev(const struct room_plan *plan, struct room_state *s)
 
 int step_terminal(const struct room_plan *plan, struct room_state *s)
 {
-    return plan->tty ? open_terminal(plan, s) : 0; /* it belongs to who opens it */
+    return plan->tty ? seat_terminal("dev/pts/ptmx", plan->rows, plan->cols, &s->tty, &s->tty_slave)
+                     : 0; /* it belongs to who opens it */
 }
 
 int step_masks(const struct room_plan *plan, struct room_state *s)

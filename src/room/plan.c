@@ -560,6 +560,8 @@ static const char *const search_path[] = {"/usr/local/sbin/", "/usr/local/bin/",
 static int plan_program(struct room_plan *plan, struct text *t, struct err *e)
 {
     size_t n = 0;
+    if (!plan->argv)
+        return 0;
     /* A copy of the last word: pid 1 overwrites the end of what it was started with. */
     while (plan->argv[n + 1])
         n++;

@@ -136,7 +136,7 @@ struct room_plan {
     uint64_t scratch_bytes, scratch_inodes;
 
     /* program */
-    char **argv;
+    char **argv; /* NULL: the room has no program of its own, only what is started in it later */
     char *const *envp;
     const char *exec_paths[PLAN_EXEC_MAX]; /* tried in order; NULL-terminated */
     int stdio[3];                          /* the program's ends; -1 for all when it gets a terminal */

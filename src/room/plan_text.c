@@ -37,8 +37,8 @@ void plan_text(const struct room_plan *plan, struct sbuf *out)
             }
         }
         if (i == STEP_PROGRAM) {
-            sbuf_text(out, "      exec ");
-            for (size_t k = 0; plan->argv[k]; k++) {
+            sbuf_text(out, plan->argv ? "      exec " : "      none: what is started in the room later");
+            for (size_t k = 0; plan->argv && plan->argv[k]; k++) {
                 sbuf_char(out, ' ');
                 sbuf_escaped(out, plan->argv[k]);
             }

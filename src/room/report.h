@@ -8,6 +8,13 @@
  *   STARTED  pid 1 -> supervisor   once: the program runs; carries REPORT_FD_* as flagged; holds the receipt
  *   FAILED   pid 1 -> supervisor   once instead of STARTED: which step, which errno
  *   SIGNAL   supervisor -> pid 1   any time after STARTED
+ *   EXEC     supervisor -> pid 1   any time after STARTED: one more program; carries a memory file with its words
+ *                                  (exec.h), and its stdin, stdout and stderr unless it gets a terminal
+ *   EXEC_SIGNAL supervisor -> pid 1  a signal to that program, its group, or all that descends from it
+ *   EXEC_STARTED pid 1 -> supervisor  that program runs; carries the terminal, if any
+ *   EXEC_FAILED  pid 1 -> supervisor  instead: `code` and `item` as in FAILED
+ *   EXEC_EXITED  its reaper -> supervisor  that program ended
+ *   EXEC_GONE    pid 1 -> supervisor  nothing that descends from it is left
  *   EXITED   pid 1 -> supervisor   once: the program ended; pid 1 ends right after, and everything with it */
 #ifndef ROOM_REPORT_H
 #define ROOM_REPORT_H
@@ -16,8 +23,17 @@
 #include "room/plan.h"
 #include <stdint.h>
 
-enum report_type { REPORT_STARTED = 1, REPORT_FAILED, REPORT_EXITED, REPORT_LISTENERS };
-enum { COMMAND_GO = 1, COMMAND_SIGNAL, COMMAND_SERVED };
+enum report_type {
+    REPORT_STARTED = 1,
+    REPORT_FAILED,
+    REPORT_EXITED,
+    REPORT_LISTENERS,
+    REPORT_EXEC_STARTED,
+    REPORT_EXEC_FAILED,
+    REPORT_EXEC_EXITED,
+    REPORT_EXEC_GONE
+};
+enum { COMMAND_GO = 1, COMMAND_SIGNAL, COMMAND_SERVED, COMMAND_EXEC, COMMAND_EXEC_SIGNAL };
 
 /* What a listener of the room's network is; gate/frames.h has the same numbers. */
 enum room_listener {
@@ -56,7 +72,8 @@ struct report {
         end_ns; /* CLOCK_MONOTONIC of the host around the program (pid 1's own clock offset removed) */
     uint32_t landlock_abi;
     uint8_t listeners[8]; /* LISTENERS: enum room_listener */
-    int32_t payload_pid;  /* inside */
+    int32_t payload_pid;  /* inside; 0: the room has no program of its own */
+    uint32_t handle;      /* EXEC_*: as in the command */
     struct report_layer layers[LAYER_ID_COUNT];
     uint32_t step_ns[STEP_COUNT]; /* time spent in each step */
 };
@@ -65,7 +82,11 @@ struct command {
     uint32_t type;
     int32_t signal;
     int32_t
-        group; /* 1: the whole process group of the program; 0: the program; 2: every process of the room */
+        group; /* SIGNAL, EXEC_SIGNAL: 1: the program's process group; 0: the program; 2: SIGNAL: every process of
+                    * the room; EXEC_SIGNAL: all that descends from the program, until none is left */
+    uint32_t handle;     /* EXEC, EXEC_SIGNAL: the supervisor's name for that program */
+    uint32_t terminal;   /* EXEC: 1: it gets a terminal of `rows` and `cols` */
+    uint16_t rows, cols; /* EXEC */
 };
 
 #endif

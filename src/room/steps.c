@@ -213,8 +213,8 @@ int step_rlimits(const struct room_plan *plan, struct room_state *s)
 int step_init(const struct room_plan *plan, struct room_state *s)
 {
     (void)s;
-    title_set("room",
-              plan->argv[0]); /* everybody may read a command line, and ours names paths of the host */
+    /* everybody may read a command line, and ours names paths of the host */
+    title_set("room", plan->argv ? plan->argv[0] : "");
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
         return -errno;
     return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : 0;

@@ -1,0 +1,318 @@
+/* exec: see exec.h.
+ *
+ * Theory of operation. Each further program gets a reaper: a copy of pid 1 that is the program's parent and adopts what
+ * the program's children leave behind, so that everything which descends from it can be found and ended, double forks
+ * and new sessions included. The reaper reports the program's end itself, over the control socket that it shares with
+ * pid 1, and goes when nothing is left to adopt. Signals come to it from pid 1 as queued signals; it takes them from
+ * nobody else.
+ *
+ * The programs of a room share one user, so one of them may kill another's reaper: then pid 1 adopts, and says so.
+ *
+ * Lives in: the room, in pid 1 and in the reapers. Trusts: the control socket; of the memory file only that it does not
+ * change. Must not: malloc, stdio. */
+#include "room/exec.h"
+#include "room/seat.h"
+#include "sys/fd.h"
+#include "sys/kernel.h"
+
+#include <dirent.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define END_ROUNDS 2000 /* looks for descendants before the reaper gives up ending them */
+#define DEPTH_MAX  4096 /* parents followed upwards: more than a room may have processes by default */
+
+static struct {
+    pid_t reaper; /* 0: free */
+    uint32_t handle;
+} running[EXEC_MAX];
+
+static void tell(const struct room_plan *plan, const struct report *r, const int *fds, size_t n)
+{
+    (void)fd_frame_send(plan->ctl, r, sizeof *r, fds, n,
+                        0); /* the supervisor may be gone: then nobody asks */
+}
+
+/* --- the words ------------------------------------------------------------------------------------------ */
+
+struct words {
+    const char *workdir;
+    char **paths, **args, **vars;
+};
+
+static void *reserve(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+/* The next string before `end`; NULL: there is none. */
+static char *next_word(char **at, const char *end)
+{
+    char *word = *at, *nul = word < end ? memchr(word, '\0', (size_t)(end - word)) : NULL;
+    if (nul)
+        *at = nul + 1;
+    return nul ? word : NULL;
+}
+
+static bool split(char **ret, uint32_t count, char **at, const char *end)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        ret[i] = next_word(at, end);
+        if (!ret[i])
+            return false;
+    }
+    return true;
+}
+
+static int read_words(int fd, struct words *ret)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (st.st_size < (off_t)sizeof(struct exec_head) ||
+        st.st_size > (off_t)(EXEC_WORDS_MAX + sizeof(struct exec_head)))
+        return -E2BIG;
+    const size_t size = (size_t)st.st_size;
+    char *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    if (map == MAP_FAILED)
+        return -errno;
+    const struct exec_head *h = (const struct exec_head *)(void *)map;
+    if (h->size != size - sizeof *h || h->paths > EXEC_COUNT_MAX || h->args > EXEC_COUNT_MAX ||
+        h->vars > EXEC_COUNT_MAX || h->paths == 0 || h->args == 0)
+        return -E2BIG;
+    char *at = map + sizeof *h;
+    const char *end = map + size;
+    char **all = reserve((h->paths + h->args + h->vars + 3) * sizeof *all);
+    if (!all)
+        return -ENOMEM;
+    ret->paths = all;
+    ret->args = ret->paths + h->paths + 1;
+    ret->vars = ret->args + h->args + 1;
+    ret->workdir = next_word(&at, end);
+    if (!ret->workdir || !split(ret->paths, h->paths, &at, end) || !split(ret->args, h->args, &at, end) ||
+        !split(ret->vars, h->vars, &at, end))
+        return -EBADMSG;
+    return 0;
+}
+
+/* --- finding and ending what descends from us ----------------------------------------------------------- */
+
+/* Of "PID (NAME) STATE PPID …"; NAME may hold anything. 0 when it is gone. */
+static pid_t parent_of(int proc, const char *pid)
+{
+    char path[32], text[512];
+    size_t len = strlen(pid);
+    if (len > 16)
+        return 0;
+    memcpy(path, pid, len);
+    memcpy(path + len, "/stat", sizeof "/stat");
+    ssize_t n = fd_read_file(proc, path, text, sizeof text);
+    const char *p = n > 0 ? strrchr(text, ')') : NULL;
+    if (!p || p[1] != ' ' || !p[2] || p[3] != ' ')
+        return 0;
+    pid_t parent = 0;
+    for (p += 4; *p >= '0' && *p <= '9'; p++)
+        parent = parent * 10 + (*p - '0');
+    return parent;
+}
+
+static const char *decimal(pid_t n, char text[12])
+{
+    char *p = text + 11;
+    *p = '\0';
+    do
+        *--p = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    return p;
+}
+
+static bool descends(int proc, const char *pid, pid_t from)
+{
+    char text[12];
+    pid_t parent = parent_of(proc, pid);
+    for (int i = 0; i < DEPTH_MAX && parent > 1; i++) {
+        if (parent == from)
+            return true;
+        parent = parent_of(proc, decimal(parent, text));
+    }
+    return false;
+}
+
+/* Sends `sig` to every descendant; how many there were. */
+static unsigned signal_descendants(int sig)
+{
+    unsigned count = 0;
+    char buffer[4096] __attribute__((aligned(8)));
+    const pid_t self = getpid();
+    FD_AUTO proc = openat(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (;;) {
+        long n = proc < 0 ? 0 : syscall(SYS_getdents64, proc, buffer, sizeof buffer);
+        if (n <= 0)
+            return count;
+        for (long at = 0; at < n;) {
+            const struct dirent *d =
+                (const struct dirent *)(void *)(buffer + at); /* musl's is the kernel's */
+            at += d->d_reclen;
+            pid_t pid = 0;
+            for (const char *p = d->d_name; *p >= '0' && *p <= '9'; p++)
+                pid = pid * 10 + (*p - '0');
+            if (pid <= 1 || pid == self || !descends(proc, d->d_name, self))
+                continue;
+            (void)kill(pid, sig); /* it may have ended this instant */
+            count++;
+        }
+    }
+}
+
+/* --- the reaper ----------------------------------------------------------------------------------------- */
+
+/* Returns false when there is nobody left. */
+static bool reap(const struct room_plan *plan, struct report *r, pid_t *program)
+{
+    for (;;) {
+        int status;
+        struct rusage u;
+        pid_t pid = wait4(-1, &status, WNOHANG, &u);
+        if (pid == 0)
+            return true;
+        if (pid < 0)
+            return errno != ECHILD;
+        if (pid != *program)
+            continue;
+        *program = 0;
+        r->type = REPORT_EXEC_EXITED;
+        r->status = status;
+        r->utime_us = (uint64_t)u.ru_utime.tv_sec * 1000000 + (uint64_t)u.ru_utime.tv_usec;
+        r->stime_us = (uint64_t)u.ru_stime.tv_sec * 1000000 + (uint64_t)u.ru_stime.tv_usec;
+        r->maxrss_kib = (uint64_t)u.ru_maxrss;
+        tell(plan, r, NULL, 0);
+    }
+}
+
+/* All that descends from the program: stopped, so that it cannot grow, then killed, until a look finds nobody. */
+static bool end_all(const struct room_plan *plan, struct report *r, pid_t *program)
+{
+    for (int i = 0; i < END_ROUNDS; i++) {
+        (void)signal_descendants(SIGSTOP);
+        (void)signal_descendants(SIGKILL);
+        if (!reap(plan, r, program))
+            return false;
+        const struct timespec moment = {.tv_nsec = 200000};
+        if (i > 0)
+            (void)nanosleep(&moment, NULL);
+    }
+    return true;
+}
+
+__attribute__((noreturn)) static void adopt(const struct room_plan *plan, struct report *r, int signals,
+                                            pid_t program)
+{
+    while (reap(plan, r, &program)) {
+        struct signalfd_siginfo info;
+        if (read(signals, &info, sizeof info) != sizeof info || info.ssi_signo != SIGUSR1 ||
+            info.ssi_pid != 1)
+            continue; /* a child's end, which reap() sees to; or somebody who has nothing to say here */
+        const int sig = info.ssi_int & 0xff, group = info.ssi_int >> 8;
+        if (group == 2 && !end_all(plan, r, &program))
+            break;
+        if (group < 2 && program > 0)
+            (void)kill(group == 1 ? -program : program, sig); /* it may have ended this instant */
+    }
+    _exit(0);
+}
+
+__attribute__((noreturn)) static void reaper(const struct room_plan *plan, const struct room_state *s,
+                                             const struct command *c, int *fds, int n)
+{
+    static struct report r;
+    struct words w = {0};
+    struct seat seat = {.stdio = {-1, -1, -1}, .terminal = -1, .null = s->null};
+    int master = -1;
+    sigset_t mine;
+
+    r = (struct report){.type = REPORT_EXEC_FAILED, .handle = c->handle, .item = -1};
+    (void)prctl(PR_SET_NAME, "room-exec", 0, 0, 0); /* for ps; nothing depends on it */
+    sigemptyset(&mine);
+    sigaddset(&mine, SIGCHLD);
+    sigaddset(&mine, SIGUSR1);
+    int failed = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 || sigprocmask(SIG_SETMASK, &mine, NULL) < 0;
+    int signals = signalfd(-1, &mine, SFD_CLOEXEC);
+    int code = failed || signals < 0 ? -errno : n < 1 ? -EBADMSG : read_words(fds[0], &w);
+    if (code == 0 && c->terminal)
+        code = seat_terminal("/dev/pts/ptmx", c->rows, c->cols, &master, &seat.terminal);
+    else if (code == 0 && n == 4)
+        memcpy(seat.stdio, fds + 1, sizeof seat.stdio);
+    else if (code == 0)
+        code = -EBADMSG;
+    if (code == 0) {
+        seat.workdir = w.workdir[0] ? w.workdir : NULL;
+        seat.paths = (const char *const *)w.paths;
+        seat.argv = w.args;
+        seat.envp = w.vars;
+        code = seat_start(plan, &seat, &r.item);
+    }
+    if (code < 0) {
+        r.code = -code;
+        tell(plan, &r, NULL, 0);
+        _exit(1);
+    }
+    r.type = REPORT_EXEC_STARTED;
+    r.payload_pid = code;
+    tell(plan, &r, &master, master >= 0);
+    fd_close(&master);
+    for (int i = 0; i < n; i++)
+        fd_close(&fds[i]);
+    adopt(plan, &r, signals, r.payload_pid);
+}
+
+/* --- pid 1 ---------------------------------------------------------------------------------------------- */
+
+void exec_start(const struct room_plan *plan, const struct room_state *s, const struct command *c, int *fds,
+                int n)
+{
+    struct report r = {.type = REPORT_EXEC_FAILED, .handle = c->handle, .item = -1, .code = EAGAIN};
+    size_t i = 0;
+
+    while (i < EXEC_MAX && running[i].reaper)
+        i++;
+    if (i < EXEC_MAX) {
+        pid_t pid = fork();
+        if (pid == 0)
+            reaper(plan, s, c, fds, n);
+        if (pid > 0) {
+            running[i].reaper = pid;
+            running[i].handle = c->handle;
+            return;
+        }
+        r.code = errno;
+    }
+    tell(plan, &r, NULL, 0);
+}
+
+void exec_signal(const struct command *c)
+{
+    for (size_t i = 0; i < EXEC_MAX; i++) {
+        const union sigval value = {.sival_int = (c->signal & 0xff) | c->group << 8};
+        if (running[i].reaper && running[i].handle == c->handle)
+            (void)sigqueue(running[i].reaper, SIGUSR1, value); /* it may have ended this instant */
+    }
+}
+
+void exec_reaped(const struct room_plan *plan, pid_t pid)
+{
+    for (size_t i = 0; i < EXEC_MAX; i++) {
+        if (running[i].reaper != pid)
+            continue;
+        running[i].reaper = 0;
+        const struct report r = {.type = REPORT_EXEC_GONE, .handle = running[i].handle, .item = -1};
+        tell(plan, &r, NULL, 0);
+    }
+}
