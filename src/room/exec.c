@@ -11,6 +11,7 @@
  * Lives in: the room, in pid 1 and in the reapers. Trusts: the control socket; of the memory file only that it does not
  * change. Must not: malloc, stdio. */
 #include "room/exec.h"
+#include "base/sbuf.h"
 #include "room/seat.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
@@ -109,11 +110,9 @@ static int read_words(int fd, struct words *ret)
 static pid_t parent_of(int proc, const char *pid)
 {
     char path[32], text[512];
-    size_t len = strlen(pid);
-    if (len > 16)
-        return 0;
-    memcpy(path, pid, len);
-    memcpy(path + len, "/stat", sizeof "/stat");
+    struct sbuf b = SBUF(path);
+    sbuf_text(&b, pid);
+    sbuf_text(&b, "/stat");
     ssize_t n = fd_read_file(proc, path, text, sizeof text);
     const char *p = n > 0 ? strrchr(text, ')') : NULL;
     if (!p || p[1] != ' ' || !p[2] || p[3] != ' ')
@@ -233,7 +232,7 @@ __attribute__((noreturn)) static void reaper(const struct room_plan *plan, const
                                              const struct command *c, int *fds, int n)
 {
     static struct report r;
-    struct words w = {0};
+    struct words w = {.workdir = ""};
     struct seat seat = {.stdio = {-1, -1, -1}, .terminal = -1, .null = s->null};
     int master = -1;
     sigset_t mine;
