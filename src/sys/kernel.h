@@ -35,9 +35,10 @@
 #endif
 #define KERNEL_CLONE_INTO_CGROUP 0x200000000ull
 
-/* Rights of Landlock that Debian 12's headers do not name: ABI 3, 5; scopes: ABI 6. */
+/* Rights of Landlock that Debian 12's headers do not name: ABI 3, 5; network: ABI 4; scopes: ABI 6. */
 #define KERNEL_LANDLOCK_TRUNCATE            (1ull << 14)
 #define KERNEL_LANDLOCK_IOCTL_DEV           (1ull << 15)
+#define KERNEL_LANDLOCK_BIND_TCP            (1ull << 0)
 #define KERNEL_LANDLOCK_SCOPE_ABSTRACT_UNIX (1ull << 0)
 #define KERNEL_LANDLOCK_SCOPE_SIGNAL        (1ull << 1)
 

@@ -73,3 +73,60 @@ def a_network_of_everything_does_not_open_the_host():
     with Listeners(('0.0.0.0', 80), ('::1', 80)):
         r = python(['--allow', '0.0.0.0/0:80', '--allow', '[::/0]:80'], TRY + 'for a in ("169.254.169.254", "10.9.8.7", "%s", "2001:db8:57::7"): print(t(a, 80))' % EXT)
         equal(r.out.split(), ['refused', 'refused', 'REACHED', 'REACHED'], r)
+
+
+# --- the gate's own process -------------------------------------------------------------------------------------------
+
+class Running:
+    """A room that lives for a while, and its gate."""
+
+    def __init__(self, options, seconds=3):
+        self.p = subprocess.Popen([*before, PROGRAM, 'run', *options, '--', 'sleep', str(seconds)], stdout=subprocess.DEVNULL, cwd='/')
+        for _ in range(100):
+            time.sleep(0.05)
+            if gate.gates() and sleeping():
+                break
+        self.gate = int(gate.gates()[0])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *what):
+        for p in sleeping():
+            os.kill(p, 15)
+        self.p.wait(10)
+
+
+def sleeping():
+    return [int(p) for p in os.listdir('/proc') if p.isdigit() and gate.comm(p) == 'sleep']
+
+
+@test
+def the_gate_is_not_root():
+    with Running(ALLOW) as r:
+        status = dict(x.split(':', 1) for x in open('/proc/%d/status' % r.gate).read().splitlines())
+        ids = [int(x) for x in status['Uid'].split() + status['Gid'].split()]
+        alone = [n for n in ('mnt', 'ipc', 'uts') if os.readlink('/proc/%d/ns/%s' % (r.gate, n)) == os.readlink('/proc/self/ns/' + n)] \
+            if os.geteuid() == 0 and not before else []
+    if open('/proc/self/uid_map').read().split()[2] == '4294967295':  # root of a user namespace without a nobody is another user already
+        assert 0 not in ids, ids
+    equal(alone, [])
+
+
+@test
+def a_stopped_gate_goes_on():
+    """Stop and continue interrupt a waiting call; the short list of calls must bear it."""
+    with Running(ALLOW) as r:
+        for _ in range(5):
+            os.kill(r.gate, 19)
+            time.sleep(0.02)
+            os.kill(r.gate, 18)
+            time.sleep(0.02)
+        equal([int(p) for p in gate.gates()], [r.gate])
+
+
+@test
+def the_room_cannot_find_the_gate():
+    with Running(ALLOW):
+        r = python(ALLOW, 'n = [open("/proc/%s/comm" % p).read().strip() for p in os.listdir("/proc") if p.isdigit()]\nprint("strongroom-gate" in n, len(n))')
+    has(r.out, 'False', r)
