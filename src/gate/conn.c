@@ -247,14 +247,15 @@ static void decide(int *fd)
     }
 }
 
-void conn_accept(int listener)
+int conn_accept(int listener)
 {
     for (int i = 0; i < ACCEPT_MAX; i++) {
         int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0)
-            return; /* nothing there, or the program has left again */
+        if (fd < 0) /* nothing there, or the program has left again */
+            return loop_is_short(errno) ? -errno : 0;
         decide(&fd);
     }
+    return 0;
 }
 
 void conn_resolved(int lookup, const struct resolve_answer *answer)

@@ -49,6 +49,11 @@ int loop_change(int fd, uint32_t events, enum loop_kind kind, uint32_t index, ui
     return control(EPOLL_CTL_MOD, fd, events, kind, index, generation);
 }
 
+bool loop_is_short(int code)
+{
+    return code == EMFILE || code == ENFILE || code == ENOBUFS || code == ENOMEM;
+}
+
 uint64_t loop_now(void)
 {
     return now_ms;

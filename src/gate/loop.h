@@ -24,6 +24,10 @@ int loop_open(void);
 int loop_add(int fd, uint32_t events, enum loop_kind kind, uint32_t index, uint32_t generation);
 int loop_change(int fd, uint32_t events, enum loop_kind kind, uint32_t index, uint32_t generation);
 
+/* Does this errno of a call that makes a descriptor say that something is used up, so that asking again at once would
+ * only burn time? */
+bool loop_is_short(int code);
+
 /* Milliseconds of CLOCK_MONOTONIC as of the last wait. */
 uint64_t loop_now(void);
 

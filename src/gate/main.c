@@ -33,6 +33,7 @@
 #define CONFIG_MAX 65536
 #define FDS_SPARE  512 /* besides connections: listeners, look-ups, peers, pooled pipes */
 #define FDS_CONN   6
+#define REST_MS    100 /* for a listener when descriptors are short */
 
 static char rule_text[GATE_RULES_TEXT_MAX];
 static size_t rule_text_len;
@@ -41,8 +42,9 @@ static struct egress_rules rules = {.rules = rule_table};
 static struct {
     int fd;
     enum gate_listener kind;
+    uint64_t rests_until; /* 0: it does not rest */
 } listeners[GATE_LISTENERS_MAX];
-static size_t listener_count;
+static size_t listener_count, resting;
 static struct gate_command command;
 
 static int fail(int code, const char *text, const char *what)
@@ -152,21 +154,41 @@ static int listen_all(void)
 
 static void listener_event(uint32_t i)
 {
+    int r = 0;
+
     switch (listeners[i].kind) {
     case GATE_LISTEN_DNS_UDP:
         serve_udp(listeners[i].fd);
         break;
     case GATE_LISTEN_DNS_TCP:
-        serve_accept(listeners[i].fd);
+        r = serve_accept(listeners[i].fd);
         break;
     case GATE_LISTEN_TPROXY:
     case GATE_LISTEN_PORT:
-        conn_accept(listeners[i].fd);
+        r = conn_accept(listeners[i].fd);
         break;
     case GATE_LISTEN_REFUSED:
         refused_take(listeners[i].fd);
         break;
     }
+    /* What waits stays ready, and would wake us again and again. */
+    if (r < 0 && loop_change(listeners[i].fd, 0, LOOP_LISTENER, i, 0) == 0) {
+        listeners[i].rests_until = loop_now() + REST_MS;
+        resting++;
+    }
+}
+
+static int listeners_tick(void)
+{
+    for (uint32_t i = 0; resting > 0 && i < listener_count; i++) {
+        if (listeners[i].rests_until == 0 || loop_now() < listeners[i].rests_until)
+            continue;
+        listeners[i].rests_until = 0;
+        resting--;
+        (void)loop_change(listeners[i].fd, EPOLLIN, LOOP_LISTENER, i,
+                          0); /* it is in there, and nothing is made */
+    }
+    return resting > 0 ? REST_MS : -1;
 }
 
 /* 1: it is over. */
@@ -225,6 +247,7 @@ static int run(void)
 
     for (;;) {
         int wait = sooner(sooner(conn_tick(), resolve_tick()), sooner(serve_tick(), tell_tick()));
+        wait = sooner(wait, listeners_tick());
         int n = loop_wait(events, wait);
         if (n < 0)
             return 1;

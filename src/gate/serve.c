@@ -108,12 +108,12 @@ static void peer_close(struct peer *p)
     peer_count--;
 }
 
-void serve_accept(int listener)
+int serve_accept(int listener)
 {
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd < 0)
-        return;
+        return loop_is_short(errno) ? -errno : 0;
     for (uint32_t i = 0; i < PEERS_MAX; i++) {
         struct peer *p = &peers[i];
         if (p->fd != 0)
@@ -124,9 +124,10 @@ void serve_accept(int listener)
         p->got = 0;
         p->until = loop_now() + PEER_MS;
         peer_count++;
-        return;
+        return 0;
     }
     fd_close(&fd);
+    return 0;
 }
 
 void serve_peer_event(uint32_t index, uint32_t generation, uint32_t events)

@@ -2,6 +2,7 @@
 import os
 import socket
 import subprocess
+import threading
 import time
 
 from gate import ALLOW, EXT, PROGRAM, PYTHON, TRY, arrivals, before, curl, equal, has, here, python, room, sh, test, told
@@ -130,3 +131,30 @@ def the_room_cannot_find_the_gate():
     with Running(ALLOW):
         r = python(ALLOW, 'n = [open("/proc/%s/comm" % p).read().strip() for p in os.listdir("/proc") if p.isdigit()]\nprint("strongroom-gate" in n, len(n))')
     has(r.out, 'False', r)
+
+
+def used(pid):
+    """Seconds of processor time."""
+    words = open('/proc/%d/stat' % pid).read().rsplit(')', 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf('SC_CLK_TCK')
+
+
+@test
+def a_gate_without_descriptors_waits_quietly():
+    code = TRY + ('time.sleep(1.2)\nheld = []\nfor i in range(40):\n s = socket.socket(); s.setblocking(False); s.connect_ex(("198.18.1.1", 9)); held.append(s)\n'
+                  'time.sleep(1.5)\nfor s in held: s.close()\nprint(t("four.test", 80))')
+    out, kept = [], list(before)
+    before[:0] = ['prlimit', '--nofile=50:50']
+    k = threading.Thread(target=lambda: out.append(python(['--allow', 'four.test:80', '--allow', 'hang.test:9', '--files', '48'],
+                                                       'for n in ("four.test", "hang.test"): socket.getaddrinfo(n, 80)\n' + code)))
+    k.start()
+    time.sleep(0.5)
+    before[:] = kept
+    pid = int(gate.gates()[0])
+    time.sleep(1.2)
+    begin = used(pid)
+    time.sleep(0.8)
+    took = used(pid) - begin
+    k.join()
+    equal(out[0].out.split(), ['REACHED'], out[0])
+    assert took < 0.2, 'the gate took %.2f of 0.8 s' % took
