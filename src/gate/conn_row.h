@@ -66,6 +66,8 @@ void dial_due(struct conn *c); /* sees to time; the state is DIALING */
 void relay_init(struct conn *c);
 void relay_open(struct conn *c); /* both sides are there: begins */
 void relay_pump(struct conn *c); /* may end the connection */
+/* Hands on what had arrived before `from` broke off; false: that ended the connection. */
+bool relay_last(struct conn *c, int from);
 void relay_release(struct conn *c);
 bool relay_turns(void); /* a turn for each that had more to move; true: some have still */
 

@@ -233,6 +233,26 @@ int dns_query_write(uint16_t id, const char *name, uint16_t type, uint8_t out[DN
     return (int)(p - out);
 }
 
+void dns_query_mix(uint8_t *query, const uint8_t bits[DNS_MIX_BYTES])
+{
+    for (size_t at = HEADER_SIZE; query[at] != 0; at += 1u + query[at]) {
+        for (size_t i = at + 1; i <= at + query[at]; i++) {
+            size_t bit = i - HEADER_SIZE;
+            if (query[i] >= 'a' && query[i] <= 'z' && bits[bit / 8] >> bit % 8 & 1)
+                query[i] = (uint8_t)(query[i] - ('a' - 'A'));
+        }
+    }
+}
+
+bool dns_result_repeats(const uint8_t *packet, size_t size, const uint8_t *query)
+{
+    size_t end = HEADER_SIZE;
+
+    while (query[end] != 0)
+        end += 1u + query[end];
+    return size > end && memcmp(packet + HEADER_SIZE, query + HEADER_SIZE, end + 1 - HEADER_SIZE) == 0;
+}
+
 struct record {
     char owner[DNS_NAME_MAX];
     uint16_t type, class, size;
@@ -306,8 +326,8 @@ int dns_result_parse(const uint8_t *packet, size_t size, uint16_t id, const char
         return -EBADMSG;
     r.rcode = packet[3] & 15;
     r.truncated = (get16(packet + 2) & TC) != 0;
-    if (get16(packet + 4) == 0 &&
-        r.rcode != DNS_NOERROR) { /* some servers do not repeat what they did not understand */
+    /* Some servers do not repeat what they did not understand or did not want to hear. */
+    if (get16(packet + 4) == 0 && r.rcode != DNS_NOERROR && r.rcode != DNS_NXDOMAIN) {
         *ret = r;
         return 0;
     }

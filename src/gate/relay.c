@@ -16,12 +16,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PIPE_SIZE  (256 * 1024)
-#define PIPES_KEPT 64
-#define TURNS_MAX  16 /* moves of one direction before others get their turn */
+#define PIPE_SIZE   (256 * 1024)
+#define PIPES_KEPT  64
+#define HALF_IDLE_S 60 /* then the end that sends no more is asked whether it is there */
+#define TURNS_MAX   16 /* moves of one direction before others get their turn */
 
 static int pool[PIPES_KEPT][2];
 static size_t pool_count;
@@ -88,6 +91,15 @@ static void queue_again(struct conn *c)
 }
 
 /* --- moving bytes --- */
+
+/* Who has said its last word may have gone altogether, unseen as long as the other one is silent. */
+static void watch_half(int fd)
+{
+    static const int on = 1, idle = HALF_IDLE_S;
+
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle); /* then it is found out later */
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}
 
 enum moved { MOVED_ALL, MOVED_SOME, MOVED_BROKEN, MOVED_GONE /* the connection is no more */ };
 
@@ -158,8 +170,8 @@ static bool take_in(struct conn *c, int from, enum moved *ret)
     size_t most = w->pass < PIPE_SIZE ? (size_t)w->pass : PIPE_SIZE;
     ssize_t n = splice(c->fd[from], NULL, w->pipe[1], NULL, most, flags);
     if (n < 0) {
-        c->code = errno;
         *ret = errno == EAGAIN ? MOVED_ALL : MOVED_BROKEN;
+        c->code = errno == EAGAIN ? c->code : errno;
         return false;
     }
     w->ended = n == 0;
@@ -194,6 +206,7 @@ static enum moved move(struct conn *c, int from)
         if (w->held == 0 && w->ended) {
             (void)shutdown(c->fd[1 - from], SHUT_WR); /* a peer that is gone is seen by the other direction */
             w->handed_on = true;
+            watch_half(c->fd[from]);
         }
     }
     if (done == MOVED_GONE)
@@ -216,6 +229,11 @@ static enum moved move_both(struct conn *c)
     if (looked_at && up == MOVED_ALL)
         up = move(c, 0);
     return up > down ? up : down;
+}
+
+bool relay_last(struct conn *c, int from)
+{
+    return move(c, from) != MOVED_GONE;
 }
 
 void relay_pump(struct conn *c)

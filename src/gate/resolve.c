@@ -28,6 +28,8 @@ struct half {
     enum half_state state;
     int fd, tcp; /* tcp: index of its buffer, -1 */
     uint16_t id, type;
+    bool mixed; /* the name's letters are in the case that `mix` says, and come back so */
+    uint8_t mix[DNS_MIX_BYTES];
     unsigned tries;
     uint64_t until;
     bool answered; /* DONE with a word of a server, and not because nobody could help */
@@ -93,13 +95,26 @@ static int open_socket(struct lookup *l, struct half *h, int type)
                     (uint32_t)(l - lookups) * 2 + (uint32_t)which, l->generation);
 }
 
+/* In the first round the name's letters are mixed. A server that does not keep them is asked over TCP, and when it does
+ * not speak that, it is believed in the second round. */
+static int write_query(const struct lookup *l, const struct half *h, uint8_t query[DNS_PACKET_MAX])
+{
+    int n = dns_query_write(h->id, l->name, h->type, query);
+
+    if (n >= 0 && h->mixed)
+        dns_query_mix(query, h->mix);
+    return n;
+}
+
 static int ask_udp(struct lookup *l, struct half *h)
 {
     uint8_t query[DNS_PACKET_MAX];
 
-    if (getrandom(&h->id, sizeof h->id, 0) != sizeof h->id)
+    if (getrandom(&h->id, sizeof h->id, 0) != sizeof h->id ||
+        getrandom(h->mix, sizeof h->mix, 0) != sizeof h->mix)
         return -EIO;
-    int n = dns_query_write(h->id, l->name, h->type, query);
+    h->mixed = h->tries < servers.count;
+    int n = write_query(l, h, query);
     if (n < 0)
         return n;
     int r = open_socket(l, h, SOCK_DGRAM);
@@ -137,7 +152,7 @@ static void half_over_tcp(struct lookup *l, struct half *h)
         return;
     }
     h->tries++;
-    int n = dns_query_write(h->id, l->name, h->type, tcps[slot].out + 2);
+    int n = write_query(l, h, tcps[slot].out + 2);
     tcps[slot].used = true;
     tcps[slot].sent = tcps[slot].got = 0;
     tcps[slot].query = 2 + (size_t)n; /* the name went over UDP already: it is one */
@@ -151,10 +166,16 @@ static void half_over_tcp(struct lookup *l, struct half *h)
 static void half_packet(struct lookup *l, struct half *h, const uint8_t *packet, size_t size)
 {
     struct dns_result result;
+    uint8_t query[DNS_PACKET_MAX];
     int r = dns_result_parse(packet, size, h->id, l->name, h->type, &result);
 
     if (r == -EBADMSG && h->state == HALF_UDP)
         return;
+    if (r != -EBADMSG && h->state == HALF_UDP && h->mixed &&
+        (write_query(l, h, query) < 0 || !dns_result_repeats(packet, size, query))) {
+        half_over_tcp(l, h);
+        return;
+    }
     if (r < 0 || (result.rcode != DNS_NOERROR && result.rcode != DNS_NXDOMAIN) ||
         (result.truncated && h->state == HALF_TCP)) {
         half_next(l, h);

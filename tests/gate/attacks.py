@@ -76,6 +76,51 @@ def a_network_of_everything_does_not_open_the_host():
         equal(r.out.split(), ['refused', 'refused', 'REACHED', 'REACHED'], r)
 
 
+# --- a hostile or odd network -----------------------------------------------------------------------------------------
+
+@test
+def long_answers_come_over_tcp():
+    since = len(told)
+    here(curl(['--allow', 'long.test:80'], 'http://long.test/'), EXT + ':80')
+    assert ['dns', 'tcp', 'long.test', '1'] in arrivals('dns', since), told[since:]
+
+
+@test
+def a_resolver_that_lowers_letters_is_asked_over_tcp():
+    since = len(told)
+    here(curl(['--allow', 'lower.test:80'], 'http://lower.test/'), EXT + ':80')
+    assert ['dns', 'tcp', 'lower.test', '1'] in arrivals('dns', since), told[since:]
+
+
+@test
+def a_guessed_answer_is_not_believed():
+    here(curl(['--allow', 'guess.test:80'], 'http://guess.test/'), EXT + ':80')
+
+
+@test
+def rings_of_aliases_end():
+    begin = time.time()
+    r = python(['--allow', 'ring.test:80', '--allow', 'loop.test:80'], TRY + 'print(t("ring.test", 80), t("loop.test", 80))')
+    equal(r.out.split(), ['refused', 'refused'], r)
+    assert time.time() - begin < 8
+    has(r.err, 'nobody knows an address for this name', r)
+
+
+@test
+def what_came_before_a_reset_arrives():
+    code = ('def one():\n s = socket.create_connection(("four.test", 11), 8); s.sendall(b"unread" * 1000); n = 0\n try:\n  while 1:\n   d = s.recv(99999)\n'
+            '   if not d: return n, "end"\n   n += len(d)\n except OSError as e: return n, errno.errorcode[e.errno]\nprint([one() for _ in range(10)])')
+    r = python(['--allow', 'four.test:11'], code)
+    equal(r.out.strip(), str([(20003, 'ECONNRESET')] * 10), r)
+
+
+@test
+def the_other_half_goes_on():
+    r = python(['--allow', 'four.test:13'], 's = socket.create_connection(("four.test", 13), 8); s.sendall(b"x"); s.shutdown(1); n = 0\n'
+               'while 1:\n d = s.recv(99999)\n if not d: break\n n += len(d)\nprint(n)')
+    equal(r.out, '200000\n', r)
+
+
 # --- the gate's own process -------------------------------------------------------------------------------------------
 
 class Running:

@@ -8,6 +8,7 @@ import ssl
 import struct
 import sys
 import threading
+import time
 
 EXT, DENIED, DNS, LAN, META = '198.51.100.7', '198.51.100.8', '198.51.100.53', '10.9.8.7', '169.254.169.254'
 EXT6, DENIED6 = '2001:db8:57::7', '2001:db8:57::8'
@@ -37,6 +38,12 @@ NAMES = {
     'flip.test': 'flip',
     'lie.test': 'lie',
     'hang.test': 'hang',
+    'lower.test': [(A, EXT)],
+    'guess.test': 'guess',
+    'long.test': [(A, EXT)] * 16 + [(A, DENIED)] * 80,
+    'chain.test': [(CNAME, 'c1.test'), (A, EXT)],
+    'ring.test': [(CNAME, 'ring2.test')],
+    'deny.test': [(A, DENIED)],
 }
 flips = [0]
 lock = threading.Lock()
@@ -67,6 +74,9 @@ def answer(packet, how):
         rows = NAMES['four.test']
     if rows == 'hang':
         return None
+    if rows == 'guess':  # a guesser's answer comes first: the right number by luck, but not the letters
+        rows = [(A, EXT)] if how == 'tcp' else [(A, DENIED)]
+        asked = asked if how == 'tcp' else asked.swapcase()
     if rows == 'lie':
         return packet[:2] + b'\x81\x80\0\1\0\x09\0\0\0\0' + asked + b'\xc0\xff' * 20
     if rows == 'flip':
@@ -74,6 +84,10 @@ def answer(packet, how):
         rows = [(A, EXT if flips[0] % 2 else '127.0.0.1')]
     if rows is None:
         return packet[:2] + b'\x81\x83\0\1\0\0\0\0\0\0' + asked
+    if name == 'lower.test' and how == 'udp':
+        asked = asked.lower()
+    if len(rows) > 16 and how == 'udp':
+        return packet[:2] + b'\x83\x80\0\1\0\0\0\0\0\0' + asked
     said = b''
     count = 0
     for its_kind, value in rows:
@@ -98,6 +112,21 @@ def serve_udp():
             continue
         if said:
             s.sendto(said, peer)
+
+
+def serve_dns_tcp():
+    s = socket.create_server((DNS, 53), backlog=64)
+    while True:
+        c, _ = s.accept()
+        try:
+            c.settimeout(3)
+            size, = struct.unpack('>H', c.recv(2, socket.MSG_WAITALL))
+            said = answer(c.recv(size, socket.MSG_WAITALL), 'tcp')
+            for part in (b'', b'') if said is None else (struct.pack('>H', len(said)) + said[:7], said[7:]):
+                c.sendall(part)
+        except (OSError, IndexError, struct.error):
+            pass
+        c.close()
 
 
 def log_udp(address, port):
@@ -152,6 +181,16 @@ def one(c, peer, name, port, context):
         c.settimeout(60)
         if port == 7:
             echo(c)
+        elif port == 11:  # says something, does not listen, and goes: what is unread makes that a reset
+            c.recv(1)
+            time.sleep(0.1)
+            c.sendall(b'x' * 20000 + b'end')
+        elif port == 13:  # keeps talking after the other side has ended
+            while c.recv(65536):
+                pass
+            for _ in range(20):
+                c.sendall(b'y' * 10000)
+                time.sleep(0.01)
         elif port == 9:
             while c.recv(65536):
                 pass
@@ -231,12 +270,12 @@ def serve_tcp(address, port, context=None):
 def main():
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(sys.argv[1] + '/server.pem', sys.argv[1] + '/server.key')
-    jobs = [(serve_udp,)]
+    jobs = [(serve_udp,)] + [(serve_tcp, EXT, port) for port in (11, 13)]
     for address in (EXT, EXT6, DENIED, DENIED6, LAN, META):
         jobs += [(serve_tcp, address, 443, context)]
         jobs += [(serve_tcp, address, port) for port in (80, 22, 7, 9, 8080)]
     jobs += [(serve_kept, EXT, 8088), (serve_kept, EXT, 8443, context)]
-    jobs += [(serve_tcp, DNS, 53), (log_udp, EXT, 443), (log_udp, EXT, 9999), (log_udp, EXT, 53), (log_udp, EXT6, 443)]
+    jobs += [(serve_dns_tcp,), (log_udp, EXT, 443), (log_udp, EXT, 9999), (log_udp, EXT, 53), (log_udp, EXT6, 443)]
     for job in jobs:
         threading.Thread(target=job[0], args=job[1:], daemon=True).start()
     log('ready')

@@ -80,6 +80,35 @@ static void pointers_come_to_an_end(void **state)
     assert_int_equal(dns_question_parse(answer, sizeof answer, &q), -EBADMSG);
 }
 
+static void the_letters_of_a_question_come_back(void **state)
+{
+    uint8_t bits[DNS_MIX_BYTES], q[DNS_PACKET_MAX], other[DNS_PACKET_MAX];
+    struct dns_result r;
+    int n = dns_query_write(7, "a-2.allowed.test", DNS_A, q);
+
+    (void)state;
+    memset(bits, 0xff, sizeof bits);
+    memcpy(other, q, sizeof q);
+    dns_query_mix(q, bits);
+    assert_memory_equal(q + 12, "\3A-2\7ALLOWED\4TEST", 18);
+    assert_false(dns_result_repeats(other, (size_t)n, q));
+    q[2] = 0x81;
+    assert_true(dns_result_repeats(q, (size_t)n, q));
+    assert_false(dns_result_repeats(q, 20, q));
+    assert_int_equal(dns_result_parse(q, (size_t)n, 7, "a-2.allowed.test", DNS_A, &r), 0);
+}
+
+static void who_says_that_there_is_nothing_says_of_what(void **state)
+{
+    static const uint8_t nothing[] = {0, 7, 0x81, 0x83, 0, 0, 0, 0, 0, 0, 0, 0};
+    static const uint8_t refused[] = {0, 7, 0x81, 0x85, 0, 0, 0, 0, 0, 0, 0, 0};
+    struct dns_result r;
+
+    (void)state;
+    assert_int_equal(dns_result_parse(nothing, sizeof nothing, 7, "a.test", DNS_A, &r), -EBADMSG);
+    assert_int_equal(dns_result_parse(refused, sizeof refused, 7, "a.test", DNS_A, &r), 0);
+}
+
 static void aliases_are_followed_and_loops_end(void **state)
 {
     uint8_t p[DNS_PACKET_MAX];
@@ -184,6 +213,8 @@ int main(void)
         cmocka_unit_test(listed_names_have_a_pin),
         cmocka_unit_test(other_names_do_not_exist),
         cmocka_unit_test(pointers_come_to_an_end),
+        cmocka_unit_test(the_letters_of_a_question_come_back),
+        cmocka_unit_test(who_says_that_there_is_nothing_says_of_what),
         cmocka_unit_test(aliases_are_followed_and_loops_end),
         cmocka_unit_test(a_full_table_of_pins_reuses_the_oldest),
         cmocka_unit_test(the_hosts_files_are_read),
