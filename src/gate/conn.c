@@ -287,8 +287,8 @@ static void side_event(struct conn *c, int side, uint32_t events)
     if ((events & EPOLLERR) && c->state == CONN_OPEN) {
         if (!relay_last(c, side)) /* before the error is asked for: a break must not look like an end */
             return;
-        (void)getsockopt(c->fd[side], SOL_SOCKET, SO_ERROR, &code,
-                         &len); /* 0 when it cannot say, or has said */
+        /* 0 when it cannot say, or has said */
+        (void)getsockopt(c->fd[side], SOL_SOCKET, SO_ERROR, &code, &len);
         c->code = code != 0 ? code : c->code;
         conn_end_open(c, true);
     } else if (c->state == CONN_OPEN) {

@@ -44,8 +44,8 @@ size_t dns_answer_write(const uint8_t *packet, const struct dns_question *q, uns
 int dns_query_write(uint16_t id, const char *name, uint16_t type, uint8_t out[DNS_PACKET_MAX]);
 
 #define DNS_MIX_BYTES 32 /* a bit for each byte of a name */
-/* Swaps the case of the letters of a query's name whose bit is set: a server repeats them as they are, and who guesses an
- * answer has to guess them too. `query` is as dns_query_write() left it. */
+/* Swaps the case of the letters of a query's name whose bit is set: a server repeats them as they are, and who guesses
+ * an answer has to guess them too. `query` is as dns_query_write() left it. */
 void dns_query_mix(uint8_t *query, const uint8_t bits[DNS_MIX_BYTES]);
 /* Does the answer repeat the name of the query byte for byte? */
 bool dns_result_repeats(const uint8_t *packet, size_t size, const uint8_t *query);

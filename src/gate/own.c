@@ -1,8 +1,8 @@
 /* own: is an address the host's own, or otherwise no peer's?
  *
- * A public address may be the host's own: then what listens there may rely on not being asked from outside. The kernel's
- * routing table knows (a source address that the kernel chooses tells nothing: to a second address of an interface it
- * speaks from the first). Asked each time, for addresses come and go while a room lives.
+ * A public address may be the host's own: then what listens there may rely on not being asked from outside. The
+ * kernel's routing table knows (a source address that the kernel chooses tells nothing: to a second address of an
+ * interface it speaks from the first). Asked each time, for addresses come and go while a room lives.
  *
  * Lives in: strongroom-gate. Trusts: the kernel. May: ask for a route, over a socket opened before confinement.
  * Must not: wait (the kernel answers within the question). */

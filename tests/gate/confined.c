@@ -1,9 +1,9 @@
 /* confined: what strongroom-gate could still do if its bytes were the enemy's: nothing but TCP and UDP.
  *
- * Confines itself with the gate's own code (gate/confine.c), each attempt in a child of its own. First the walls without
- * the list of system calls, for a list that hides a missing wall would show nothing; then the list alone: each number
- * that the kernel knows, then each argument that the list looks at. As root everything is tried once more as a user.
- *
+ * Confines itself with the gate's own code (gate/confine.c), each attempt in a child of its own. First the walls
+ * without the list of system calls, for a list that hides a missing wall would show nothing; then the list alone:
+ * each number that the kernel knows, then each argument that the list looks at. As root everything is tried once more
+ * as a user. 
  * Lives in: a test program, static like the product. */
 #include "gate/confine.h"
 #include "sys/fd.h"
