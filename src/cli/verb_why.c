@@ -46,10 +46,9 @@ static bool explain(const struct policy *p, const struct egress_rule *t, uint16_
     struct egress_verdict v = by_name ? egress_verdict_name(&p->egress, t->name, port)
                                       : egress_verdict_addr(&p->egress, &t->addr, port);
     if (v.allowed) {
-        const struct egress_rule *r = &p->egress.rules[v.rule];
         sbuf_text(out, ": allowed by ");
         put_rule(p, v.rule, out);
-        if (by_name && !r->internal)
+        if (by_name && !v.internal)
             sbuf_text(out, "; what it resolves to must be a public address");
         sbuf_char(out, '\n');
         return true;

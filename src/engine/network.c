@@ -100,6 +100,9 @@ static const char *const reason_names[] = {
     [GATE_WHY_HIDDEN] = "hidden",
     [GATE_WHY_NAME] = "name",
     [GATE_WHY_ANSWER] = "answer",
+    [GATE_WHY_MAX_BYTES] = "max-bytes",
+    [GATE_WHY_MAX_CONNS] = "max-conns",
+    [GATE_WHY_RATE] = "rate",
 };
 static_assert(sizeof reason_names / sizeof *reason_names == GATE_WHY_END, "a name for each reason");
 
@@ -141,6 +144,14 @@ static void put_why(const struct network_row *x, const struct network *n, struct
     case GATE_WHY_NAME:
     case GATE_WHY_ANSWER:
         sbuf_escaped(out, x->text);
+        return;
+    case GATE_WHY_MAX_BYTES:
+    case GATE_WHY_MAX_CONNS:
+    case GATE_WHY_RATE:
+        sbuf_text(out, x->reason == GATE_WHY_MAX_BYTES   ? "all bytes are used up of the rule "
+                       : x->reason == GATE_WHY_MAX_CONNS ? "too many connections are open for the rule "
+                                                         : "too many connections begin for the rule ");
+        put_rule(x, n, out);
         return;
     case GATE_WHY_END:
         break;

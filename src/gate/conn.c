@@ -6,6 +6,7 @@
  * told once, when it ends.
  *
  * Lives in: strongroom-gate. Trusts: the rules. May: take and end connections. Must not: look at the bytes, wait. */
+#include "gate/budget.h"
 #include "gate/conn_row.h"
 #include "gate/loop.h"
 #include "gate/pins.h"
@@ -115,6 +116,8 @@ void conn_free(struct conn *c, bool hard)
     }
     for (int i = 0; i < DIALS_MAX; i++)
         conn_close_hard(&c->dials[i]);
+    if (c->entered)
+        budget_leave(c->rule);
     c->state = CONN_FREE;
     c->generation++;
     free_list[free_count++] = (uint16_t)conn_index(c);
@@ -168,6 +171,18 @@ static uint8_t takes_of(unsigned inside)
                      (inside & EGRESS_ECH ? FLOW_HIDDEN : 0));
 }
 
+/* Has the rule still room for it? Otherwise it ends here. */
+static bool enter(struct conn *c)
+{
+    enum gate_reason full = budget_enter(c->rule);
+
+    if (full == 0)
+        c->entered = true;
+    else
+        conn_end_denied(c, full);
+    return c->entered;
+}
+
 static void go_by_name(struct conn *c, unsigned pin)
 {
     struct resolve_answer answer;
@@ -175,10 +190,13 @@ static void go_by_name(struct conn *c, unsigned pin)
     memcpy(c->name, pins_name(pin), sizeof c->name);
     struct egress_verdict v = egress_verdict_name(conn_rules, c->name, c->port);
     c->rule = v.rule;
+    c->internal = v.internal;
     if (!v.allowed) {
         conn_end_denied(c, v.rule >= 0 ? GATE_WHY_RULE : GATE_WHY_NO_RULE);
         return;
     }
+    if (!enter(c))
+        return;
     c->takes = takes_of(egress_inside_name(conn_rules, c->name, c->port));
     int r = resolve_start(c->name, &c->lookup, &answer);
     if (r < 0) {
@@ -200,7 +218,7 @@ static void go_by_address(struct conn *c, const struct gate_addr *a)
     c->rule = v.rule;
     if (!v.allowed)
         conn_end_denied(c, v.rule >= 0 && conn_rules->rules[v.rule].deny ? GATE_WHY_RULE : GATE_WHY_LITERAL);
-    else {
+    else if (enter(c)) {
         c->takes =
             takes_of(conn_rules->rules[v.rule].inside); /* no name to compare: only what is asked for */
         dial_start(c, a, 1);

@@ -33,7 +33,9 @@ struct conn {
     uint16_t next_again, port;
     uint8_t takes; /* enum flow_takes */
     int rule, lookup, code;
-    bool v6; /* how the program came: that family first */
+    bool v6;       /* how the program came: that family first */
+    bool internal; /* the name may lead to private addresses */
+    bool entered;  /* counts among its rule's connections */
     uint64_t since, beside;
     int dials[DIALS_MAX];
     uint64_t began[DIALS_MAX];

@@ -1,8 +1,8 @@
 /* dial: from a verdict to an open connection.
  *
  * Theory of operation. Each address of a looked-up name is judged again, and exactly the address that was judged is
- * dialled. As RFC 8305 has it: the families take turns, beginning with the one that the program came by (it had its own
- * preference); an attempt that has not answered within 250 ms gets the next one beside it, one that fails at once; up to
+ * dialled. As RFC 8305 has it: the families take turns, beginning with the one that the program came by (it had
+ * its own preference); an attempt that has not answered within 250 ms gets the next one beside it, one that fails at once; up to
  * DIALS_MAX run together, and then the newcomer takes the place of one that has been silent for 3 s. The first that
  * answers wins.
  *
@@ -38,8 +38,7 @@ static bool may_dial(const struct conn *c, const struct gate_addr *a)
         return false;
     if (dial_listed(a, c->port, &v))
         return v.allowed;
-    return egress_may_dial(conn_rules, c->rule, &e, c->port) &&
-           (conn_rules->rules[c->rule].internal || !own_is(a));
+    return egress_may_dial(conn_rules, c->internal, &e, c->port) && (c->internal || !own_is(a));
 }
 
 static void opened(struct conn *c, int which)

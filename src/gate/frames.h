@@ -23,7 +23,7 @@
 
 #define GATE_CONTROL_FD     3
 #define GATE_FRAMES_VERSION 1
-#define GATE_RULES_TEXT_MAX (1024u * 1024u)
+#define GATE_RULES_TEXT_MAX (8u * 1024u * 1024u)
 #define GATE_PIECE_MAX      4000u
 #define GATE_FRAME_FDS_MAX  8 /* = FD_FRAME_FDS_MAX */
 #define GATE_LISTENERS_MAX  64
@@ -75,6 +75,9 @@ enum gate_reason {
     GATE_WHY_HIDDEN,      /* a TLS hello with an encrypted second one; likewise */
     GATE_WHY_NAME,        /* the room means another name than the connection's; likewise */
     GATE_WHY_ANSWER,      /* the server answers in another protocol; likewise */
+    GATE_WHY_MAX_BYTES,   /* `rule` lets no more bytes pass */
+    GATE_WHY_MAX_CONNS,   /* `rule` lets no more connections be open */
+    GATE_WHY_RATE,        /* `rule` lets no new connection begin now */
     GATE_WHY_END          /* no reason: the number of them, and of 0 */
 };
 

@@ -11,6 +11,7 @@
  *
  * Lives in: a process of its own, one for each room. Trusts: the supervisor, the host's resolv.conf and hosts.
  * May: connect to what the rules allow, ask the host's name servers. Must not: open anything once it serves. */
+#include "gate/budget.h"
 #include "gate/confine.h"
 #include "gate/conn.h"
 #include "gate/frames.h"
@@ -38,6 +39,7 @@
 static char rule_text[GATE_RULES_TEXT_MAX];
 static size_t rule_text_len;
 static struct egress_rule rule_table[EGRESS_RULES_MAX];
+static struct egress_index rule_index;
 static struct egress_rules rules = {.rules = rule_table};
 static struct {
     int fd;
@@ -98,7 +100,10 @@ static int configure(void)
                 return n;
             break;
         case GATE_START:
-            return egress_read_lines(rule_text, rule_text_len, rule_table, EGRESS_RULES_MAX, &rules.count);
+            n = egress_read_lines(rule_text, rule_text_len, rule_table, EGRESS_RULES_MAX, &rules.count);
+            egress_index_make(&rules, &rule_index);
+            rules.index = &rule_index;
+            return n;
         default:
             return -EPROTO;
         }
@@ -275,6 +280,7 @@ int main(void)
         return r == -EPIPE ? 0 : fail(r, "the supervisor's frames make no sense", "");
     read_host();
     conn_open(&rules, room_for_conns());
+    budget_open(&rules);
     serve_open(&rules);
     refused_open(&rules);
     tell_open(GATE_CONTROL_FD);

@@ -9,6 +9,7 @@
  * many of them may go on. A head that is changed on its way goes into the pipe from our own memory; nothing else does.
  *
  * Lives in: strongroom-gate. Trusts: nobody. May: move bytes. Must not: keep them, wait. */
+#include "gate/budget.h"
 #include "gate/conn_row.h"
 #include "gate/edit.h"
 #include "gate/loop.h"
@@ -114,6 +115,7 @@ static bool pass_edited(struct conn *c, int from, uint8_t *bytes, const struct f
         write(w->pipe[1], edited, size) != (ssize_t)size)
         return false; /* the pipe is empty; where the host grants only a small one, long heads do not fit */
     w->held = size;
+    budget_take(c->rule, size);
     w->pass -= v->head;
     return true;
 }
@@ -151,6 +153,20 @@ static enum moved look(struct conn *c, int from)
     return MOVED_ALL;
 }
 
+/* The rule lets no more bytes pass. That is the end when there are more; the side's own end may still be handed on. */
+static enum moved used_up(struct conn *c, int from)
+{
+    char one;
+    ssize_t n = recv(c->fd[from], &one, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    c->ways[from].ended = n == 0;
+    if (n > 0) {
+        conn_end_denied(c, GATE_WHY_MAX_BYTES);
+        return MOVED_GONE;
+    }
+    return n == 0 || errno == EAGAIN ? MOVED_ALL : MOVED_BROKEN;
+}
+
 /* Fills the pipe. False: there is nothing to be had now; *ret says whether that is all. */
 static bool take_in(struct conn *c, int from, enum moved *ret)
 {
@@ -167,7 +183,11 @@ static bool take_in(struct conn *c, int from, enum moved *ret)
         *ret = MOVED_BROKEN;
         return false;
     }
-    size_t most = w->pass < PIPE_SIZE ? (size_t)w->pass : PIPE_SIZE;
+    size_t most = budget_most(c->rule, w->pass < PIPE_SIZE ? (size_t)w->pass : PIPE_SIZE);
+    if (most == 0) {
+        *ret = used_up(c, from);
+        return w->ended;
+    }
     ssize_t n = splice(c->fd[from], NULL, w->pipe[1], NULL, most, flags);
     if (n < 0) {
         *ret = errno == EAGAIN ? MOVED_ALL : MOVED_BROKEN;
@@ -176,6 +196,7 @@ static bool take_in(struct conn *c, int from, enum moved *ret)
     }
     w->ended = n == 0;
     w->held = (size_t)n;
+    budget_take(c->rule, (size_t)n);
     if (w->pass != FLOW_ALL)
         w->pass -= (uint64_t)n;
     return true;

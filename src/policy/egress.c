@@ -1,8 +1,8 @@
-/* egress: reads, writes and asks rules about peers.
+/* egress: reads and writes rules about peers.
  *
  * Lives in: any process, also in the gate that faces the network. Trusts: nothing of a text but its length. May: parse.
  * Must not: allocate, look anything up. */
-#include "policy/egress.h"
+#include "policy/egress_inner.h"
 #include <errno.h>
 #include <string.h>
 
@@ -235,66 +235,6 @@ static int read_host(const char *s, size_t len, struct egress_rule *r, const cha
     return 0;
 }
 
-static const struct {
-    const char *word;
-    unsigned inside;
-} insides[] = {{"any", EGRESS_ANY}, {"tls", EGRESS_TLS}, {"http", EGRESS_HTTP}, {"ech", EGRESS_ECH}};
-
-static unsigned inside_word(const char *s, size_t len)
-{
-    for (size_t i = 0; i < sizeof insides / sizeof *insides; i++)
-        if (len == strlen(insides[i].word) && memcmp(s, insides[i].word, len) == 0)
-            return insides[i].inside;
-    return 0;
-}
-
-static int read_options(const char *s, struct egress_rule *r, const char **why, const char **hint)
-{
-    for (;;) {
-        s += strspn(s, " ;");
-        size_t len = strcspn(s, " ;");
-        if (len == 0)
-            return 0;
-        if (len >= 5 && memcmp(s, "note=", 5) == 0) {
-            s += 5;
-            len = strlen(s);
-            while (len > 0 && s[len - 1] == ' ')
-                len--;
-            if (len >= EGRESS_NOTE_MAX)
-                return bad(why, "the note is too long", hint, "at most 79 bytes");
-            for (size_t i = 0; i < len; i++)
-                if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
-                    return bad(why, "the note has a control character", hint, NULL);
-            s += strspn(s, " ");
-            len = strlen(s) < len ? strlen(s) : len;
-            memcpy(r->note, s, len);
-            while (len > 0 && r->note[len - 1] == ' ')
-                len--;
-            r->note[len] = '\0';
-            return 0;
-        }
-        unsigned inside = inside_word(s, len);
-        if (inside != 0 && r->deny)
-            return bad(why, "what is inside a connection matters where it is allowed", hint,
-                       "leave the word out");
-        if (inside != 0) {
-            r->inside |= (uint8_t)inside;
-            if ((r->inside & EGRESS_ANY) && r->inside != EGRESS_ANY)
-                return bad(why, "any is more than tls, http or ech", hint, "leave one of them out");
-            s += len;
-            continue;
-        }
-        if (len != 8 || memcmp(s, "internal", 8) != 0)
-            return bad(why, "unknown word behind the host", hint,
-                       "internal, tls, http, any, ech, or note=WORDS");
-        if (r->deny || r->kind == EGRESS_V4 || r->kind == EGRESS_V6)
-            return bad(why, "internal is for names that are allowed", hint,
-                       "leave it out: an address stands for itself");
-        r->internal = true;
-        s += len;
-    }
-}
-
 int egress_read(const char *text, bool deny, struct egress_rule *ret, const char **ret_why,
                 const char **ret_hint)
 {
@@ -310,7 +250,7 @@ int egress_read(const char *text, bool deny, struct egress_rule *ret, const char
     if (memchr(text, '/', len) && !strchr("0123456789[", text[0]) && !memchr(text, ':', len))
         return bad(ret_why, "a rule has no path", ret_hint, "a rule is HOST[:PORT], as example.org:443");
     int n = read_host(text, len, ret, ret_why, ret_hint);
-    return n < 0 ? n : read_options(text + len, ret, ret_why, ret_hint);
+    return n < 0 ? n : egress_options_read(text + len, ret, ret_why, ret_hint);
 }
 
 /* --- writing a rule ------------------------------------------------------------------------------------- */
@@ -336,15 +276,7 @@ void egress_text(const struct egress_rule *r, struct sbuf *out)
         if (r->ports[i].to != r->ports[i].from)
             sbuf_fmt(out, "-%u", r->ports[i].to);
     }
-    if (r->internal)
-        sbuf_text(out, " internal");
-    for (size_t i = 0; i < sizeof insides / sizeof *insides; i++)
-        if (r->inside & insides[i].inside)
-            sbuf_fmt(out, " %s", insides[i].word);
-    if (r->note[0]) {
-        sbuf_text(out, " note=");
-        sbuf_text(out, r->note);
-    }
+    egress_options_text(r, out);
 }
 
 void egress_line(const struct egress_rule *r, struct sbuf *out)
@@ -378,158 +310,4 @@ int egress_read_lines(const char *text, size_t len, struct egress_rule *ret, siz
     }
     *ret_count = n;
     return 0;
-}
-
-/* --- verdicts ------------------------------------------------------------------------------------------- */
-
-static bool has_port(const struct egress_rule *r, uint16_t port)
-{
-    for (size_t i = 0; i < r->port_count; i++)
-        if (port >= r->ports[i].from && port <= r->ports[i].to)
-            return true;
-    return false;
-}
-
-static bool is_below(const char *name, const char *top)
-{
-    size_t n = strlen(name), t = strlen(top);
-
-    return n > t + 1 && name[n - t - 1] == '.' && memcmp(name + n - t, top, t) == 0;
-}
-
-static bool has_name(const struct egress_rule *r, const char *name)
-{
-    return r->kind == EGRESS_NAME    ? strcmp(r->name, name) == 0
-           : r->kind == EGRESS_BELOW ? is_below(name, r->name)
-                                     : false;
-}
-
-static bool has_addr(const struct egress_rule *r, const struct egress_addr *a)
-{
-    return r->kind == (egress_addr_is_v4(a) ? EGRESS_V4 : EGRESS_V6) &&
-           egress_addr_same(&r->addr, a, r->bits);
-}
-
-/* 0.0.0.0/0 means the Internet, not what listens on loopback. */
-static bool speaks_of(const struct egress_rule *r, const struct egress_addr *a)
-{
-    struct egress_addr inner;
-
-    if (r->deny)
-        return has_addr(r, a) || (egress_addr_inner(a, &inner) && has_addr(r, &inner));
-    return has_addr(r, a) && (!egress_is_private(a) || egress_net_is_private(&r->addr, r->bits));
-}
-
-static struct egress_verdict decide(const struct egress_rules *r, const char *name,
-                                    const struct egress_addr *a, uint16_t port)
-{
-    struct egress_verdict v = {.rule = -1};
-
-    for (size_t i = 0; i < r->count; i++) {
-        const struct egress_rule *x = &r->rules[i];
-        if (!has_port(x, port) || !(name ? has_name(x, name) : speaks_of(x, a)))
-            continue;
-        if (x->deny)
-            return (struct egress_verdict){.allowed = false, .rule = (int)i};
-        /* of several that allow, one that says internal allows most */
-        if (!v.allowed || (x->internal && !r->rules[v.rule].internal))
-            v = (struct egress_verdict){.allowed = true, .rule = (int)i};
-    }
-    return v;
-}
-
-struct egress_verdict egress_verdict_name(const struct egress_rules *r, const char *name, uint16_t port)
-{
-    return decide(r, name, NULL, port);
-}
-
-struct egress_verdict egress_verdict_addr(const struct egress_rules *r, const struct egress_addr *a,
-                                          uint16_t port)
-{
-    return decide(r, NULL, a, port);
-}
-
-static bool denies_all(const struct egress_rule *x)
-{
-    return x->deny && x->port_count == 1 && x->ports[0].from == 1 && x->ports[0].to == 65535;
-}
-
-int egress_name_denied_by(const struct egress_rules *r, const char *name)
-{
-    for (size_t i = 0; i < r->count; i++) {
-        if (denies_all(&r->rules[i]) && has_name(&r->rules[i], name))
-            return (int)i;
-    }
-    return -1;
-}
-
-unsigned egress_inside_name(const struct egress_rules *r, const char *name, uint16_t port)
-{
-    const unsigned by_port = port == 443 || port == 80 ? EGRESS_TLS | EGRESS_HTTP : EGRESS_ANY;
-    unsigned inside = 0;
-    size_t best = 0;
-
-    for (size_t i = 0; i < r->count; i++) {
-        const struct egress_rule *x = &r->rules[i];
-        if (x->deny || !has_port(x, port) || !has_name(x, name))
-            continue;
-        size_t exact = x->kind == EGRESS_NAME ? EGRESS_NAME_MAX : strlen(x->name);
-        if (exact < best)
-            continue;
-        inside = exact > best ? 0 : inside;
-        best = exact;
-        inside |= x->inside;
-        if ((x->inside & ~(unsigned)EGRESS_ECH) == 0)
-            inside |= by_port;
-    }
-    return (inside & EGRESS_ANY) || inside == 0 ? EGRESS_ANY : inside;
-}
-
-bool egress_knows_name(const struct egress_rules *r, const char *name)
-{
-    bool known = false;
-
-    for (size_t i = 0; i < r->count; i++) {
-        const struct egress_rule *x = &r->rules[i];
-        if (!has_name(x, name))
-            continue;
-        if (denies_all(x))
-            return false;
-        known = known || !x->deny;
-    }
-    return known;
-}
-
-bool egress_may_dial(const struct egress_rules *r, int by, const struct egress_addr *a, uint16_t port)
-{
-    struct egress_verdict v = egress_verdict_addr(r, a, port);
-
-    if (v.rule >= 0)
-        return v.allowed;
-    return !egress_is_private(a) || (by >= 0 && (size_t)by < r->count && r->rules[by].internal);
-}
-
-static bool covers_ports(const struct egress_rule *a, const struct egress_rule *b)
-{
-    for (size_t i = 0; i < b->port_count; i++) {
-        bool within = false;
-        for (size_t k = 0; k < a->port_count; k++)
-            within = within || (a->ports[k].from <= b->ports[i].from && a->ports[k].to >= b->ports[i].to);
-        if (!within)
-            return false;
-    }
-    return true;
-}
-
-bool egress_covers(const struct egress_rule *a, const struct egress_rule *b)
-{
-    bool host;
-
-    if (b->kind == EGRESS_V4 || b->kind == EGRESS_V6)
-        host = a->kind == b->kind && a->bits <= b->bits && egress_addr_same(&a->addr, &b->addr, a->bits);
-    else if (b->kind == EGRESS_BELOW)
-        host = a->kind == EGRESS_BELOW && (strcmp(a->name, b->name) == 0 || is_below(b->name, a->name));
-    else
-        host = has_name(a, b->name);
-    return host && covers_ports(a, b);
 }

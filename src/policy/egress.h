@@ -1,6 +1,7 @@
 /* egress: which peers a room may reach. A rule is one line of text; a verdict is a pure question to a list of rules.
  *
- *   HOST[:PORT[,PORT|,FROM-TO]…] [internal] [tls] [http] [any] [ech] [note=WORDS]
+ *   HOST[:PORT[,PORT|,FROM-TO]…] [internal] [tls] [http] [any] [ech] [max-bytes=SIZE] [max-conns=N] [rate=N/s|N/m]
+ *                                  [note=WORDS]
  *
  * HOST is a name, `*.` and a name (each name below it, not itself), an address, or ADDRESS/BITS; IPv6 stands in
  * brackets when ports follow. Without ports an allowing rule means 80 and 443, a denying one every port. `;` parts
@@ -14,11 +15,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EGRESS_RULES_MAX 1024
+#define EGRESS_RULES_MAX 16384
 #define EGRESS_NAME_MAX  254 /* the longest name, with the NUL */
 #define EGRESS_PORTS_MAX 8
 #define EGRESS_NOTE_MAX  80
-#define EGRESS_RULE_MAX  512 /* the longest rule as text, with the NUL */
+#define EGRESS_RULE_MAX  640 /* the longest rule as text, with the NUL */
 #define EGRESS_LINE_MAX  (EGRESS_RULE_MAX + 8)
 #define EGRESS_ADDR_MAX  46 /* an address as text, with the NUL */
 
@@ -44,9 +45,13 @@ struct egress_ports {
 struct egress_rule {
     enum egress_kind kind;
     bool deny;
-    bool internal;  /* the name may resolve to private addresses */
-    uint8_t inside; /* enum egress_inside, as written; none: as the port says */
-    uint8_t bits;   /* V4, V6: of the 128 */
+    bool internal;      /* the name may resolve to private addresses */
+    uint32_t max_conns; /* at once; 0: no bound of the rule's own */
+    uint32_t rate;      /* new connections in rate_ms, 0: any number */
+    uint32_t rate_ms;   /* 1000 or 60000 */
+    uint64_t max_bytes; /* of all its connections, both directions together; 0: no bound */
+    uint8_t inside;     /* enum egress_inside, as written; none: as the port says */
+    uint8_t bits;       /* V4, V6: of the 128 */
     uint8_t port_count;
     struct egress_ports ports[EGRESS_PORTS_MAX];
     struct egress_addr addr;
@@ -54,10 +59,25 @@ struct egress_rule {
     char note[EGRESS_NOTE_MAX];
 };
 
+/* Which rules speak of a host, so that asking costs the same for ten rules and for ten thousand. */
+#define EGRESS_BUCKETS_MAX (2 * EGRESS_RULES_MAX) /* powers of two */
+struct egress_index {
+    size_t count;      /* of the rules that it was made for */
+    uint32_t mask;     /* buckets - 1 */
+    uint64_t bits4[3]; /* which lengths of prefix there are, one bit each */
+    uint64_t bits6[3];
+    uint16_t heads[EGRESS_BUCKETS_MAX]; /* number of a rule + 1; 0: none */
+    uint16_t next[EGRESS_RULES_MAX];
+};
+
 struct egress_rules {
     const struct egress_rule *rules;
     size_t count;
+    const struct egress_index *index; /* of just these rules; NULL: each is looked at */
 };
+
+/* Fills an index. The rules may not change as long as it is used. */
+void egress_index_make(const struct egress_rules *r, struct egress_index *ret);
 
 /* Lower case, without a final dot; a name as the Internet has them (letters, digits, - and _; labels of 1 to 63). 0 or
  * -EINVAL. `name` need not be NUL-terminated. */
@@ -85,9 +105,12 @@ int egress_read_lines(const char *text, size_t len, struct egress_rule *ret, siz
 
 struct egress_verdict {
     bool allowed;
-    int rule; /* index of the rule that decides, -1: none speaks of it */
+    bool internal; /* some rule that allows it says so */
+    int rule;      /* index of the rule that decides, -1: none speaks of it */
 };
 
+/* Of several rules that allow a peer, the one that names it most exactly decides (its bounds hold): a name before
+ * `*.`, a long network before a short one. */
 /* A name as egress_name_clean() leaves it. */
 struct egress_verdict egress_verdict_name(const struct egress_rules *r, const char *name, uint16_t port);
 /* An address that the program itself named. A rule that allows a network opens the private addresses in it only when
@@ -98,9 +121,9 @@ struct egress_verdict egress_verdict_addr(const struct egress_rules *r, const st
 bool egress_knows_name(const struct egress_rules *r, const char *name);
 /* The rule that denies this name on every port, -1: none does. */
 int egress_name_denied_by(const struct egress_rules *r, const char *name);
-/* May a connection that a name's rule `by` allows end at this address? Denied addresses and, unless the rule says
- * internal or an address rule lists it, private ones may not. */
-bool egress_may_dial(const struct egress_rules *r, int by, const struct egress_addr *a, uint16_t port);
+/* May a connection that a name's rules allow end at this address? Denied addresses and, unless a rule says internal or
+ * an address rule lists it, private ones may not. */
+bool egress_may_dial(const struct egress_rules *r, bool internal, const struct egress_addr *a, uint16_t port);
 
 /* What a connection to that name may carry (enum egress_inside, never 0): of the rules that allow it the one that names
  * the host most exactly decides, several of these together. Without a word of theirs, ports 80 and 443 are for TLS and
@@ -117,5 +140,7 @@ bool egress_addr_inner(const struct egress_addr *a, struct egress_addr *ret);
 
 /* Everything that `b` matches, `a` matches. */
 bool egress_covers(const struct egress_rule *a, const struct egress_rule *b);
+/* Another rule that denies (allows) and covers rule number `which`; -1: there is none. */
+int egress_covered_by(const struct egress_rules *r, size_t which, bool deny);
 
 #endif

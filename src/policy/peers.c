@@ -5,10 +5,13 @@
  * profile left closed; in one source the two contradict each other.
  *
  * Lives in: any process. Trusts: nothing of a value. May: parse, sort. Must not: look a name up. */
+#include "policy/egress_inner.h"
 #include "policy/inner.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { NOTES_MAX = 4, INDEX_FROM = 64, RULE_WORDS_MAX = EGRESS_RULE_MAX + 16, PLACE_MAX = 256 };
 
 SET_FUNCTION(set_peer)
 {
@@ -81,9 +84,50 @@ static int by_rule_and_time(const void *a, const void *b)
     return d;
 }
 
-/* Sorted, the latest of equal ones. */
-static int settle(struct policy *p, struct err *e)
+/* Some notes of one kind, and how many more there would be. */
+struct few {
+    const struct note_sink *n;
+    size_t told, more;
+};
+
+static bool few_more(struct few *f)
 {
+    if (f->told < NOTES_MAX)
+        return f->told++, true;
+    f->more++;
+    return false;
+}
+
+static void few_end(const struct few *f, const char *what)
+{
+    if (f->more)
+        note_fmt(f->n, "%zu more rules %s", f->more, what);
+}
+
+static void rule_words(const struct peer_item *x, char ret[RULE_WORDS_MAX])
+{
+    struct sbuf b = {.text = ret, .size = RULE_WORDS_MAX};
+
+    sbuf_text(&b, x->rule.deny ? "--deny " : "--allow ");
+    egress_text(&x->rule, &b);
+}
+
+static void note_twice(struct few *f, const struct peer_item *x, const struct peer_item *later)
+{
+    char first[RULE_WORDS_MAX], second[RULE_WORDS_MAX];
+
+    if (!origin_same(&x->origin, &later->origin) || !few_more(f))
+        return;
+    rule_words(x, first);
+    rule_words(later, second);
+    note_fmt(f->n, strcmp(first, second) == 0 ? "%s is there twice" : "%s has no effect: %s comes later",
+             first, second);
+}
+
+/* Sorted, the latest of equal ones; with an index when they are many. */
+static int settle(struct policy *p, const struct note_sink *n_sink, struct err *e)
+{
+    struct few twice = {.n = n_sink};
     struct policy_arena *a = p->arena;
     struct egress_rule *rules;
     size_t n = 0;
@@ -94,7 +138,10 @@ static int settle(struct policy *p, struct err *e)
     for (size_t i = 0; i < a->peer_count; i++) {
         if (i + 1 == a->peer_count || by_rule(&a->peers[i], &a->peers[i + 1]) != 0)
             a->peers[n++] = a->peers[i];
+        else
+            note_twice(&twice, &a->peers[i], &a->peers[i + 1]);
     }
+    few_end(&twice, "are there twice");
     a->peer_count = n;
     rules = arena_alloc(p, n * sizeof *rules);
     if (!rules)
@@ -102,6 +149,13 @@ static int settle(struct policy *p, struct err *e)
     for (size_t i = 0; i < n; i++)
         rules[i] = a->peers[i].rule;
     p->egress = (struct egress_rules){.rules = rules, .count = n};
+    if (n >= INDEX_FROM) {
+        struct egress_index *index = arena_alloc(p, sizeof *index);
+        if (!index)
+            return arena_full(p, e);
+        egress_index_make(&p->egress, index);
+        p->egress.index = index;
+    }
     return 0;
 }
 
@@ -129,26 +183,65 @@ static void look_for_loopback(const struct policy *p, const struct note_sink *n)
 static int look_for_dead(struct policy *p, const struct note_sink *n, struct err *e)
 {
     struct policy_arena *a = p->arena;
-    char dead[EGRESS_RULE_MAX], by[EGRESS_RULE_MAX];
+    struct few dead = {.n = n};
+    char words[RULE_WORDS_MAX], by[RULE_WORDS_MAX], place[PLACE_MAX];
 
     for (size_t i = 0; i < a->peer_count; i++) {
-        for (size_t k = 0; k < a->peer_count && !a->peers[i].rule.deny; k++) {
-            const struct peer_item *x = &a->peers[i], *y = &a->peers[k];
-            if (!y->rule.deny || !egress_covers(&y->rule, &x->rule))
-                continue;
-            struct sbuf d = SBUF(dead), b = SBUF(by);
-            egress_text(&x->rule, &d);
-            egress_text(&y->rule, &b);
-            if (y->origin.source == x->origin.source) {
-                a->now = x->origin;
-                value_bad(p, field_find("allow"), dead, e, "can never match: --deny %s covers it", by);
-                return err_hint(e, "deny beats allow; leave out one of the two");
-            }
-            note_fmt(n, "--allow %s cannot match: --deny %s covers it", dead, by);
-            break;
+        const struct peer_item *x = &a->peers[i];
+        int k = x->rule.deny ? -1 : egress_covered_by(&p->egress, i, true);
+        if (k < 0)
+            continue;
+        const struct peer_item *y = &a->peers[k];
+        struct sbuf b = SBUF(place);
+        origin_text(&y->origin, &b);
+        rule_words(x, words);
+        rule_words(y, by);
+        if (y->origin.source == x->origin.source) {
+            a->now = x->origin;
+            value_bad(p, field_find("allow"), words + strlen("--allow "), e,
+                      "can never match: %s (%s) covers it", by, place);
+            return err_hint(e, "deny beats allow; leave out one of the two");
         }
+        if (few_more(&dead))
+            note_fmt(n, "%s cannot match: %s (%s) covers it", words, by, place);
     }
+    few_end(&dead, "cannot match");
     return 0;
+}
+
+static bool is_plain(const struct egress_rule *r)
+{
+    char text[8];
+    struct sbuf b = SBUF(text);
+
+    egress_options_text(r, &b);
+    return b.len == 0;
+}
+
+/* Rules that do nothing, and those that open more than people think of. */
+static void look_for_odd(const struct policy *p, const struct note_sink *n)
+{
+    const struct policy_arena *a = p->arena;
+    struct few idle = {.n = n}, wide = {.n = n};
+    char words[RULE_WORDS_MAX], by[RULE_WORDS_MAX];
+
+    for (size_t i = 0; i < a->peer_count; i++) {
+        const struct peer_item *x = &a->peers[i];
+        if (x->rule.deny)
+            continue;
+        rule_words(x, words);
+        if (x->rule.kind == EGRESS_BELOW && !strchr(x->rule.name, '.') && few_more(&wide))
+            note_fmt(n, "%s opens every name below \"%s\", whoever owns it", words, x->rule.name);
+        int k = egress_covered_by(&p->egress, i, false);
+        const struct peer_item *y = k < 0 ? NULL : &a->peers[k];
+        if (!y || !origin_same(&x->origin, &y->origin) || !is_plain(&x->rule) || !is_plain(&y->rule) ||
+            !few_more(&idle))
+            continue;
+        rule_words(y, by);
+        note_fmt(n, "%s adds nothing: %s covers it", words, by);
+    }
+    few_end(&wide, "open every name below one word");
+    few_end(&idle, "add nothing");
 }
 
 static int contradiction(struct policy *p, const struct peer_item *x, const char *why, struct err *e)
@@ -202,11 +295,13 @@ int peers_check(struct policy *p, const struct note_sink *n, struct err *e)
         a->peer_count = 0;
         return 0;
     }
-    r = settle(p, e);
+    r = settle(p, n, e);
     if (r == 0)
         r = look_for_dead(p, n, e);
-    if (r == 0)
+    if (r == 0) {
         look_for_loopback(p, n);
+        look_for_odd(p, n);
+    }
     return r;
 }
 

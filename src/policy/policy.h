@@ -14,12 +14,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define POLICY_MOUNTS_MAX 1024      /* --volume, --ro, --rw, --tmpfs together */
-#define POLICY_ENV_MAX    512       /* --env and --env-file together */
-#define POLICY_HIDE_MAX   256       /* --hide */
-#define POLICY_ARENA_MAX  (4 << 20) /* bytes of all strings of one policy */
-#define POLICY_NAME_MAX   64        /* room and host names, with the NUL */
-#define POLICY_PATH_MAX   4096      /* one path, with the NUL */
+#define POLICY_MOUNTS_MAX 1024       /* --volume, --ro, --rw, --tmpfs together */
+#define POLICY_ENV_MAX    512        /* --env and --env-file together */
+#define POLICY_HIDE_MAX   256        /* --hide */
+#define POLICY_ARENA_MAX  (32 << 20) /* bytes of all strings and lists of one policy */
+#define POLICY_NAME_MAX   64         /* room and host names, with the NUL */
+#define POLICY_PATH_MAX   4096       /* one path, with the NUL */
 
 /* Where a value came from; later sources win, and a value from a project directory may only tighten. */
 enum policy_source {

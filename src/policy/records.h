@@ -13,7 +13,7 @@
 
 #define RECORDS_INPUT_MAX  (1 << 20) /* bytes of a policy file */
 #define RECORDS_ANSWER_MAX (4 << 20) /* bytes of an answer */
-#define RECORDS_MAX        8192      /* records of an answer */
+#define RECORDS_MAX        24576     /* records of an answer */
 #define RECORDS_COMPLETE   "=complete"
 #define RECORDS_ERROR      "=error"
 #define RECORDS_NOTE       "=note"

@@ -283,6 +283,55 @@ def deny_beats_allow():
 
 
 @test
+def a_budget_of_bytes_ends_the_connection():
+    get = ('def get(n):\n s = socket.create_connection(("four.test", 80), 8); s.settimeout(8); got = 0\n try:\n  s.sendall(b"GET /bytes/%d HTTP/1.0\\r\\n\\r\\n" % n)\n'
+           '  while 1:\n   d = s.recv(65536)\n   if not d: return got, "end"\n   got += len(d)\n except OSError as e: return got, errno.errorcode.get(e.errno)\n')
+    r = python(['--allow', 'four.test:80 max-bytes=1M note=the mirror'], get + 'print(*get(1000), *get(1000), *get(3000000), *get(10))')
+    w = r.out.split()
+    equal((w[1], w[3], w[5], w[7]), ('end', 'end', 'ECONNRESET', 'ECONNRESET'), r)
+    assert int(w[4]) <= 1 << 20 and w[6] == '0', r
+    has(r.err, 'denied connect to four.test:80', r)
+    has(r.err, 'all bytes are used up of the rule four.test:80 max-bytes=1M note=the mirror', r)
+    peers = [x for x in r.record['network']['peers'] if x['kind'] == 'tcp']
+    total = sum(x['bytes_up'] + x['bytes_down'] for x in peers)
+    assert 900000 < total <= 1 << 20, (total, peers)
+    # to the byte: the echo answers what came with 33 bytes
+    r = python(['--allow', 'four.test:7 max-bytes=%d' % (299990 + 32)],
+               's = socket.create_connection(("four.test", 7), 8)\ns.sendall(b"x" * 299990)\ns.shutdown(1)\nb = b""\nwhile 1:\n d = s.recv(9999)\n if not d: break\n b += d\nprint(len(b))')
+    equal(r.status, 1, r)
+    r = python(['--allow', 'four.test:7 max-bytes=%d' % (299990 + 33)],
+               's = socket.create_connection(("four.test", 7), 8)\ns.sendall(b"x" * 299990)\ns.shutdown(1)\nb = b""\nwhile 1:\n d = s.recv(9999)\n if not d: break\n b += d\nprint(len(b))')
+    equal(r.out, '33\n', r)
+
+
+TELL = ('def held():\n try:\n  s = socket.create_connection(("four.test", 9), 5); s.settimeout(0.3)\n  return s if s.recv(1) else None\n except socket.timeout: return s\n except OSError: return None\n')
+
+
+@test
+def a_bound_on_connections_holds_and_lets_go():
+    r = python(['--allow', 'four.test:9 max-conns=3'], TELL + 'a = [held() for _ in range(5)]\nprint(sum(1 for s in a if s))\na[0].close(); time.sleep(0.3)\nb = [held(), held()]\nprint(b[0] is not None, b[1] is not None)')
+    equal(r.out.split(), ['3', 'True', 'False'], r)
+    has(r.err, 'too many connections are open for the rule four.test:9 max-conns=3', r)
+
+
+@test
+def a_rate_of_connections_holds_and_comes_back():
+    r = python(['--allow', '*.w.test:9 rate=60/m', '--allow', 'four.test:9 rate=4/s'], TELL + 'a = []\nfor _ in range(12):\n try: a.append(socket.create_connection(("four.test", 9), 5))\n except OSError: pass\ntime.sleep(0.3)\n'
+               'n = 0\nfor s in a:\n s.setblocking(False)\n try: s.recv(1)\n except BlockingIOError: n += 1\n except OSError: pass\nprint(n)\ntime.sleep(1.2)\nprint(held() is not None, held() is not None)')
+    equal(r.out.split(), ['4', 'True', 'True'], r)
+    has(r.err, 'too many connections begin for the rule four.test:9 rate=4/s', r)
+
+
+@test
+def ten_thousand_names_work():
+    file = folder + '/many.yaml'
+    open(file, 'w').write('allow:\n' + ''.join('  - n%d.many.test:80\n' % i for i in range(10000)) + '  - "*.w.test:80"\n')
+    os.chmod(file, 0o644)
+    r = python(['-p', file], TRY + 'print(t("x.w.test", 80), t("n10000.many.test", 80), socket.gethostbyname("n9999.many.test")[:4])')
+    equal(r.out.split(), ['REACHED', 'refused', '198.'], r)
+
+
+@test
 def half_close():
     r = python(['--allow', 'four.test:7'], 's = socket.create_connection(("four.test", 7), 8)\ns.sendall(b"x" * 300000 + b"end")\n'
                's.shutdown(1)\nb = b""\nwhile 1:\n d = s.recv(9999)\n if not d: break\n b += d\nprint(b.decode()[-40:])')

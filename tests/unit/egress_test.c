@@ -4,7 +4,9 @@
 #include "policy/egress.h"
 #include "policy/policy.h"
 #include "unit.h"
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static const char *why, *hint;
 
@@ -40,6 +42,10 @@ static void reads_and_writes(void **state)
         {"db.test:5432  internal", "db.test:5432 internal"},
         {"x:1,2,3,4,5,6,7,8", "x:1,2,3,4,5,6,7,8"},
         {"a_b.c-d:1", "a_b.c-d:1"},
+        {"a:1 rate=10/s max-conns=4;max-bytes=1024k internal note= x  y ",
+         "a:1 internal max-bytes=1M max-conns=4 rate=10/s note=x  y"},
+        {"10.0.0.1:1 rate=90/m", "10.0.0.1:1 rate=90/m"},
+        {"a:1 max-bytes=1000", "a:1 max-bytes=1000"},
     };
 
     (void)state;
@@ -50,6 +56,8 @@ static void reads_and_writes(void **state)
         assert_string_equal(canonical(rows[i].wanted, false), rows[i].wanted);
     }
     assert_string_equal(canonical("a.org", true), "a.org");
+    assert_string_equal(canonical("a.org note=x", true), "a.org note=x");
+    assert_null(canonical("a.org rate=5/s", true));
 }
 
 static void refuses(void **state)
@@ -98,6 +106,22 @@ static void refuses(void **state)
         "1::2::3",
         "12345::",
         "a.org:443 what",
+        "a.org max-bytes",
+        "a.org max-bytes=",
+        "a.org max-bytes=0",
+        "a.org max-bytes=x",
+        "a.org max-bytes=99999999999999999999999999999999999",
+        "a.org max-conns=0",
+        "a.org max-conns=65536",
+        "a.org rate=0/s",
+        "a.org rate=5",
+        "a.org rate=5/h",
+        "a.org rate=5/s/s",
+        "a.org rate=/s",
+        "a.org rate=1000001/s",
+        "a.org internal=yes",
+        "a.org internal internal",
+        "a.org rate=5/s rate=6/s",
         "1.2.3.4:80 internal",
         "localhost",
         "b\xc3\xbc.org",
@@ -192,12 +216,12 @@ static void addresses(void **state)
     assert_int_equal(egress_verdict_addr(&r, &out, 5432).rule, 2);
     assert_true(egress_verdict_addr(&r, &six, 1).allowed);
     assert_false(egress_verdict_addr(&r, &other, 1).allowed);
-    assert_true(egress_may_dial(&r, 3, &in, 5432));
-    assert_false(egress_may_dial(&r, 3, &out, 5432));
-    assert_false(egress_may_dial(&r, 4, &out, 5432));
-    assert_false(egress_may_dial(&r, 3, &lan, 5432));
-    assert_true(egress_may_dial(&r, 4, &lan, 5432));
-    assert_true(egress_may_dial(&r, 3, &far, 5432));
+    assert_true(egress_may_dial(&r, r.rules[3].internal, &in, 5432));
+    assert_false(egress_may_dial(&r, r.rules[3].internal, &out, 5432));
+    assert_false(egress_may_dial(&r, r.rules[4].internal, &out, 5432));
+    assert_false(egress_may_dial(&r, r.rules[3].internal, &lan, 5432));
+    assert_true(egress_may_dial(&r, r.rules[4].internal, &lan, 5432));
+    assert_true(egress_may_dial(&r, r.rules[3].internal, &far, 5432));
 }
 
 static void all_of_ipv6_is_not_ipv4(void **state)
@@ -237,8 +261,147 @@ static void wide_networks_do_not_open_private_ones(void **state)
     }
     a = addr("127.0.0.1");
     assert_true(egress_verdict_addr(&r, &a, 81).allowed);
-    assert_true(egress_may_dial(&r, 5, &a, 82));
+    assert_true(egress_may_dial(&r, r.rules[5].internal, &a, 82));
     assert_true(egress_net_is_private(&a, 104));
+}
+
+static void the_most_exact_rule_decides(void **state)
+{
+    static const char *const texts[] = {
+        "*.org:1",     "*.a.org:1 max-bytes=1", "b.a.org:1 rate=1/s", "*.c.a.org:1 internal",
+        "0.0.0.0/0:1", "9.0.0.0/8:1",           "9.9.9.9:1",          "-*.d.a.org",
+        NULL};
+    struct egress_rules r = list(texts);
+    struct egress_addr nine = addr("9.9.9.9"), near = addr("9.9.9.8"), far = addr("8.8.8.8");
+
+    (void)state;
+    assert_int_equal(egress_verdict_name(&r, "x.org", 1).rule, 0);
+    assert_int_equal(egress_verdict_name(&r, "c.a.org", 1).rule, 1);
+    assert_int_equal(egress_verdict_name(&r, "b.a.org", 1).rule, 2);
+    assert_false(egress_verdict_name(&r, "b.a.org", 1).internal);
+    assert_int_equal(egress_verdict_name(&r, "x.c.a.org", 1).rule, 3);
+    assert_true(egress_verdict_name(&r, "x.c.a.org", 1).internal);
+    assert_int_equal(egress_verdict_name(&r, "x.d.a.org", 1).rule, 7);
+    assert_false(egress_verdict_name(&r, "x.d.a.org", 1).allowed);
+    assert_int_equal(egress_verdict_addr(&r, &nine, 1).rule, 6);
+    assert_int_equal(egress_verdict_addr(&r, &near, 1).rule, 5);
+    assert_int_equal(egress_verdict_addr(&r, &far, 1).rule, 4);
+    assert_true(egress_covered_by(&r, 2, false) >= 0);
+    assert_int_equal(egress_covered_by(&r, 1, false), 0);
+    assert_int_equal(egress_covered_by(&r, 0, false), -1);
+    assert_int_equal(egress_covered_by(&r, 6, false), 4);
+    assert_int_equal(egress_covered_by(&r, 3, true), -1);
+}
+
+static uint32_t dice;
+
+static uint32_t roll(uint32_t sides)
+{
+    dice = dice * 1664525u + 1013904223u;
+    return (dice >> 8) % sides;
+}
+
+static void roll_name(char *ret, size_t size)
+{
+    struct sbuf b = {.text = ret, .size = size};
+
+    ret[0] = '\0';
+    for (uint32_t n = 1 + roll(4); n > 0; n--)
+        sbuf_fmt(&b, "%s%c", b.len ? "." : "", 'a' + (int)roll(3));
+}
+
+static void roll_rule(struct egress_rule *ret)
+{
+    char text[EGRESS_RULE_MAX], name[64];
+    struct sbuf b = SBUF(text);
+    bool deny = roll(4) == 0;
+
+    roll_name(name, sizeof name);
+    switch (roll(4)) {
+    case 0:
+        sbuf_text(&b, name);
+        break;
+    case 1:
+        sbuf_fmt(&b, "*.%s", name);
+        break;
+    case 2:
+        sbuf_fmt(&b, roll(2) ? "%u.0.0.0/8" : "%u.0.0.%u", 8 + roll(3), roll(2));
+        break;
+    default:
+        sbuf_fmt(&b, roll(2) ? "[2002:%u00:0::/40]" : "[64:ff9b::%u.0.0.1]", 8 + roll(3));
+        break;
+    }
+    sbuf_fmt(&b, ":%u", 1 + roll(2));
+    if (egress_read(text, deny, ret, &why, &hint) < 0)
+        assert_int_equal(egress_read("a:1", false, ret, &why, &hint), 0);
+}
+
+static void an_index_finds_what_a_search_finds(void **state)
+{
+    static struct egress_rule table[40];
+    static struct egress_index index;
+    static const char *const addrs[] = {"8.0.0.1",     "9.0.0.0",          "10.0.0.1",
+                                        "2002:800::1", "64:ff9b::9.0.0.1", "64:ff9b::8.0.0.1"};
+
+    (void)state;
+    for (uint32_t round = 0; round < 400; round++) {
+        struct egress_rules plain = {.rules = table, .count = roll(40)}, quick = plain;
+        for (size_t i = 0; i < plain.count; i++)
+            roll_rule(&table[i]);
+        egress_index_make(&plain, &index);
+        quick.index = &index;
+        for (int i = 0; i < 40; i++) {
+            char name[64];
+            roll_name(name, sizeof name);
+            struct egress_verdict v = egress_verdict_name(&plain, name, 1),
+                                  q = egress_verdict_name(&quick, name, 1);
+            assert_true(v.rule == q.rule && v.allowed == q.allowed && v.internal == q.internal);
+            assert_int_equal(egress_knows_name(&plain, name), egress_knows_name(&quick, name));
+        }
+        for (size_t i = 0; i < sizeof addrs / sizeof *addrs; i++) {
+            struct egress_addr a = addr(addrs[i]);
+            assert_int_equal(egress_verdict_addr(&plain, &a, 1).rule,
+                             egress_verdict_addr(&quick, &a, 1).rule);
+        }
+        for (size_t i = 0; i < plain.count; i++)
+            assert_int_equal(egress_covered_by(&plain, i, true) >= 0,
+                             egress_covered_by(&quick, i, true) >= 0);
+    }
+}
+
+static double verdict_ns(struct egress_rule *table, struct egress_index *index, size_t count)
+{
+    struct egress_rules r = {.rules = table, .count = count, .index = index};
+    struct timespec a, b;
+    char text[64], name[64];
+    const int rounds = 20000;
+    int allowed = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        (void)snprintf(text, sizeof text, "%sn%zu.some.example.org:443", i % 2 ? "*." : "", i);
+        assert_int_equal(egress_read(text, false, &table[i], &why, &hint), 0);
+    }
+    egress_index_make(&r, index);
+    (void)snprintf(name, sizeof name, "x.n%zu.some.example.org", count - 1);
+    (void)clock_gettime(CLOCK_MONOTONIC, &a);
+    for (int i = 0; i < rounds; i++)
+        allowed += egress_verdict_name(&r, name, 443).allowed;
+    (void)clock_gettime(CLOCK_MONOTONIC, &b);
+    assert_int_equal(allowed, (count - 1) % 2 ? rounds : 0);
+    return ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / rounds;
+}
+
+static void a_verdict_costs_the_same_for_ten_thousand_names(void **state)
+{
+    static struct egress_rule table[10000];
+    static struct egress_index index;
+    double one = verdict_ns(table, &index, 2), thousand = verdict_ns(table, &index, 1000),
+           all = verdict_ns(table, &index, 10000);
+
+    (void)state;
+    print_message("# a verdict takes %.0f ns with 2 names, %.0f with 1000, %.0f with 10000\n", one, thousand,
+                  all);
+    assert_true(all < 10 * one + 2000); /* a search would take a thousand times as long; machines are busy */
 }
 
 static void private_addresses(void **state)
@@ -371,6 +534,16 @@ static void rules_choose_the_network(void **state)
     p = NULL;
 }
 
+static char notes[4096];
+
+static void keep_note(void *ctx, const char *text)
+{
+    struct sbuf b = {.text = notes, .size = sizeof notes, .len = strlen(notes)};
+
+    (void)ctx;
+    sbuf_fmt(&b, "%s\n", text);
+}
+
 static void rules_in_a_policy(void **state)
 {
     char text[8192];
@@ -390,7 +563,21 @@ static void rules_in_a_policy(void **state)
     assert_int_equal(set(SOURCE_FLAG, "allow", "x.b.org:443"), 0);
     assert_int_equal(set(SOURCE_FLAG, "deny", "*.b.org"), 0);
     assert_true(policy_check(p, NULL, NULL, &e) < 0);
-    assert_non_null(strstr(e.text, "can never match"));
+    assert_non_null(
+        strstr(e.text, "\"x.b.org:443\": can never match: --deny *.b.org (command line) covers it"));
+    begin();
+    notes[0] = '\0';
+    static const char *const odd[] = {"a.c.org:443", "*.c.org:443",    "a.c.org:443",
+                                      "*.com",       "d.org rate=1/s", "d.org rate=2/s"};
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
+        assert_int_equal(set(SOURCE_FLAG, "allow", odd[i]), 0);
+    assert_int_equal(policy_check(p, keep_note, NULL, &e), 0);
+    assert_non_null(strstr(notes, "--allow a.c.org:443 is there twice"));
+    assert_non_null(strstr(notes, "--allow a.c.org:443 adds nothing: --allow *.c.org:443 covers it"));
+    assert_non_null(strstr(notes, "--allow *.com:80,443 opens every name below \"com\""));
+    assert_non_null(strstr(
+        notes, "--allow d.org:80,443 rate=1/s has no effect: --allow d.org:80,443 rate=2/s comes later"));
+    assert_int_equal(p->egress.count, 4);
     begin();
     assert_true(set(SOURCE_FLAG, "allow", "http://a.org") < 0);
     assert_non_null(strstr(e.text, "that is a URL"));
@@ -407,6 +594,9 @@ int main(void)
         cmocka_unit_test(addresses),
         cmocka_unit_test(all_of_ipv6_is_not_ipv4),
         cmocka_unit_test(wide_networks_do_not_open_private_ones),
+        cmocka_unit_test(the_most_exact_rule_decides),
+        cmocka_unit_test(an_index_finds_what_a_search_finds),
+        cmocka_unit_test(a_verdict_costs_the_same_for_ten_thousand_names),
         cmocka_unit_test(private_addresses),
         cmocka_unit_test(lines),
         cmocka_unit_test(rules_choose_the_network),

@@ -1,0 +1,11 @@
+/* egress_inner: what the files of egress share. */
+#ifndef POLICY_EGRESS_INNER_H
+#define POLICY_EGRESS_INNER_H
+
+#include "policy/egress.h"
+
+/* The words behind the host. */
+int egress_options_read(const char *s, struct egress_rule *r, const char **ret_why, const char **ret_hint);
+void egress_options_text(const struct egress_rule *r, struct sbuf *out);
+
+#endif
