@@ -20,6 +20,7 @@ const struct verb verbs[] = {
     {"doctor", "[--json] [--fix [--dry-run]]", "try what rooms need of this host, and say how to mend it",
      verb_doctor},
     {"selftest", "[--attack] [--json]", "attack rooms on this host, and say which walls held", verb_selftest},
+    {"mcp", "[OPTION…]", "serve agents: the Model Context Protocol on stdin and stdout", verb_mcp},
     {"completion", "bash", "print the completion words for a shell", verb_completion},
     {"version", "", "print the version", verb_version},
     {"help", "[VERB]", "print this, or the help of a verb", verb_help},

@@ -1,0 +1,328 @@
+/* tool_code: code in a room of its own, and what came of it.
+ *
+ * The code goes to the interpreter's stdin, so that it never stands on a command line that others on the host can read,
+ * and needs no file. A short driver of ours reads it, names it main.py and so on in tracebacks, and runs it as the
+ * program's main module, with the working directory in front of the search path as usual.
+ *
+ * Lives in: strongroom-mcp. Trusts: the checked arguments' form, strongroom's result. Must not: widen anything. */
+#include "mcp/tool_fns.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define RESULT_MAX  (2 << 20)
+#define MESSAGE_MAX 4000
+
+/* Python's own traceback cannot show lines of a text that is no file: the hook can, and leaves our frames out. */
+#define PYTHON                                                                                               \
+    "def _(g):\n"                                                                                            \
+    "    import sys\n"                                                                                       \
+    "    code = sys.stdin.buffer.read()\n"                                                                   \
+    "    sys.stdout.reconfigure(line_buffering=True)\n"                                                      \
+    "    def hook(kind, value, trace):\n"                                                                    \
+    "        import linecache, traceback\n"                                                                  \
+    "        lines = code.decode('utf-8', 'replace').splitlines(True)\n"                                     \
+    "        linecache.cache['main.py'] = (len(code), None, lines, 'main.py')\n"                             \
+    "        while trace and trace.tb_frame.f_code.co_filename == '<string>':\n"                             \
+    "            trace = trace.tb_next\n"                                                                    \
+    "        traceback.print_exception(kind, value, trace)\n"                                                \
+    "    sys.excepthook = hook\n"                                                                            \
+    "    sys.argv[:] = ['main.py']\n"                                                                        \
+    "    del g['_']\n"                                                                                       \
+    "    exec(compile(code, 'main.py', 'exec'), g)\n"                                                        \
+    "_(globals())\n"
+
+/* Node strips types itself since 22.13; before that the typescript package does, where it is installed. */
+#define TYPESCRIPT                                                                                           \
+    "const code = require('fs').readFileSync(0, 'utf8');\n"                                                  \
+    "let js;\n"                                                                                              \
+    "process.removeAllListeners('warning');\n"                                                               \
+    "const strip = require('module').stripTypeScriptTypes;\n"                                                \
+    "try {\n"                                                                                                \
+    "    if (strip) js = strip(code);\n"                                                                     \
+    "    else js = require('typescript').transpileModule(code, {compilerOptions: {target: 'es2022',\n"       \
+    "        module: 'esnext'}}).outputText;\n"                                                              \
+    "} catch (e) {\n"                                                                                        \
+    "    if (e.code === 'MODULE_NOT_FOUND')\n"                                                               \
+    "        console.error('typescript needs node 22.13 or later, or the typescript package, where node ' "  \
+    "+\n"                                                                                                    \
+    "            'finds it in the room; this is node ' + process.version + '. Plain javascript works.');\n"  \
+    "    else console.error(String(e.stack || e).split('\\n').slice(0, 8).join('\\n'));\n"                   \
+    "    process.exit(1);\n"                                                                                 \
+    "}\n"                                                                                                    \
+    "const done = require('child_process').spawnSync(process.execPath,\n"                                    \
+    "    ['--experimental-detect-module', '--no-warnings', '-'],\n"                                          \
+    "    {input: js, stdio: ['pipe', 'inherit', 'inherit']});\n"                                             \
+    "if (done.signal) process.kill(process.pid, done.signal);\n"                                             \
+    "process.exit(done.status);\n"
+
+static const struct language {
+    const char *name;
+    const char *words[4];
+} languages[] = {
+    {"python", {"python3", "-c", PYTHON}},
+    {"javascript", {"node", "--experimental-detect-module", "-"}},
+    {"typescript", {"node", "-e", TYPESCRIPT}},
+    {"bash", {"bash", "-c", "eval \"$(</dev/stdin)\"", "main.sh"}},
+};
+
+void room_words(struct words *w, const struct server *s, const char *verb, const json_t *args)
+{
+    words_add(w, "strongroom");
+    words_add(w, verb);
+    for (char **word = s->words; *word; word++)
+        words_add(w, *word);
+    /* A file that the agent names is none that the caller of strongroom named. */
+    words_add(w, "--args");
+    words_add(w, "none");
+    words_add(w, "--quiet");
+    if (json_object_get(args, "timeout_seconds"))
+        words_fmt(w, "--timeout=%llds", (long long)tool_number(args, "timeout_seconds", 1));
+    if (json_object_get(args, "memory_mb"))
+        words_fmt(w, "--memory=%lldM", (long long)tool_number(args, "memory_mb", 1));
+    if (tool_bool(args, "explain", false))
+        words_add(w, "--explain");
+}
+
+/* --- what came of it ------------------------------------------------------------------------------------ */
+
+static json_t *read_result(int fd, int64_t size)
+{
+    json_t *result = NULL;
+    char *text = size > 0 && size <= RESULT_MAX ? malloc((size_t)size) : NULL;
+
+    if (text && pread(fd, text, (size_t)size, 0) == (ssize_t)size)
+        result = json_loadb(text, (size_t)size, 0, NULL);
+    free(text);
+    return result;
+}
+
+/* strongroom's own words, which stand behind what the program printed there. */
+static char *own_words(const struct job *j, int64_t from)
+{
+    int64_t size = job_size(j, JOB_ERR) - from;
+
+    size = size < 0 ? 0 : size > MESSAGE_MAX ? MESSAGE_MAX : size;
+    char *text = calloc(1, (size_t)size + 1);
+    if (text && pread(j->file[JOB_ERR], text, (size_t)size, from) < 0)
+        text[0] = '\0';
+    return text;
+}
+
+static void failed_to_run(struct job *j)
+{
+    char *said = own_words(j, 0);
+
+    tool_failed(j->call, "no room: %s",
+                said && said[0]
+                    ? said
+                    : "strongroom ended without a word; the person who started this server can run "
+                      "`strongroom doctor`");
+    free(said);
+}
+
+static json_t *denials_of(const json_t *result)
+{
+    json_t *list = json_array(), *row;
+    size_t i;
+
+    json_array_foreach(json_object_get(result, "denials"), i, row)
+    {
+        static const char *const names[] = {"layer", "what", "object", "count", "why", "allow"};
+        json_t *one = json_object();
+        for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+            json_t *v = json_object_get(row, names[k]);
+            if (v && !json_is_null(v))
+                (void)json_object_set(one, names[k], v);
+        }
+        (void)json_array_append_new(list, one);
+    }
+    return list;
+}
+
+static const char *advice(const char *outcome)
+{
+    static const struct {
+        const char *outcome, *text;
+    } rows[] = {
+        {"timeout", "the time limit was reached: do less in one call, or ask for more with timeout_seconds"},
+        {"cpu-time", "the limit of processor time was reached: do less in one call"},
+        {"memory", "the memory limit was reached: work on smaller pieces, or ask for more with memory_mb"},
+        {"output", "the limit of output was reached and the run was ended: print less, or write to a file"},
+        {"lost", "the room ended without a report; try again"},
+        {"not-run", "the program could not be started in the room"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (strcmp(rows[i].outcome, outcome) == 0)
+            return rows[i].text;
+    }
+    return NULL;
+}
+
+static void add_message(json_t *report, const char *outcome, bool cut, const char *id, const char *words)
+{
+    const char *text = advice(outcome);
+    json_t *m = NULL;
+
+    if (strcmp(outcome, "not-run") == 0 && words && words[0])
+        text = words;
+    if (text && cut)
+        m = json_sprintf(
+            "%s. The middle of the output is left out here: sandbox_read_file with sandbox_id %s reads it",
+            text, id);
+    else if (cut)
+        m = json_sprintf(
+            "the middle of the output is left out here: sandbox_read_file with sandbox_id %s reads it", id);
+    else if (text)
+        m = json_string(text);
+    if (m)
+        (void)json_object_set_new(report, "message", m);
+}
+
+static int64_t number_in(const json_t *o, const char *a, const char *b)
+{
+    return json_integer_value(json_object_get(json_object_get(o, a), b));
+}
+
+/* A program that was ended has no time of its own exit. */
+static int64_t run_us(const json_t *result)
+{
+    const int64_t us = number_in(result, "time", "run_us");
+
+    return us > 0 ? us : number_in(result, "time", "total_us") - number_in(result, "time", "build_us");
+}
+
+/* Hands the output over to those that are kept. */
+static void keep(struct job *j, const char *id, const int64_t size[OUTPUT_STREAMS], json_t *denials)
+{
+    struct output_run run = {.fd = {j->file[JOB_OUT], j->file[JOB_ERR]}, .denials = json_incref(denials)};
+
+    memcpy(run.id, id, sizeof run.id);
+    memcpy(run.size, size, sizeof run.size);
+    outputs_keep(&j->server->outputs, &run);
+    j->file[JOB_OUT] = j->file[JOB_ERR] = -1;
+}
+
+json_t *room_report(struct job *j)
+{
+    json_t *result = read_result(j->file[JOB_RESULT], job_size(j, JOB_RESULT));
+    const char *outcome = json_string_value(json_object_get(result, "outcome"));
+    char id[RUN_ID_MAX];
+
+    if (!outcome || strcmp(outcome, "no-room") == 0 || outputs_new_id(id) < 0) {
+        failed_to_run(j);
+        json_decref(result);
+        return NULL;
+    }
+    const int64_t size[OUTPUT_STREAMS] = {number_in(result, "bytes", "stdout"),
+                                          number_in(result, "bytes", "stderr")};
+    const int64_t max = tool_number(j->args, "max_output_bytes", OUTPUT_INLINE);
+    struct excerpt out = output_excerpt(j->file[JOB_OUT], size[OUTPUT_STDOUT], max);
+    struct excerpt err = output_excerpt(j->file[JOB_ERR], size[OUTPUT_STDERR], max);
+    json_t *denials = denials_of(result);
+    char *words = own_words(j, size[OUTPUT_STDERR]);
+    json_t *report = json_pack("{s:o, s:o, s:O, s:s, s:b, s:b, s:I, s:I, s:I, s:s, s:O}", "stdout", out.text,
+                               "stderr", err.text, "exit_code", json_object_get(result, "exit_status"),
+                               "outcome", outcome, "timed_out", strcmp(outcome, "timeout") == 0, "truncated",
+                               out.cut || err.cut, "stdout_bytes", (json_int_t)size[OUTPUT_STDOUT],
+                               "stderr_bytes", (json_int_t)size[OUTPUT_STDERR], "duration_ms",
+                               (json_int_t)(run_us(result) / 1000), "run_id", id, "denials", denials);
+    add_message(report, outcome, out.cut || err.cut, id, words);
+    keep(j, id, size, denials);
+    json_decref(denials);
+    json_decref(result);
+    free(words);
+    return report;
+}
+
+static void code_done(struct job *j)
+{
+    json_t *report = room_report(j);
+
+    if (report)
+        tool_done(j->call, report);
+}
+
+void tool_run_code(struct server *s, struct rpc_call *c, const json_t *args)
+{
+    const char *name = tool_text(args, "language", NULL);
+    const struct language *l = &languages[0];
+    struct words w = {0};
+    size_t len;
+
+    for (size_t i = 0; name && i < sizeof languages / sizeof *languages; i++) {
+        if (strcmp(languages[i].name, name) == 0)
+            l = &languages[i];
+    }
+    room_words(&w, s, "run", args);
+    words_add(&w, "--result-fd=3");
+    words_add(&w, "--");
+    for (size_t i = 0; i < sizeof l->words / sizeof *l->words && l->words[i]; i++)
+        words_add(&w, l->words[i]);
+    const char *code = tool_text(args, "code", &len);
+    job_add(s, c, args, true, &w, code, len, code_done);
+}
+
+/* --- explain_denial ------------------------------------------------------------------------------------- */
+
+static void why_done(struct job *j)
+{
+    char text[MESSAGE_MAX];
+    const bool answered = WIFEXITED(j->wait_status) && WEXITSTATUS(j->wait_status) <= 1;
+    const ssize_t n = pread(j->file[answered ? JOB_OUT : JOB_ERR], text, sizeof text - 1, 0);
+
+    text[n > 0 ? n : 0] = '\0';
+    if (answered)
+        tool_done(j->call,
+                  json_pack("{s:s, s:b}", "explanation", text, "allowed", WEXITSTATUS(j->wait_status) == 0));
+    else
+        tool_failed(j->call, "explain_denial: %s", text);
+}
+
+static void explain_run(struct rpc_call *c, const struct output_run *run)
+{
+    const size_t n = json_array_size(run->denials);
+
+    tool_done(
+        c, json_pack(
+               "{s:s, s:O}", "explanation",
+               n ? "each denial says why, and the option (allow) with which the person who started this "
+                   "server could start it anew so that it is let; you cannot change that yourself"
+                 : "the room recorded no denial in this run; run it again with explain to also record files "
+                   "and peers that could not be reached",
+               "denials", run->denials));
+}
+
+void tool_explain_denial(struct server *s, struct rpc_call *c, const json_t *args)
+{
+    size_t len;
+    const char *id = tool_text(args, "run_id", &len), *peer = tool_text(args, "endpoint", NULL);
+    struct words w = {0};
+
+    if (!id == !peer) {
+        tool_failed(c, "explain_denial: wanted either run_id or endpoint");
+        return;
+    }
+    if (id) {
+        const struct output_run *run = outputs_find(&s->outputs, id, len);
+        if (run)
+            explain_run(c, run);
+        else
+            tool_failed(c, "explain_denial: no run %.64s is kept; kept are " OUTPUTS_LIFE, id);
+        return;
+    }
+    if (peer[0] == '-') {
+        tool_failed(c, "explain_denial: endpoint: wanted HOST or HOST:PORT");
+        return;
+    }
+    words_add(&w, "strongroom");
+    words_add(&w, "why");
+    words_add(&w, peer);
+    for (char **word = s->words; *word; word++)
+        words_add(&w, *word);
+    job_add(s, c, args, false, &w, NULL, 0, why_done);
+}

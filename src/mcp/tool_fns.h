@@ -1,0 +1,33 @@
+/* tool_fns: the functions behind the tools, and what they share. */
+#ifndef MCP_TOOL_FNS_H
+#define MCP_TOOL_FNS_H
+
+#include "mcp/job.h"
+
+tool_fn tool_run_code, tool_explain_denial, tool_read_file;
+
+#define OUTPUT_INLINE     (32 << 10) /* bytes of each stream that an answer holds, unless told otherwise */
+#define OUTPUT_INLINE_MAX (1 << 20)
+#define CODE_MAX          (1 << 20) /* bytes of code */
+
+/* "strongroom VERB" with the user's options and what tightens them by the tool's arguments. */
+void room_words(struct words *w, const struct server *s, const char *verb, const json_t *args);
+
+/* What a run of strongroom left, as the tool's result; keeps its output where it is cut or something was refused. For
+ * a room that could not be built the call is answered with an error and NULL comes back. */
+json_t *room_report(struct job *j);
+
+/* A part of a memory file. NULL: no memory. */
+struct excerpt {
+    json_t *text;
+    bool cut;
+};
+struct excerpt output_excerpt(int fd, int64_t size, int64_t max);
+json_t *output_part(int fd, int64_t size, int64_t offset, int64_t limit, bool base64);
+
+/* resources/read, and the list of what can be read. */
+void resource_read(void *ctx, struct rpc_call *c, const char *uri);
+json_t *resource_list(void *ctx);
+json_t *resource_templates(void);
+
+#endif
