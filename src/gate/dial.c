@@ -1,9 +1,9 @@
 /* dial: from a verdict to an open connection.
  *
  * Theory of operation. Each address of a looked-up name is judged again, and exactly the address that was judged is
- * dialled. As RFC 8305 has it: the families take turns, beginning with the one that the program came by (it had
- * its own preference); an attempt that has not answered within 250 ms gets the next one beside it, one that fails at once; up to
- * DIALS_MAX run together, and then the newcomer takes the place of one that has been silent for 3 s. The first that
+ * dialled. As RFC 8305 has it: the families take turns, beginning with the one that the program came by (it had its own
+ * preference); an attempt that has not answered within 250 ms gets the next one beside it, one that fails at once; up
+ * to DIALS_MAX run together, and then the newcomer takes the place of one that has been silent for 3 s. The first that
  * answers wins.
  *
  * Lives in: strongroom-gate. Trusts: the rules. May: connect to what they allow. Must not: wait, ask for names. */

@@ -284,7 +284,7 @@ def deny_beats_allow():
 
 @test
 def a_budget_of_bytes_ends_the_connection():
-    get = ('def get(n):\n s = socket.create_connection(("four.test", 80), 8); s.settimeout(8); got = 0\n try:\n  s.sendall(b"GET /bytes/%d HTTP/1.0\\r\\n\\r\\n" % n)\n'
+    get = ('def get(n):\n got = 0\n try:\n  s = socket.create_connection(("four.test", 80), 8); s.settimeout(8); s.sendall(b"GET /bytes/%d HTTP/1.0\\r\\n\\r\\n" % n)\n'
            '  while 1:\n   d = s.recv(65536)\n   if not d: return got, "end"\n   got += len(d)\n except OSError as e: return got, errno.errorcode.get(e.errno)\n')
     r = python(['--allow', 'four.test:80 max-bytes=1M note=the mirror'], get + 'print(*get(1000), *get(1000), *get(3000000), *get(10))')
     w = r.out.split()
