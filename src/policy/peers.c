@@ -291,6 +291,10 @@ int peers_check(struct policy *p, const struct note_sink *n, struct err *e)
     int r = choose(p, n, e);
     if (r < 0)
         return r;
+    if (p->net == NET_HOST)
+        note_fmt(
+            n, "--net host: no gate: the room reaches all that this host reaches, internal services and what "
+               "listens on loopback included");
     if (p->net != NET_GATE) {
         a->peer_count = 0;
         return 0;

@@ -581,6 +581,11 @@ static void rules_in_a_policy(void **state)
     begin();
     assert_true(set(SOURCE_FLAG, "allow", "http://a.org") < 0);
     assert_non_null(strstr(e.text, "that is a URL"));
+    begin();
+    notes[0] = '\0';
+    assert_int_equal(set(SOURCE_FLAG, "net", "host"), 0);
+    assert_int_equal(policy_check(p, keep_note, NULL, &e), 0);
+    assert_non_null(strstr(notes, "--net host: no gate"));
     policy_free(p);
     p = NULL;
 }
