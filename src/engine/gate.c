@@ -7,6 +7,7 @@
  *
  * Lives in: the supervisor. Trusts: the program beside ours, its frames by size and bound only.
  * Must not: wait long for the gate, start it with anything of the caller's (descriptors, environment, terminal). */
+#include "engine/helper.h"
 #include "engine/inner.h"
 #include "gate/frames.h"
 #include "sys/fd.h"
@@ -27,59 +28,14 @@ static_assert((int)ROOM_LISTEN_DNS_UDP == (int)GATE_LISTEN_DNS_UDP &&
                   (int)ROOM_LISTEN_PORT == (int)GATE_LISTEN_PORT &&
                   (int)ROOM_LISTEN_REFUSED == (int)GATE_LISTEN_REFUSED,
               "one set of numbers");
+static_assert((int)GATE_CONTROL_FD == (int)HELPER_CONTROL_FD, "one number");
 static_assert(GATE_FRAME_FDS_MAX == FD_FRAME_FDS_MAX, "one frame carries as many as the other");
 
-enum { STOP_MS = 500, PATHS_MAX = 4, PATH_SIZE = 4096 + 64 };
+enum { STOP_MS = 500 };
 #define PROGRAM "strongroom-gate"
 
 static struct network record;
 static struct gate_command command; /* large; one at a time */
-
-/* Beside our own program (installed there, or in a build folder), or where it is installed. */
-static size_t find_program(char paths[PATHS_MAX][PATH_SIZE])
-{
-    static const char *const tails[] = {"/" PROGRAM, "/src/gate/" PROGRAM, "/../libexec/strongroom/" PROGRAM};
-    char self[4096];
-    size_t n = 0;
-    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
-    self[len > 0 ? len : 0] = '\0';
-    char *slash = strrchr(self, '/');
-    for (size_t i = 0; slash && i < sizeof tails / sizeof *tails; i++) {
-        struct sbuf b = {.text = paths[n], .size = PATH_SIZE};
-        *slash = '\0';
-        sbuf_text(&b, self);
-        sbuf_text(&b, tails[i]);
-        n += !b.full;
-    }
-    struct sbuf b = {.text = paths[n], .size = PATH_SIZE};
-    sbuf_text(&b, STRONGROOM_LIBEXECDIR "/" PROGRAM);
-    return n + 1;
-}
-
-/* In a child that shares our memory until execve. */
-__attribute__((noreturn)) static void become_gate(char paths[PATHS_MAX][PATH_SIZE], size_t n, int ctl,
-                                                  int null)
-{
-    char *const argv[] = {paths[0] + strlen(paths[0]) - strlen(PROGRAM), NULL}, *const env[] = {NULL};
-    sigset_t none;
-    sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL); /* cannot fail */
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    if (setsid() < 0)
-        _exit(125);
-    for (int i = 0; i < 3; i++) {
-        if (dup2(null, i) < 0)
-            _exit(125);
-    }
-    /* ctl is no standard descriptor; should it be 3 already, dup2 would keep its close-on-exec mark. */
-    if (ctl == GATE_CONTROL_FD ? fcntl(ctl, F_SETFD, 0) < 0 : dup2(ctl, GATE_CONTROL_FD) < 0)
-        _exit(125);
-    if (kernel_close_range(GATE_CONTROL_FD + 1, ~0u, 0) < 0)
-        _exit(125);
-    for (size_t i = 0; i < n; i++)
-        execve(paths[i], argv, env);
-    _exit(127);
-}
 
 static int send_command(struct room *r, const int *fds, size_t n)
 {
@@ -111,35 +67,18 @@ static int send_rules(struct room *r)
 
 int gate_start(struct room *r, struct err *e)
 {
-    static char paths[PATHS_MAX][PATH_SIZE];
-    int ctl[2];
     const struct timeval patience = {.tv_sec = 2};
     if (r->policy->net != NET_GATE)
         return 0;
     r->result->network = &record;
     record.rules = &r->policy->egress;
-    int n = fd_frame_pair(ctl);
+    int n = helper_start(PROGRAM, &r->gate_ctl, &r->gate_pid, e);
     if (n < 0)
-        return err_set(e, ERR_ROOM, -n, "make the gate's control socket");
-    FD_AUTO null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    size_t found = find_program(paths);
-    /* NOLINTNEXTLINE(clang-analyzer-security.insecureAPI.vfork): the child calls the kernel only */
-    pid_t pid = vfork();
-    if (pid == 0)
-        /* NOLINTNEXTLINE(clang-analyzer-unix.Vfork): noreturn; ends in execve or _exit */
-        become_gate(paths, found, ctl[1], null);
-    int code = errno;
-    fd_close(&ctl[1]);
-    r->gate_ctl = ctl[0];
-    if (pid < 0)
-        return err_set(e, ERR_ROOM, code, "start the gate");
-    r->gate_pid = pid;
+        return n;
     (void)setsockopt(r->gate_ctl, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     n = send_rules(r);
-    if (n == -EPIPE || n == -ECONNRESET) {
-        n = err_set(e, ERR_ROOM, 0, "start the gate: " PROGRAM " is not there or ended at once");
-        return err_hint(e, "it belongs beside strongroom or in %s", STRONGROOM_LIBEXECDIR), n;
-    }
+    if (n == -EPIPE || n == -ECONNRESET)
+        return helper_missing(PROGRAM, e);
     return n < 0 ? err_set(e, ERR_ROOM, -n, "tell the gate its rules") : 0;
 }
 
@@ -264,12 +203,6 @@ void gate_stop(struct room *r)
         gate_take(r);
     }
     fd_close(&r->gate_ctl);
-    FD_AUTO pidfd = kernel_pidfd_open(r->gate_pid, 0);
-    struct pollfd p = {.fd = pidfd, .events = POLLIN};
-    uint64_t now = engine_now_ms();
-    if (pidfd < 0 || poll(&p, 1, now < until ? (int)(until - now) : 0) != 1)
-        (void)kill(r->gate_pid, SIGKILL); /* our own child, not yet reaped: the number is still its */
-    while (waitpid(r->gate_pid, NULL, 0) < 0 && errno == EINTR) {
-    }
-    r->gate_pid = 0;
+    const uint64_t now = engine_now_ms();
+    helper_end(&r->gate_pid, now < until ? (unsigned)(until - now) : 0);
 }

@@ -1,0 +1,28 @@
+/* beneath: opening things below a root descriptor, and nowhere else: no link followed, no other file system entered.
+ * Names and paths come from hostile trees. Results: >= 0 a descriptor (close-on-exec), or -errno. */
+#ifndef TREE_BENEATH_H
+#define TREE_BENEATH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+/* One name in `dir`. With O_DIRECTORY the way into a mount point is refused (-EXDEV). Where only the mode stands in the
+ * way and the file is ours, it is opened all the same and the mode put back. */
+int beneath_open(int dir, const char *name, int flags);
+
+/* A path of any length below `root` (the last component is opened with `flags`); "" is the root itself. */
+int beneath_open_path(int root, const char *path, size_t len, int flags);
+
+/* The folder that holds what `path` names, remembered from call to call: neighbours in a walk share it. *ret_name is the
+ * last component, in `path`. The descriptor belongs to the cache. */
+struct beneath_parent {
+    int root, fd;
+    char *path; /* of fd, without a slash at its end */
+    size_t len;
+    bool climbs; /* up by "..": for trees that nobody else moves about in */
+};
+int beneath_parent(struct beneath_parent *p, const char *path, const char **ret_name);
+void beneath_parent_close(struct beneath_parent *p);
+
+#endif

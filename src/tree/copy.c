@@ -1,0 +1,293 @@
+/* copy: see copy.h.
+ *
+ * Lives in: strongroom-tree. Trusts: the two roots. Must not: follow a link, make a device (but overlay's own mark 0:0), a
+ * pipe or a socket, pass set-id bits on (but for a backup). */
+#include "tree/copy.h"
+#include "sys/fd.h"
+#include "sys/kernel.h"
+#include "sys/mem.h"
+#include "tree/beneath.h"
+#include "tree/layer.h"
+#include "tree/step.h"
+#include "tree/walk.h"
+
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
+#define BUF_BYTES   ((size_t)256 << 10)
+#define XATTRS_MAX  4096
+#define VALUE_MAX   65536
+#define TARGET_MAX  4096
+#define LINKS_MAX   65536 /* files with several names that are remembered */
+
+static char buf[BUF_BYTES];
+
+static int pump(int from, int to, off_t at, off_t end)
+{
+    while (at < end) {
+        size_t want = end - at < (off_t)BUF_BYTES ? (size_t)(end - at) : BUF_BYTES;
+        ssize_t n = pread(from, buf, want, at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : 0; /* it became shorter */
+        for (ssize_t done = 0; done < n;) {
+            ssize_t w = pwrite(to, buf + done, (size_t)(n - done), at + done);
+            if (w < 0 && errno == EINTR)
+                continue;
+            if (w <= 0)
+                return w < 0 ? -errno : -EIO;
+            done += w;
+        }
+        at += n;
+    }
+    return 0;
+}
+
+int copy_bytes(int from, int to, const struct stat *s)
+{
+    const off_t size = s->st_size;
+
+    if (size == 0)
+        return 0;
+    if (s->st_blocks * 512 >= size) { /* no holes */
+        if (size > (off_t)BUF_BYTES && ioctl(to, FICLONE, from) == 0)
+            return 0;
+        return pump(from, to, 0, size);
+    }
+    if (ioctl(to, FICLONE, from) == 0)
+        return 0;
+    for (off_t at = 0; at < size;) {
+        off_t data = lseek(from, at, SEEK_DATA);
+        if (data < 0 && errno == ENXIO)
+            break;
+        if (data < 0)
+            return errno == EINVAL ? pump(from, to, at, size) : -errno;
+        off_t hole = lseek(from, data, SEEK_HOLE);
+        if (hole < 0 || hole > size)
+            hole = size;
+        int r = pump(from, to, data, hole);
+        if (r < 0)
+            return r;
+        at = hole;
+    }
+    return ftruncate(to, size) < 0 ? -errno : 0;
+}
+
+int copy_mode(int dir, const char *name, mode_t mode)
+{
+    if (syscall(SYS_fchmodat2, dir, name, mode, AT_SYMLINK_NOFOLLOW) == 0)
+        return 0;
+    if (errno != ENOSYS)
+        return -errno;
+    struct stat s;
+    if (fstatat(dir, name, &s, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    if (S_ISLNK(s.st_mode))
+        return -ELOOP;
+    return fchmodat(dir, name, mode, 0) < 0 ? -errno : 0;
+}
+
+static bool kept_xattr(const char *name)
+{
+    return (strncmp(name, "user.", 5) == 0 && strncmp(name, "user.overlay.", 13) != 0) ||
+           strncmp(name, "system.posix_acl_", 17) == 0;
+}
+
+int copy_xattrs(int from, int to)
+{
+    static char names[XATTRS_MAX], value[VALUE_MAX];
+    ssize_t n = flistxattr(from, names, sizeof names);
+
+    for (const char *at = names; n > 0 && at < names + n; at += strlen(at) + 1) {
+        if (!kept_xattr(at))
+            continue;
+        ssize_t size = fgetxattr(from, at, value, sizeof value);
+        if (size >= 0 && fsetxattr(to, at, value, (size_t)size, 0) < 0 && errno != EOPNOTSUPP)
+            return -errno;
+    }
+    return 0; /* a file system without any, or a file with more than we carry, has none to lose for us */
+}
+
+struct job {
+    enum copy_kind kind;
+    struct copy_count *count;
+    struct beneath_parent to;
+    struct known {
+        uint64_t ino;
+        char *path; /* NULL: free */
+    } * known;
+    char *paths; /* of known */
+    size_t paths_used;
+};
+
+/* The name under which this file was copied before, or where to remember the one that it gets now; NULL: no room. */
+static struct known *find_known(struct job *j, const struct stat *s)
+{
+    size_t at = (size_t)(s->st_ino * 0x9e3779b97f4a7c15u >> 48) % LINKS_MAX;
+
+    for (size_t i = 0; i < 64; i++, at = (at + 1) % LINKS_MAX)
+        if (!j->known[at].path || j->known[at].ino == s->st_ino)
+            return &j->known[at];
+    return NULL;
+}
+
+static void remember(struct job *j, struct known *k, const struct stat *s, const char *path)
+{
+    size_t n = strlen(path) + 1;
+
+    if (!k || n > WALK_PATH_MAX - j->paths_used)
+        return;
+    k->ino = s->st_ino;
+    k->path = memcpy(j->paths + j->paths_used, path, n);
+    j->paths_used += n;
+}
+
+static int set_times(int dir, const char *name, const struct stat *s)
+{
+    const struct timespec t[2] = {s->st_atim, s->st_mtim};
+
+    return utimensat(dir, name, t, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+static int set_owner(const struct job *j, int dir, const char *name, const struct stat *s)
+{
+    if (j->kind != COPY_BACKUP || geteuid() != 0)
+        return 0;
+    return fchownat(dir, name, s->st_uid, s->st_gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
+static mode_t mode_of(const struct job *j, const struct stat *s)
+{
+    if (j->kind == COPY_BACKUP)
+        return s->st_mode & 07777;
+    return S_ISDIR(s->st_mode) ? (s->st_mode & 0777) | 0700 : s->st_mode & 0777;
+}
+
+static int copy_one_file(struct job *j, const struct walk *w, int to, const char *name)
+{
+    const struct stat *seen = &w->stat[WALK_UPPER];
+    struct known *k = seen->st_nlink > 1 && j->kind != COPY_BACKUP ? find_known(j, seen) : NULL;
+    struct stat s;
+    int r;
+
+    if (k && k->path) {
+        const char *old;
+        struct beneath_parent from = {.root = j->to.root, .fd = j->to.root};
+        int dir = beneath_parent(&from, k->path, &old);
+        r = dir < 0 ? dir : linkat(dir, old, to, name, 0) < 0 ? -errno : 0;
+        beneath_parent_close(&from);
+        if (r == 0)
+            return 0;
+    }
+    FD_AUTO from = beneath_open(w->dir[WALK_UPPER], w->name, O_RDONLY);
+    if (from < 0)
+        return from;
+    if (fstat(from, &s) < 0)
+        return -errno;
+    if (!S_ISREG(s.st_mode))
+        return -ESTALE;
+    FD_AUTO fd = openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return -errno;
+    r = copy_bytes(from, fd, &s);
+    if (r == 0 && j->kind == COPY_BACKUP)
+        r = copy_xattrs(from, fd);
+    if (r == 0)
+        r = set_owner(j, to, name, &s);
+    if (r == 0 && fchmod(fd, mode_of(j, &s)) < 0)
+        r = -errno;
+    if (r == 0)
+        r = set_times(to, name, &s);
+    if (r == 0)
+        remember(j, k, &s, w->path);
+    j->count->bytes += (uint64_t)s.st_size;
+    return r;
+}
+
+static int copy_link(const struct job *j, const struct walk *w, int to, const char *name)
+{
+    char target[TARGET_MAX];
+    ssize_t n = readlinkat(w->dir[WALK_UPPER], w->name, target, sizeof target - 1);
+
+    if (n < 0)
+        return -errno;
+    target[n] = '\0';
+    if (symlinkat(target, to, name) < 0)
+        return -errno;
+    int r = set_owner(j, to, name, &w->stat[WALK_UPPER]);
+    return r < 0 ? r : set_times(to, name, &w->stat[WALK_UPPER]);
+}
+
+static int copy_folder(const struct job *j, const struct walk *w, int to, const char *name)
+{
+    const struct stat *s = &w->stat[WALK_UPPER];
+
+    if (mkdirat(to, name, 0700) < 0 && (errno != EEXIST || j->kind != COPY_OUT))
+        return -errno;
+    int r = set_owner(j, to, name, s);
+    if (r == 0)
+        r = copy_mode(to, name, mode_of(j, s));
+    if (r == 0 && j->kind == COPY_STORE && layer_opaque(w->dir[WALK_UPPER], w->name))
+        r = layer_mark_opaque(to, name);
+    return r < 0 ? r : set_times(to, name, s);
+}
+
+static int copy_entry(struct job *j, struct walk *w)
+{
+    const struct stat *s = &w->stat[WALK_UPPER];
+    const char *name;
+    int to = beneath_parent(&j->to, w->path, &name), r;
+
+    if (to < 0)
+        return to;
+    step_done();
+    if (S_ISDIR(s->st_mode)) {
+        r = copy_folder(j, w, to, name);
+        return r < 0 ? r : walk_enter(w, 1 << WALK_UPPER, 1 << WALK_UPPER, 0);
+    }
+    if (layer_whiteout(s)) {
+        if (j->kind != COPY_STORE)
+            return 0;
+        return mknodat(to, name, S_IFCHR | 0600, makedev(0, 0)) < 0 ? -errno : 0;
+    }
+    if (S_ISREG(s->st_mode))
+        r = copy_one_file(j, w, to, name);
+    else if (S_ISLNK(s->st_mode))
+        r = copy_link(j, w, to, name);
+    else
+        return j->count->left_out++, 0;
+    j->count->files += r == 0;
+    return r;
+}
+
+int copy_tree(int from, int to, const char *only, enum copy_kind kind, struct copy_count *ret)
+{
+    struct job j = {.kind = kind, .count = ret, .to = {.root = to, .fd = to, .climbs = true}};
+    struct walk w;
+    int r = walk_open(&w, from, -1, 1 << WALK_UPPER);
+
+    j.known = mem_reserve(LINKS_MAX * sizeof *j.known);
+    j.paths = mem_reserve(WALK_PATH_MAX);
+    if (!j.known || !j.paths)
+        r = -ENOMEM;
+    while (r == 0 && (r = walk_next(&w)) > 0) {
+        if (r == WALK_LEAVE)
+            r = 0;
+        else if (only && !strchr(w.path, '/') && strcmp(w.path, only) != 0)
+            r = 0;
+        else
+            r = copy_entry(&j, &w);
+    }
+    walk_close(&w);
+    beneath_parent_close(&j.to);
+    mem_release(j.known, LINKS_MAX * sizeof *j.known);
+    mem_release(j.paths, WALK_PATH_MAX);
+    return r;
+}
