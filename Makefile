@@ -41,7 +41,7 @@ product: build/build.ninja
 host: build-host/build.ninja
 	@$(NINJA) -C build-host
 fault: build-fault/build.ninja
-	@$(NINJA) -C build-fault strongroom
+	@$(NINJA) -C build-fault strongroom strongroom-tree
 tests: build-test/build.ninja
 	@$(NINJA) -C build-test
 tests-clang: build-clang/build.ninja

@@ -21,7 +21,8 @@
 
 static int open_once(int dir, const char *name, int flags)
 {
-    struct open_how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY), .resolve = WAYS};
+    struct open_how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY),
+                           .resolve = WAYS};
     long fd = syscall(SYS_openat2, dir, name, &how, sizeof how);
 
     return fd < 0 ? -errno : (int)fd;
@@ -51,7 +52,8 @@ int beneath_open(int dir, const char *name, int flags)
 {
     int fd = open_once(dir, name, flags | O_NONBLOCK);
 
-    return fd == -EACCES && !(flags & (O_PATH | O_CREAT)) ? open_against_mode(dir, name, flags | O_NONBLOCK) : fd;
+    return fd == -EACCES && !(flags & (O_PATH | O_CREAT)) ? open_against_mode(dir, name, flags | O_NONBLOCK)
+                                                          : fd;
 }
 
 int beneath_open_path(int root, const char *path, size_t len, int flags)
@@ -134,10 +136,12 @@ int beneath_parent(struct beneath_parent *p, const char *path, const char **ret_
         return p->fd;
     bool below = len > p->len && memcmp(p->path, path, p->len) == 0 && (p->len == 0 || path[p->len] == '/');
     size_t skip = below && p->len ? p->len + 1 : 0;
-    bool above = p->climbs && len > 0 && len < p->len && memcmp(p->path, path, len) == 0 && p->path[len] == '/';
+    bool above =
+        p->climbs && len > 0 && len < p->len && memcmp(p->path, path, len) == 0 && p->path[len] == '/';
     int fd = len == 0 ? p->root
-             : above  ? climb(p, len)
-                      : beneath_open_path(below ? p->fd : p->root, path + skip, len - skip, O_PATH | O_DIRECTORY);
+             : above
+                 ? climb(p, len)
+                 : beneath_open_path(below ? p->fd : p->root, path + skip, len - skip, O_PATH | O_DIRECTORY);
     if (fd < 0)
         return fd;
     if (p->fd != p->root)

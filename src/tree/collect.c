@@ -12,6 +12,7 @@
 #include "tree/beneath.h"
 #include "tree/index.h"
 #include "tree/layer.h"
+#include "tree/store.h"
 #include "tree/walk.h"
 
 #include <errno.h>
@@ -106,7 +107,8 @@ static void count(struct collecting *c, const struct index_row *row)
     default:
         t->added++;
     }
-    if (row->kind != TREE_ADDED && (row->flags & ROW_CONTENT || row->kind == TREE_DELETED) && S_ISREG(row->old.mode))
+    if (row->kind != TREE_ADDED && (row->flags & ROW_CONTENT || row->kind == TREE_DELETED) &&
+        S_ISREG(row->old.mode))
         t->bytes_deleted += row->old.size;
     if (row->kind != TREE_DELETED && (row->flags & ROW_CONTENT || row->kind == TREE_ADDED) &&
         row->file == TREE_REGULAR)
@@ -122,6 +124,8 @@ static int put(struct collecting *c, struct index_row *row, const char *detail)
     struct sbuf b = SBUF(text);
 
     sbuf_text(&b, detail);
+    if (strncmp(c->w.path, STORE_STAGE, sizeof STORE_STAGE - 1) == 0)
+        row->flags |= ROW_LEFT_OUT; /* a name that an apply needs itself */
     alarms_row(&c->mass, &c->w, row, &b);
     count(c, row);
     return index_add(&c->out, row, c->w.path, text);
@@ -183,7 +187,8 @@ static int on_added(struct collecting *c, uint32_t flags)
         if (n > 0 && has_nul(block[0], (size_t)n))
             row.flags |= ROW_BINARY;
     }
-    int r = put(c, &row, row.flags & ROW_LEFT_OUT && row.file == TREE_REGULAR ? "its bytes are not here" : "");
+    int r =
+        put(c, &row, row.flags & ROW_LEFT_OUT && row.file == TREE_REGULAR ? "its bytes are not here" : "");
     return r < 0 || row.file != TREE_FOLDER ? r : walk_enter(&c->w, UPPER_BIT, UPPER_BIT, 0);
 }
 
@@ -219,7 +224,8 @@ static int on_both(struct collecting *c)
         return r;
     bool opaque = layer_opaque(w->dir[WALK_UPPER], w->name);
     r = walk_enter(w, UPPER_BIT | LOWER_BIT, opaque ? UPPER_BIT | LOWER_BIT : UPPER_BIT, 0);
-    if (r == -EXDEV || r == -EACCES) { /* the room saw what is below the mount point: nothing of it can be said */
+    if (r == -EXDEV ||
+        r == -EACCES) { /* the room saw what is below the mount point: nothing of it can be said */
         row.flags |= ROW_CONFLICT;
         return put(c, &row, r == -EXDEV ? "a mount point of the host" : "cannot be read");
     }

@@ -20,11 +20,11 @@
 #ifndef SYS_fchmodat2
 #define SYS_fchmodat2 452
 #endif
-#define BUF_BYTES   ((size_t)256 << 10)
-#define XATTRS_MAX  4096
-#define VALUE_MAX   65536
-#define TARGET_MAX  4096
-#define LINKS_MAX   65536 /* files with several names that are remembered */
+#define BUF_BYTES  ((size_t)256 << 10)
+#define XATTRS_MAX 4096
+#define VALUE_MAX  65536
+#define TARGET_MAX 4096
+#define LINKS_MAX  65536 /* files with several names that are remembered */
 
 static char buf[BUF_BYTES];
 

@@ -113,6 +113,8 @@ struct tree_report {
     uint32_t kind, file;    /* ROW: enum tree_kind, enum tree_file */
     uint32_t alarm;         /* ROW: 0, or which (alarms.h); `hint` says why */
     uint32_t conflict;      /* ROW: 1: the host's file changed since */
+    uint32_t left_out;      /* ROW: 1: never made real */
+    uint32_t reserved;
     uint32_t old_mode, new_mode;
     uint64_t old_size, new_size;
     struct tree_totals totals;

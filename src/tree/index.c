@@ -5,8 +5,10 @@
 #include "sys/fd.h"
 #include "sys/kernel.h"
 #include "sys/mem.h"
+#include "tree/record.h"
 #include "tree/store.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -104,8 +106,9 @@ int index_check(const void *bytes, size_t size)
 {
     const struct index_header *h = bytes;
 
-    if (size < sizeof *h || h->magic != INDEX_MAGIC || h->version != VERSION || h->bytes != size - sizeof *h ||
-        h->mass_detail_len >= INDEX_DETAIL_MAX || h->mass_detail[h->mass_detail_len] != '\0')
+    if (size < sizeof *h || h->magic != INDEX_MAGIC || h->version != VERSION ||
+        h->bytes != size - sizeof *h || h->mass_detail_len >= INDEX_DETAIL_MAX ||
+        h->mass_detail[h->mass_detail_len] != '\0')
         return -EBADMSG;
     return 0;
 }
@@ -137,21 +140,6 @@ void index_close(struct index *x)
     *x = (struct index){0};
 }
 
-/* A path of the index leads below the workspace and nowhere else. */
-static bool good_path(const char *path, size_t len)
-{
-    if (len == 0 || path[0] == '/' || path[len - 1] == '/' || memchr(path, '\0', len))
-        return false;
-    for (const char *at = path; at < path + len;) {
-        const char *slash = memchr(at, '/', (size_t)(path + len - at));
-        size_t n = slash ? (size_t)(slash - at) : (size_t)(path + len - at);
-        if (n == 0 || n > 255 || (n == 1 && at[0] == '.') || (n == 2 && at[0] == '.' && at[1] == '.'))
-            return false;
-        at += n + 1;
-    }
-    return true;
-}
-
 int index_next(const struct index *x, size_t *at, const struct index_row **ret, const char **ret_path,
                const char **ret_detail)
 {
@@ -167,7 +155,7 @@ int index_next(const struct index *x, size_t *at, const struct index_row **ret, 
         r->kind >= TREE_KIND_COUNT || r->file == 0 || r->file > TREE_SPECIAL)
         return -EBADMSG;
     const char *path = here + sizeof *r, *detail = path + r->path_len + 1;
-    if (path[r->path_len] != '\0' || detail[r->detail_len] != '\0' || !good_path(path, r->path_len))
+    if (path[r->path_len] != '\0' || detail[r->detail_len] != '\0' || !record_good_path(path, r->path_len))
         return -EBADMSG;
     *at += r->size;
     *ret = r;

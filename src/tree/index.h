@@ -37,14 +37,14 @@ struct fingerprint {
 struct index_row {
     uint32_t size; /* of the record, all of it */
     uint32_t path_len, detail_len;
-    uint32_t flags;                 /* ROW_* */
-    uint8_t kind, file, old_file;   /* enum tree_kind, enum tree_file (new, for DELETED old) */
-    uint8_t alarm;                  /* enum alarm */
-    uint32_t new_mode;              /* permission bits; ADDED, MODIFIED */
+    uint32_t flags;               /* ROW_* */
+    uint8_t kind, file, old_file; /* enum tree_kind, enum tree_file (new, for DELETED old) */
+    uint8_t alarm;                /* enum alarm */
+    uint32_t new_mode;            /* permission bits; ADDED, MODIFIED */
     uint64_t new_size;
-    uint64_t new_ino;               /* in the layer: which rows are one file */
+    uint64_t new_ino; /* in the layer: which rows are one file */
     uint32_t new_links, reserved;
-    struct fingerprint old;         /* DELETED, MODIFIED */
+    struct fingerprint old; /* DELETED, MODIFIED */
 };
 
 struct index_header {

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-bool layer_whiteout(const struct stat *s); /* a character device 0:0: "deleted" */
+bool layer_whiteout(const struct stat *s);    /* a character device 0:0: "deleted" */
 bool layer_opaque(int dir, const char *name); /* a folder that hides the one below it */
 int layer_mark_opaque(int dir, const char *name);
 /* Marks that a room's kernel never makes here: the file's bytes or the folder's content would be somewhere else. */

@@ -270,7 +270,8 @@ int walk_enter(struct walk *w, unsigned sides, unsigned list, uint64_t mark)
         fd[side] = beneath_open(w->dir[side], w->name, O_RDONLY | O_DIRECTORY);
         if (fd[side] < 0)
             r = fd[side];
-        else if (fstat(fd[side], &s) < 0 || s.st_ino != w->stat[side].st_ino || s.st_dev != w->stat[side].st_dev)
+        else if (fstat(fd[side], &s) < 0 || s.st_ino != w->stat[side].st_ino ||
+                 s.st_dev != w->stat[side].st_dev)
             r = -ESTALE;
     }
     if (r < 0) {

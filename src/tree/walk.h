@@ -30,7 +30,7 @@ struct walk {
     char *path;
     size_t path_len;
     /* The entry at hand, for WALK_ENTRY and WALK_LEAVE */
-    const char *name; /* in its folder */
+    const char *name;    /* in its folder */
     int dir[WALK_SIDES]; /* its folder, -1: that side has none */
     bool has[WALK_SIDES];
     struct stat stat[WALK_SIDES]; /* WALK_ENTRY only */

@@ -1,0 +1,376 @@
+/* apply: makes changes real, all of them or none.
+ *
+ * Theory of operation.
+ *   check    each chosen row against the host as it is now: what the index says was there must still be there
+ *   stage    new files are made whole in DIR/.strongroom-ID, on the workspace's own file system, and put on the disk
+ *   journal  every operation, with what was there before; on the disk before the first is done
+ *   do       renames only: what goes away goes into the stage; each taken file is looked at once more
+ *   keep     the stage, now holding what was taken away, moves to the entry, for undo; the state says "applied"
+ * Before the journal is there a crash has changed nothing; after it, recovery does all operations backwards. Both take
+ * the state APPLYING as their sign.
+ *
+ * Lives in: strongroom-tree. Trusts: the index by form. Must not: write into a file that is there. */
+#include "sys/fd.h"
+#include "sys/kernel.h"
+#include "sys/mem.h"
+#include "tree/ops.h"
+#include "tree/session.h"
+#include "tree/stage.h"
+#include "tree/step.h"
+#include "tree/undo.h"
+#include "tree/verbs.h"
+
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TOLD_MAX 20 /* conflicts that are told one by one */
+#define SYNC_EACH                                                                                            \
+    64 /* up to so many operations are put on the disk one by one, more with their file system */
+
+struct applying {
+    struct index index;
+    uint8_t *chosen;
+    struct beneath_parent lower;
+    struct journal_writer out;
+    struct stage stage;
+    enum store_state before;
+    uint64_t conflicts;
+    struct tree_totals totals;
+    bool nothing_done;
+};
+
+static void tell_path(const char *path, const char *why)
+{
+    char text[2048];
+    struct sbuf b = SBUF(text);
+
+    sbuf_escaped(&b, path);
+    session_fmt("  %s: %s\n", text, why);
+}
+
+/* NULL: nothing speaks against it. */
+static const char *conflict(struct applying *a, const struct index_row *row, const char *path,
+                            const char *detail)
+{
+    const char *name;
+    struct stat s;
+    int dir = beneath_parent(&a->lower, path, &name);
+
+    if (row->flags & ROW_CONFLICT)
+        return detail[0] ? detail : "changed on the host while the room ran";
+    if (dir < 0 && dir != -ENOENT)
+        return dir == -EXDEV ? "on another file system than the workspace" : strerror(-dir);
+    bool there = dir >= 0 && fstatat(dir, name, &s, AT_SYMLINK_NOFOLLOW) == 0;
+    if (row->kind == TREE_ADDED)
+        return there && !(row->flags & ROW_RETYPED) ? "the host has a file of this name now" : NULL;
+    if (!there)
+        return "gone from the host";
+    return fingerprint_same(&row->old, &s, a->before == STORE_PENDING) ? NULL : "changed on the host since";
+}
+
+static void count(struct tree_totals *t, const struct index_row *row)
+{
+    t->rows++;
+    t->deleted += row->kind == TREE_DELETED;
+    t->modified += row->kind == TREE_MODIFIED;
+    t->added += row->kind == TREE_ADDED;
+    if (row->kind != TREE_ADDED && S_ISREG(row->old.mode))
+        t->bytes_deleted += row->old.size;
+    if (row->kind != TREE_DELETED && row->file == TREE_REGULAR)
+        t->bytes_added += row->new_size;
+    t->alarms += row->alarm != 0;
+}
+
+/* Goes through the chosen rows; those with a conflict are told, and not chosen any more. */
+static int check_rows(struct applying *a)
+{
+    const struct index_row *row;
+    const char *path, *detail;
+    size_t at = 0, n = 0;
+    int r;
+
+    for (; (r = index_next(&a->index, &at, &row, &path, &detail)) > 0; n++) {
+        const char *why = select_has(a->chosen, n) ? conflict(a, row, path, detail) : NULL;
+        if (!why)
+            continue;
+        a->chosen[n / 8] &= (uint8_t) ~(1u << n % 8);
+        if (a->conflicts++ < TOLD_MAX)
+            tell_path(path, why);
+    }
+    if (a->conflicts > TOLD_MAX)
+        session_fmt("  and %llu more\n", (unsigned long long)(a->conflicts - TOLD_MAX));
+    if (r == 0 && a->conflicts)
+        r = select_tie(&a->index, a->chosen);
+    for (at = n = 0; r == 0 && index_next(&a->index, &at, &row, &path, &detail) > 0; n++)
+        if (select_has(a->chosen, n))
+            count(&a->totals, row);
+    return r;
+}
+
+static int choose(struct applying *a, const struct tree_command *c)
+{
+    int r = index_open(session.entry, &a->index);
+
+    if (r < 0)
+        return session_fail(r, NULL, "read the list of changes: %s", strerror(-r));
+    a->chosen = mem_reserve(select_bytes(&a->index));
+    r = a->chosen ? select_rows(&a->index, a->chosen) : -ENOMEM;
+    if (r == 0)
+        r = check_rows(a);
+    if (r < 0)
+        return session_fail(r, NULL, "check the changes: %s", strerror(-r));
+    if (a->conflicts && !(c->flags & TREE_SKIP_CONFLICTS))
+        return session_fail(EBUSY, "--skip-conflicts applies the others; or name paths",
+                            "apply: %llu of the changes are in conflict with the host; nothing was changed",
+                            (unsigned long long)a->conflicts);
+    if (c->flags & TREE_ONLY_CLEAN && (a->totals.alarms || a->index.head->mass))
+        return session_fail(EPERM, "strongroom review shows them",
+                            "apply: there are alarms; nothing was changed");
+    if (a->totals.rows == 0)
+        return session_fail(
+            ENOENT, session.paths_len ? "the paths are those that strongroom review shows" : NULL,
+            session.paths_len ? "apply: no change of this name" : "apply: there is nothing to apply");
+    return 0;
+}
+
+/* What an operation needs to know of the folder around: its times, and for what it replaces, the file itself. */
+static int look_around(struct applying *a, const char *path, struct journal_op *op, struct stat *ret_like)
+{
+    const char *name;
+    struct stat s;
+    int dir = beneath_parent(&a->lower, path, &name);
+
+    op->old_mtime_nsec = UTIME_OMIT;
+    if (dir == -ENOENT)
+        return 0; /* in a folder that is new itself */
+    if (dir < 0)
+        return dir;
+    if (fstat(dir, &s) < 0)
+        return -errno;
+    const struct timespec *t = strchr(path, '/') ? &s.st_mtim : &a->stage.root.st_mtim;
+    op->old_mtime = t->tv_sec;
+    op->old_mtime_nsec = (uint32_t)t->tv_nsec;
+    if (ret_like && fstatat(dir, name, ret_like, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    return 0;
+}
+
+static int plan_content(struct applying *a, const struct index_row *row, const char *path,
+                        struct journal_op *op)
+{
+    const bool replaces = row->kind == TREE_MODIFIED;
+    const char *name;
+    struct stat like;
+    int r = look_around(a, path, op, replaces ? &like : NULL), like_fd = -1;
+
+    op->what = replaces ? OP_REPLACE : OP_ADD;
+    op->new_mode = row->new_mode;
+    if (r == 0 && replaces && row->file == TREE_REGULAR) {
+        int dir = beneath_parent(&a->lower, path, &name);
+        like_fd = dir < 0 ? -1 : beneath_open(dir, name, O_RDONLY);
+    }
+    if (r == 0)
+        r = stage_fill(&a->stage, row, path, op, replaces ? &like : NULL, like_fd);
+    fd_close(&like_fd);
+    return r;
+}
+
+enum pass { PASS_OPEN, PASS_DELETE, PASS_CONTENT, PASS_CLOSE, PASS_COUNT };
+
+/* Modes that let us in come first, those that shut come last. */
+static bool opens(const struct index_row *row)
+{
+    return (row->new_mode & ~row->old.mode & 0700) != 0;
+}
+
+static int plan_row(struct applying *a, enum pass pass, const struct index_row *row, const char *path)
+{
+    struct journal_op op = {.file = row->file, .number = (uint32_t)a->out.head.ops, .old = row->old};
+    const bool content = row->kind == TREE_ADDED || (row->kind == TREE_MODIFIED && row->flags & ROW_CONTENT);
+    const bool mode = row->kind == TREE_MODIFIED && !content && row->flags & ROW_MODE;
+    int r = 0;
+
+    if (pass == PASS_DELETE && row->kind == TREE_DELETED) {
+        op.what = OP_DELETE;
+        op.reserved[0] = (row->flags & ROW_RETYPED) != 0;
+        r = look_around(a, path, &op, NULL);
+    } else if (pass == PASS_CONTENT && content) {
+        r = plan_content(a, row, path, &op);
+    } else if (mode && pass == (opens(row) ? PASS_OPEN : PASS_CLOSE)) {
+        op.what = OP_MODE;
+        op.old_mtime_nsec = UTIME_OMIT;
+        op.new_mode = (row->old.mode & 01000) | row->new_mode;
+    } else if (pass == PASS_CLOSE && row->kind == TREE_ADDED && row->file == TREE_FOLDER) {
+        struct stat s;
+        const char *name;
+        int dir = beneath_parent(&a->stage.upper, path, &name);
+        r = dir < 0 ? dir : fstatat(dir, name, &s, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+        op.what = OP_SETTLE;
+        op.new_mode = row->new_mode;
+        op.mtime = r == 0 ? s.st_mtim.tv_sec : 0;
+        op.mtime_nsec = r == 0 ? (uint32_t)s.st_mtim.tv_nsec : UTIME_OMIT;
+    }
+    if (op.what && !strchr(path, '/') && op.what != OP_MODE && op.what != OP_SETTLE)
+        a->out.head.stamps_root = 1;
+    if (r == 0 && op.what)
+        r = journal_add(&a->out, &op, path);
+    if (r < 0)
+        tell_path(path, strerror(-r));
+    return r;
+}
+
+/* Folders are deleted after what is in them, and settled so too: the rows are then taken backwards. */
+static int plan_pass(struct applying *a, enum pass pass, const size_t *offsets, size_t rows)
+{
+    const bool backwards = pass == PASS_DELETE || pass == PASS_CLOSE;
+    int r = 0;
+
+    for (size_t i = 0; i < rows && r >= 0; i++) {
+        const size_t n = backwards ? rows - 1 - i : i;
+        size_t at = offsets[n];
+        const struct index_row *row;
+        const char *path, *detail;
+        if (!select_has(a->chosen, n))
+            continue;
+        r = index_next(&a->index, &at, &row, &path, &detail);
+        if (r > 0)
+            r = plan_row(a, pass, row, path);
+    }
+    return r < 0 ? r : 0;
+}
+
+static int plan_all(struct applying *a)
+{
+    const size_t rows = (size_t)a->index.head->totals.rows;
+    size_t *offsets = mem_reserve((rows + 1) * sizeof *offsets), at = 0;
+    const struct index_row *row;
+    const char *path, *detail;
+    int r = offsets ? 0 : -ENOMEM;
+
+    for (size_t n = 0; r == 0 && n < rows; n++) {
+        offsets[n] = at;
+        r = index_next(&a->index, &at, &row, &path, &detail) > 0 ? 0 : -EBADMSG;
+    }
+    for (int pass = 0; pass < PASS_COUNT && r == 0; pass++)
+        r = plan_pass(a, (enum pass)pass, offsets, rows);
+    mem_release(offsets, (rows + 1) * sizeof *offsets);
+    return r;
+}
+
+static int sync_stage(struct applying *a)
+{
+    if (a->out.head.ops > SYNC_EACH)
+        return syncfs(a->stage.fd) < 0 ? -errno : 0;
+    for (uint64_t i = 0; i < a->out.head.ops; i++) {
+        char number[16];
+        (void)snprintf(number, sizeof number, "%u", (unsigned)i);
+        FD_AUTO fd = openat(a->stage.fd, number, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd >= 0 && fsync(fd) < 0)
+            return -errno;
+    }
+    return fsync(a->stage.fd) < 0 ? -errno : 0;
+}
+
+/* Everything up to the journal. What fails here has changed nothing. */
+static int prepare(struct applying *a, const char *id)
+{
+    int r = store_set_state(session.entry, STORE_APPLYING);
+
+    step_done();
+    if (r < 0)
+        return session_fail(r, NULL, "apply: keep the state: %s", strerror(-r));
+    r = stage_create(&a->stage, id);
+    step_done();
+    if (r < 0) {
+        (void)store_set_state(session.entry, a->before); /* else RECOVER does it */
+        a->nothing_done = true;
+        return session_fail(r, r == -EEXIST ? "something of this name is there; it is not ours" : NULL,
+                            "apply: make %s%s in the workspace: %s", STORE_STAGE, id, strerror(-r));
+    }
+    r = journal_create(session.entry, &a->out);
+    if (r == 0)
+        r = plan_all(a);
+    if (r == 0)
+        r = sync_stage(a);
+    a->out.head.dev = (uint64_t)a->stage.root.st_dev;
+    a->out.head.ino = a->stage.root.st_ino;
+    a->out.head.old_mtime = a->stage.root.st_mtim.tv_sec;
+    a->out.head.old_mtime_nsec = (uint32_t)a->stage.root.st_mtim.tv_nsec;
+    a->out.head.totals = a->totals;
+    memcpy(a->out.head.id, id, STORE_ID_SIZE);
+    step_done();
+    if (r == 0)
+        r = journal_finish(session.entry, &a->out);
+    else
+        journal_drop(session.entry, &a->out);
+    step_done();
+    return r < 0 ? session_fail(r, NULL, "apply: get ready: %s; nothing was changed", strerror(-r)) : 0;
+}
+
+static int carry_out(struct applying *a)
+{
+    struct ops o = {
+        .tree = {.root = session.lower, .fd = session.lower}, .stage = a->stage.fd, .checks = true};
+    struct journal j;
+    char text[2048];
+    struct sbuf b = SBUF(text);
+    int r = journal_open(session.entry, &j);
+
+    if (r == 0)
+        r = ops_forward(&o, &j);
+    if (r == 0)
+        r = ops_sync(&o, &j, SYNC_EACH);
+    if (r == 0)
+        r = stage_keep(&a->stage);
+    step_done();
+    sbuf_escaped(&b, o.failed ? o.failed : "the workspace");
+    if (r < 0)
+        (void)session_fail(r, NULL, "apply: %s: %s; all was put back", text, o.why ? o.why : strerror(-r));
+    journal_close(&j);
+    beneath_parent_close(&o.tree);
+    return r;
+}
+
+static int apply(struct applying *a, const struct tree_command *c)
+{
+    struct store_meta *m = mem_reserve(sizeof *m);
+    int r = m ? store_read_meta(session.entry, m, NULL) : -ENOMEM;
+
+    if (r < 0)
+        return session_fail(r, NULL, "read what the changes are about: %s", strerror(-r));
+    r = store_get_state(session.entry, &a->before);
+    if (r == 0 && a->before != STORE_PENDING && a->before != STORE_UNDONE)
+        r = session_fail(EALREADY, a->before == STORE_APPLIED ? "strongroom undo takes it back" : NULL,
+                         "apply %s: it is %s", m->id, store_state_name(a->before));
+    if (r == 0)
+        r = choose(a, c);
+    if (r == 0) {
+        r = prepare(a, m->id);
+        if (r == 0)
+            r = carry_out(a);
+        if (r < 0 && !a->nothing_done)
+            (void)recover_apply(m->id, a->before); /* tells by itself when it cannot */
+        if (r == 0)
+            r = finish_apply(&a->stage);
+    }
+    mem_release(m, sizeof *m);
+    return r;
+}
+
+void verb_apply(const struct tree_command *c)
+{
+    static struct applying a;
+
+    memset(&a, 0, sizeof a);
+    a.lower = (struct beneath_parent){.root = session.lower, .fd = session.lower};
+    a.stage.fd = -1;
+    if (apply(&a, c) == 0)
+        session_flush();
+    session.totals = a.totals;
+    session.totals.conflicts = a.conflicts;
+    stage_close(&a.stage);
+    mem_release(a.chosen, a.index.head ? select_bytes(&a.index) : 0);
+    index_close(&a.index);
+    beneath_parent_close(&a.lower);
+}

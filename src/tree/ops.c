@@ -1,0 +1,267 @@
+/* ops: see ops.h.
+ *
+ * Lives in: strongroom-tree. Trusts: the journal, checked by form. Must not: overwrite or remove anything: what goes, goes
+ * into the stage. */
+#include "tree/ops.h"
+#include "sys/fd.h"
+#include "sys/kernel.h"
+#include "tree/copy.h"
+#include "tree/step.h"
+
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NUMBER_MAX 12
+
+static int move(int from, const char *name, int to, const char *to_name, unsigned flags)
+{
+    return syscall(SYS_renameat2, from, name, to, to_name, flags) < 0 ? -errno : 0;
+}
+
+static void stage_name(const struct journal_op *op, char ret[NUMBER_MAX])
+{
+    (void)snprintf(ret, NUMBER_MAX, "%u", op->number);
+}
+
+static bool look(int dir, const char *name, struct stat *ret)
+{
+    return fstatat(dir, name, ret, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static bool is_made(const struct journal_op *op, const struct stat *s)
+{
+    return (uint64_t)s->st_dev == op->made.dev && s->st_ino == op->made.ino;
+}
+
+static int folder_empty(int dir, const char *name)
+{
+    char buf[4096];
+    FD_AUTO fd = beneath_open(dir, name, O_RDONLY | O_DIRECTORY);
+    long n, names = 0;
+
+    if (fd < 0)
+        return fd;
+    while ((n = syscall(SYS_getdents64, fd, buf, sizeof buf)) > 0)
+        for (long at = 0; at < n; names++) {
+            unsigned short len;
+            memcpy(&len, buf + at + 16, sizeof len);
+            at += len;
+        }
+    return n < 0 ? -errno : names > 2 ? -ENOTEMPTY : 0;
+}
+
+/* What was taken away must be what the journal expects; else it goes back at once. */
+static int check_taken(struct ops *o, const struct journal_op *op, int dir, const char *name,
+                       const char *number)
+{
+    struct stat s;
+    int r = 0;
+
+    if (!look(o->stage, number, &s))
+        return -errno;
+    if (op->file == TREE_FOLDER && op->what == OP_DELETE)
+        r = folder_empty(o->stage, number);
+    if (r == 0 && o->checks && !fingerprint_same(&op->old, &s, false))
+        r = -EBUSY;
+    if (r == 0)
+        return 0;
+    o->why = r == -ENOTEMPTY ? "something new is in it" : r == -EBUSY ? "it changed at this moment" : NULL;
+    int back = move(o->stage, number, dir, name, op->what == OP_REPLACE ? RENAME_EXCHANGE : RENAME_NOREPLACE);
+    return back < 0 ? back : r;
+}
+
+static int forward_one(struct ops *o, const struct journal_op *op, int dir, const char *name)
+{
+    char number[NUMBER_MAX];
+    struct stat s;
+    int r;
+
+    stage_name(op, number);
+    switch (op->what) {
+    case OP_DELETE:
+        if (look(o->stage, number, &s))
+            return 0;
+        r = move(dir, name, o->stage, number, RENAME_NOREPLACE);
+        return r < 0 ? r : check_taken(o, op, dir, name, number);
+    case OP_ADD:
+        if (!look(o->stage, number, &s))
+            return 0;
+        return move(o->stage, number, dir, name, RENAME_NOREPLACE);
+    case OP_REPLACE:
+        if (look(dir, name, &s) && is_made(op, &s))
+            return 0;
+        r = move(o->stage, number, dir, name, RENAME_EXCHANGE);
+        return r < 0 ? r : check_taken(o, op, dir, name, number);
+    case OP_MODE:
+        return copy_mode(dir, name, op->new_mode);
+    default: { /* OP_SETTLE */
+        const struct timespec t[2] = {{.tv_nsec = UTIME_OMIT}, {op->mtime, op->mtime_nsec}};
+        r = copy_mode(dir, name, op->new_mode);
+        return r < 0 ? r : utimensat(dir, name, t, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+    }
+    }
+}
+
+static int backward_one(struct ops *o, const struct journal_op *op, int dir, const char *name)
+{
+    char number[NUMBER_MAX];
+    struct stat s;
+
+    stage_name(op, number);
+    switch (op->what) {
+    case OP_DELETE:
+        if (!look(o->stage, number, &s))
+            return 0;
+        return move(o->stage, number, dir, name, RENAME_NOREPLACE);
+    case OP_ADD:
+        if (look(o->stage, number, &s))
+            return 0;
+        if (op->file != TREE_FOLDER)
+            return move(dir, name, o->stage, number, RENAME_NOREPLACE);
+        if (unlinkat(dir, name, AT_REMOVEDIR) < 0) {
+            o->kept += errno == ENOTEMPTY || errno == EEXIST;
+            return errno == ENOTEMPTY || errno == EEXIST || errno == ENOENT ? 0 : -errno;
+        }
+        return mkdirat(o->stage, number, 0700) < 0 ? -errno : 0;
+    case OP_REPLACE:
+        if (!look(dir, name, &s) || !is_made(op, &s))
+            return 0;
+        return move(o->stage, number, dir, name, RENAME_EXCHANGE);
+    case OP_MODE:
+        return copy_mode(dir, name, op->old.mode & 07777);
+    default: { /* OP_SETTLE: writable again, so that what is in it can go */
+        int r = copy_mode(dir, name, op->new_mode | 0700);
+        return r == -ENOENT ? 0 : r;
+    }
+    }
+}
+
+static int each(struct ops *o, const struct journal_op *op, const char *path,
+                int (*one)(struct ops *, const struct journal_op *, int, const char *))
+{
+    const char *name;
+    int dir = beneath_parent(&o->tree, path, &name);
+    int r = dir < 0 ? dir : one(o, op, dir, name);
+
+    step_done();
+    if (r < 0)
+        o->failed = path;
+    return r;
+}
+
+int ops_forward(struct ops *o, struct journal *j)
+{
+    const struct journal_op *op;
+    const char *path;
+    int r;
+
+    j->at = sizeof *j->head;
+    while ((r = journal_next(j, &op, &path)) > 0)
+        if ((r = each(o, op, path, forward_one)) < 0)
+            return r;
+    return r;
+}
+
+/* What could not be taken back does not keep the rest from it. */
+int ops_backward(struct ops *o, struct journal *j)
+{
+    const struct journal_op *op;
+    const char *path;
+    int r, first = 0;
+
+    journal_to_end(j);
+    while ((r = journal_back(j, &op, &path)) > 0) {
+        r = each(o, op, path, backward_one);
+        if (r == -ENOENT && (op->what == OP_ADD || op->what == OP_MODE || op->what == OP_SETTLE))
+            r = 0; /* its folder was not made yet */
+        if (r < 0 && first == 0)
+            first = r;
+    }
+    return r < 0 ? r : first;
+}
+
+static int restore_one(struct ops *o, const struct journal_op *op, int dir, const char *name)
+{
+    const struct timespec t[2] = {{.tv_nsec = UTIME_OMIT}, {op->old_mtime, op->old_mtime_nsec}};
+    FD_AUTO fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    (void)o;
+    (void)name;
+    if (op->what == OP_MODE || op->what == OP_SETTLE || op->old_mtime_nsec == UTIME_OMIT)
+        return 0;
+    return fd < 0 || futimens(fd, t) < 0 ? -errno : 0;
+}
+
+int ops_restore_times(struct ops *o, struct journal *j)
+{
+    const struct journal_op *op;
+    const char *path;
+    int r;
+
+    journal_to_end(j);
+    while ((r = journal_back(j, &op, &path)) > 0)
+        (void)each(o, op, path, restore_one); /* a folder that is not there again has no times */
+    return r;
+}
+
+int ops_sync(struct ops *o, struct journal *j, uint64_t few)
+{
+    const struct journal_op *op;
+    const char *path, *name;
+    int r;
+
+    if (j->head->ops > few)
+        return syncfs(o->tree.root) < 0 ? -errno : 0;
+    j->at = sizeof *j->head;
+    while ((r = journal_next(j, &op, &path)) > 0) {
+        int dir = beneath_parent(&o->tree, path, &name);
+        FD_AUTO fd = dir < 0 ? -1 : openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd >= 0 && fsync(fd) < 0)
+            return -errno;
+    }
+    return r;
+}
+
+static const char *touched(const struct journal_op *op, int dir, const char *name)
+{
+    struct stat s;
+    bool there = look(dir, name, &s);
+
+    switch (op->what) {
+    case OP_DELETE:
+        return there && op->reserved[0] == 0 ? "is there again" : NULL;
+    case OP_MODE:
+        return !there ? "is gone" : (s.st_mode & 07777) != op->new_mode ? "has another mode since" : NULL;
+    case OP_SETTLE:
+        return NULL;
+    default:
+        if (!there)
+            return "is gone";
+        if (op->file == TREE_FOLDER)
+            return S_ISDIR(s.st_mode) ? NULL : "is another file since";
+        return is_made(op, &s) && (uint64_t)s.st_size == op->made.size &&
+                       s.st_mtim.tv_sec == op->made.mtime &&
+                       (uint32_t)s.st_mtim.tv_nsec == op->made.mtime_nsec && s.st_mode == op->made.mode
+                   ? NULL
+                   : "changed since";
+    }
+}
+
+int ops_untouched(struct ops *o, struct journal *j, void (*tell)(const char *path, const char *why))
+{
+    const struct journal_op *op;
+    const char *path, *name;
+    int r, result = 0;
+
+    j->at = sizeof *j->head;
+    while ((r = journal_next(j, &op, &path)) > 0) {
+        int dir = beneath_parent(&o->tree, path, &name);
+        const char *why = dir >= 0 ? touched(op, dir, name) : op->what == OP_DELETE ? NULL : "is gone";
+        if (!why)
+            continue;
+        tell(path, why);
+        result = -EBUSY;
+    }
+    return r < 0 ? r : result;
+}

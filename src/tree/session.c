@@ -1,0 +1,175 @@
+/* session: see session.h.
+ *
+ * Lives in: strongroom-tree. Trusts: the caller, by the sizes of its frames. */
+#include "tree/session.h"
+#include "sys/fd.h"
+#include "sys/kernel.h"
+#include "sys/mem.h"
+#include "tree/walk.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+struct session session = {.upper = -1, .lower = -1, .entry = -1};
+
+void session_send(enum tree_report_type type)
+{
+    session.report.type = type;
+    session.report.version = TREE_FRAMES_VERSION;
+    if (fd_frame_send(TREE_CONTROL_FD, &session.report, sizeof session.report, NULL, 0, MSG_NOSIGNAL) < 0)
+        _exit(1);
+    memset(&session.report, 0, sizeof session.report);
+}
+
+void session_flush(void)
+{
+    if (session.report.size)
+        session_send(TREE_TEXT);
+}
+
+void session_bytes(const void *bytes, size_t size)
+{
+    const char *at = bytes;
+
+    while (size) {
+        size_t left = TREE_TEXT_MAX - session.report.size, n = size < left ? size : left;
+        memcpy(session.report.text + session.report.size, at, n);
+        session.report.size += (uint32_t)n;
+        at += n;
+        size -= n;
+        if (session.report.size == TREE_TEXT_MAX)
+            session_flush();
+    }
+}
+
+void session_text(const char *text)
+{
+    session_bytes(text, strlen(text));
+}
+
+void session_fmt(const char *fmt, ...)
+{
+    char text[1024];
+    struct sbuf b = SBUF(text);
+    va_list ap;
+
+    va_start(ap, fmt);
+    sbuf_vfmt(&b, fmt, ap);
+    va_end(ap);
+    session_text(text);
+}
+
+int session_fail(int code, const char *hint, const char *fmt, ...)
+{
+    struct sbuf b = SBUF(session.why), h = SBUF(session.hint);
+    va_list ap;
+
+    va_start(ap, fmt);
+    sbuf_vfmt(&b, fmt, ap); /* names in it are escaped already; err_set() of the other side does the rest */
+    va_end(ap);
+    sbuf_text(&h, hint ? hint : "");
+    session.code = code < 0 ? -code : code;
+    return -session.code;
+}
+
+void session_done(void)
+{
+    session_flush();
+    session.report.totals = session.totals;
+    session.report.code = session.code;
+    memcpy(session.report.text, session.why, sizeof session.why);
+    memcpy(session.report.hint, session.hint, sizeof session.hint);
+    session_send(TREE_DONE);
+    memset(&session.totals, 0, sizeof session.totals);
+    session.code = 0;
+    session.why[0] = session.hint[0] = '\0';
+    session.paths_len = session.pick_bytes = 0;
+}
+
+static bool covers(const char *named, const char *path)
+{
+    size_t n = strlen(named);
+
+    return n == 0 || (strncmp(named, path, n) == 0 && (path[n] == '\0' || path[n] == '/'));
+}
+
+bool session_named(const char *path)
+{
+    for (size_t at = 0; at < session.paths_len; at += strlen(session.paths + at) + 1)
+        if (covers(session.paths + at, path))
+            return true;
+    return session.paths_len == 0;
+}
+
+size_t select_bytes(const struct index *x)
+{
+    return (size_t)x->head->totals.rows / 8 + 1;
+}
+
+static void set(uint8_t *bits, size_t row, bool on)
+{
+    if (on)
+        bits[row / 8] |= (uint8_t)(1u << row % 8);
+    else
+        bits[row / 8] &= (uint8_t) ~(1u << row % 8);
+}
+
+struct open_folder {
+    size_t row, len;
+    const char *path;
+    uint8_t kind;
+};
+
+/* A new folder is made for what is selected in it; an old one goes only with all that is in it. */
+int select_tie(const struct index *x, uint8_t *bits)
+{
+    struct open_folder *open = mem_reserve(WALK_LEVELS_MAX * sizeof *open);
+    const struct index_row *row;
+    const char *path, *detail;
+    size_t at = 0, n = 0, depth = 0;
+    int r;
+
+    if (!open)
+        return -ENOMEM;
+    for (; (r = index_next(x, &at, &row, &path, &detail)) > 0; n++) {
+        while (depth && !(strncmp(open[depth - 1].path, path, open[depth - 1].len) == 0 &&
+                          path[open[depth - 1].len] == '/'))
+            depth--;
+        for (size_t i = depth; i-- > 0;) {
+            if (open[i].kind == TREE_ADDED && row->kind == TREE_ADDED && select_has(bits, n)) {
+                if (select_has(bits, open[i].row))
+                    break;
+                set(bits, open[i].row, true);
+            } else if (open[i].kind == TREE_DELETED && row->kind == TREE_DELETED && !select_has(bits, n)) {
+                set(bits, open[i].row, false);
+            }
+        }
+        if (row->file == TREE_FOLDER && row->kind != TREE_MODIFIED && depth < WALK_LEVELS_MAX)
+            open[depth++] = (struct open_folder){n, row->path_len, path, row->kind};
+    }
+    mem_release(open, WALK_LEVELS_MAX * sizeof *open);
+    return r;
+}
+
+int select_rows(const struct index *x, uint8_t *bits)
+{
+    const struct index_row *row;
+    const char *path, *detail;
+    const uint64_t rows = x->head->totals.rows;
+    size_t at = 0, n = 0;
+    int r;
+
+    for (; (r = index_next(x, &at, &row, &path, &detail)) > 0; n++) {
+        if (n >= rows)
+            return -EBADMSG;
+        if (!session.pick_bytes && session_named(path) && !(row->flags & ROW_LEFT_OUT))
+            set(bits, n, true);
+    }
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < session.pick_bytes / sizeof *session.picks; i++)
+        if (session.picks[i] < rows)
+            set(bits, session.picks[i], true);
+    return select_tie(x, bits);
+}

@@ -1,0 +1,68 @@
+/* store_verb: STORE and COPY.
+ *
+ * Lives in: strongroom-tree. Trusts: nothing of the source. Must not: leave half a layer that looks whole. */
+#include "sys/fd.h"
+#include "sys/kernel.h"
+#include "tree/collect.h"
+#include "tree/copy.h"
+#include "tree/session.h"
+#include "tree/stage.h"
+#include "tree/verbs.h"
+
+#include <string.h>
+
+#define TMP ".upper"
+
+static int copy_upper(void)
+{
+    struct copy_count count = {0};
+    int r = remove_tree(session.entry, TMP);
+
+    if (r == 0 && mkdirat(session.entry, TMP, 0700) < 0)
+        r = -errno;
+    if (r < 0)
+        return r;
+    FD_AUTO fd = openat(session.entry, TMP, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    r = fd < 0 ? -errno : copy_tree(session.upper, fd, NULL, COPY_STORE, &count);
+    if (r == 0 && renameat(session.entry, TMP, session.entry, STORE_UPPER) < 0)
+        r = -errno;
+    if (r < 0)
+        (void)remove_tree(session.entry, TMP); /* what is left goes with the entry */
+    return r;
+}
+
+void verb_store(const struct tree_command *c)
+{
+    const struct collect_since since = {c->started_sec, c->started_nsec};
+    int r = c->flags & TREE_COPY_UPPER ? copy_upper() : 0;
+
+    if (r < 0) {
+        (void)session_fail(r, r == -ENOSPC ? "free space where changes are kept" : NULL,
+                           "keep the changes: %s", strerror(-r));
+        return;
+    }
+    r = collect(session.upper, session.lower, session.entry, since, &session.totals);
+    if (r == 0)
+        r = store_set_state(session.entry, STORE_PENDING);
+    if (r < 0)
+        (void)session_fail(r, r == -ELOOP ? "folders are nested too deep" : NULL, "list the changes: %s",
+                           strerror(-r));
+}
+
+void verb_copy(const struct tree_command *c)
+{
+    struct copy_count count = {0};
+    int r = 0;
+
+    (void)c;
+    if (session.paths_len == 0)
+        r = copy_tree(session.upper, session.lower, NULL, COPY_OUT, &count);
+    for (size_t at = 0; at < session.paths_len && r == 0; at += strlen(session.paths + at) + 1)
+        r = copy_tree(session.upper, session.lower, session.paths + at, COPY_OUT, &count);
+    session.totals.added = count.files;
+    session.totals.bytes_added = count.bytes;
+    session.totals.left_out = count.left_out;
+    if (r < 0)
+        (void)session_fail(r, r == -EEXIST ? "nothing that exists is overwritten" : NULL, "copy: %s",
+                           strerror(-r));
+}

@@ -1,0 +1,272 @@
+/* undo: see undo.h.
+ *
+ * Theory of operation. An undo is the journal backwards, with what was taken away brought back into the stage first. One
+ * that did not end is done forwards again, so that the tree is what the apply had made of it; an apply that did not end is
+ * done backwards. Either way a crash leaves one of the two trees that somebody wanted.
+ *
+ * Lives in: strongroom-tree. Trusts: the journal by form. Must not: take back what somebody changed since. */
+#include "tree/undo.h"
+#include "sys/fd.h"
+#include "sys/kernel.h"
+#include "sys/mem.h"
+#include "tree/ops.h"
+#include "tree/session.h"
+#include "tree/step.h"
+#include "tree/verbs.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SYNC_EACH 64
+
+static void tell(const char *path, const char *why)
+{
+    char text[2048];
+    struct sbuf b = SBUF(text);
+
+    sbuf_escaped(&b, path);
+    session_fmt("  %s: %s\n", text, why);
+}
+
+static int set_state(enum store_state s)
+{
+    int r = store_set_state(session.entry, s);
+
+    step_done();
+    return r;
+}
+
+/* The workspace's own times: the stage coming and going stamps them. */
+static void restore_root(const struct journal *j)
+{
+    const struct timespec t[2] = {{.tv_nsec = UTIME_OMIT}, {j->head->old_mtime, j->head->old_mtime_nsec}};
+
+    FD_AUTO fd = openat(session.lower, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    (void)futimens(fd, t); /* a time that is off hurts nothing */
+}
+
+static int forget_journal(void)
+{
+    int r = remove_tree(session.entry, STORE_OLD);
+
+    if (r == 0)
+        r = remove_tree(session.entry, ".old");
+    step_done();
+    if (unlinkat(session.entry, STORE_JOURNAL, 0) < 0 && errno != ENOENT && r == 0)
+        r = -errno;
+    (void)unlinkat(session.entry, ".journal", 0); /* seldom there */
+    return r;
+}
+
+static int backwards(struct stage *s, struct journal *j, uint64_t *ret_kept)
+{
+    struct ops o = {.tree = {.root = session.lower, .fd = session.lower}, .stage = s->fd};
+    int r = ops_backward(&o, j);
+
+    if (r == 0)
+        r = ops_restore_times(&o, j);
+    if (r == 0)
+        r = ops_sync(&o, j, SYNC_EACH);
+    if (r < 0 && o.failed)
+        tell(o.failed, strerror(-r));
+    *ret_kept = o.kept;
+    beneath_parent_close(&o.tree);
+    return r;
+}
+
+/* The stage is where it should be, wherever the crash left it. -ENOENT: nowhere. */
+static int find_stage(struct stage *s, const char *id)
+{
+    int r = stage_open(s, id);
+
+    return r == -ENOENT ? stage_bring_back(s, id) : r;
+}
+
+int recover_apply(const char *id, enum store_state before)
+{
+    struct journal j = {0};
+    struct stage s = {.fd = -1};
+    uint64_t kept = 0;
+    int r = journal_open(session.entry, &j);
+    bool moved = r == 0;
+
+    if (r == 0) {
+        r = find_stage(&s, id);
+        if (r == 0)
+            r = backwards(&s, &j, &kept);
+    } else if (r == -ENOENT) {
+        r = stage_open(&s, id);
+        r = r == -ENOENT ? 0 : r;
+    }
+    if (r == 0)
+        r = stage_remove(&s);
+    if (r == 0 && moved)
+        restore_root(&j);
+    journal_close(&j);
+    stage_close(&s);
+    if (r == 0)
+        r = set_state(moved ? STORE_UNDONE : before);
+    if (r == 0)
+        r = forget_journal();
+    if (r < 0)
+        session_fmt("  what was done could not be taken back: %s; strongroom undo tries again\n",
+                    strerror(-r));
+    return r;
+}
+
+int finish_apply(struct stage *s)
+{
+    struct journal j;
+    int r = set_state(STORE_APPLIED);
+
+    if (r < 0)
+        return r;
+    (void)stage_remove(s); /* only where old/ is a copy is there anything left; UNDO and RECOVER try again */
+    if (journal_open(session.entry, &j) == 0) {
+        if (!j.head->stamps_root)
+            restore_root(&j);
+        journal_close(&j);
+    }
+    return 0;
+}
+
+/* An undo that did not end: the tree becomes again what the apply had made. */
+static int recover_undo(const char *id)
+{
+    struct ops o = {.tree = {.root = session.lower, .fd = session.lower}};
+    struct journal j = {0};
+    struct stage s = {.fd = -1};
+    int r = stage_open(&s, id);
+
+    if (r == 0) {
+        r = journal_open(session.entry, &j);
+        o.stage = s.fd;
+        if (r == 0)
+            r = ops_forward(&o, &j);
+        if (r == 0)
+            r = ops_sync(&o, &j, SYNC_EACH);
+        if (r == 0)
+            r = stage_keep(&s);
+        if (r < 0 && o.failed)
+            tell(o.failed, strerror(-r));
+    } else if (r == -ENOENT) {
+        r = 0; /* it had not begun */
+    }
+    if (r == 0)
+        r = set_state(STORE_APPLIED);
+    if (r == 0)
+        r = stage_remove(&s);
+    journal_close(&j);
+    stage_close(&s);
+    beneath_parent_close(&o.tree);
+    return r;
+}
+
+static int undo(const char *id)
+{
+    struct ops o = {.tree = {.root = session.lower, .fd = session.lower}};
+    struct journal j;
+    struct stage s = {.fd = -1};
+    uint64_t kept = 0;
+    int r = journal_open(session.entry, &j);
+
+    if (r < 0)
+        return session_fail(r, NULL, "undo %s: read the journal: %s", id, strerror(-r));
+    r = stage_open(&s, id); /* left by an apply across file systems that ended in a crash */
+    if (r == 0)
+        (void)stage_remove(&s);
+    r = ops_untouched(&o, &j, tell);
+    beneath_parent_close(&o.tree);
+    if (r == -EBUSY)
+        (void)session_fail(EBUSY, "put these files back as they were applied, or leave it",
+                           "undo %s: the workspace changed since; nothing was changed", id);
+    else if (r < 0)
+        (void)session_fail(r, NULL, "undo %s: %s", id, strerror(-r));
+    if (r == 0)
+        session.totals = j.head->totals;
+    if (r == 0 && (r = set_state(STORE_UNDOING)) == 0) {
+        r = stage_bring_back(&s, id);
+        if (r == 0)
+            r = backwards(&s, &j, &kept);
+        if (r == 0)
+            r = stage_remove(&s);
+        if (r == 0)
+            restore_root(&j);
+        if (r == 0)
+            r = set_state(STORE_UNDONE);
+        if (r == 0)
+            r = forget_journal();
+        if (r < 0) {
+            stage_close(&s);
+            int again = recover_undo(id);
+            r = session_fail(r, again < 0 ? "try once more when the cause is mended" : NULL,
+                             "undo %s: %s; %s", id, strerror(-r),
+                             again < 0 ? "it is undone in part" : "nothing was changed");
+        }
+    }
+    journal_close(&j);
+    stage_close(&s);
+    return r;
+}
+
+/* What the verb is about; the caller's lock keeps others away meanwhile. */
+static int begin(struct store_meta **ret, enum store_state *ret_state)
+{
+    struct store_meta *m = mem_reserve(sizeof *m);
+    int r = m ? store_read_meta(session.entry, m, NULL) : -ENOMEM;
+
+    if (r == 0)
+        r = store_get_state(session.entry, ret_state);
+    if (r < 0) {
+        mem_release(m, sizeof *m);
+        return session_fail(r, NULL, "read what the changes are about: %s", strerror(-r));
+    }
+    *ret = m;
+    return 0;
+}
+
+void verb_undo(const struct tree_command *c)
+{
+    struct store_meta *m;
+    enum store_state state;
+
+    (void)c;
+    if (begin(&m, &state) < 0)
+        return;
+    if (state != STORE_APPLIED)
+        (void)session_fail(ENOENT, "only what was applied can be undone", "undo %s: it is %s", m->id,
+                           store_state_name(state));
+    else
+        (void)undo(m->id);
+    mem_release(m, sizeof *m);
+}
+
+void verb_recover(const struct tree_command *c)
+{
+    struct store_meta *m;
+    enum store_state state;
+    int r = 0;
+
+    (void)c;
+    if (begin(&m, &state) < 0)
+        return;
+    if (state == STORE_APPLYING)
+        r = recover_apply(m->id, STORE_UNDONE);
+    else if (state == STORE_UNDOING)
+        r = recover_undo(m->id);
+    if (r < 0)
+        (void)session_fail(r, NULL, "recover %s: %s", m->id, strerror(-r));
+    mem_release(m, sizeof *m);
+}
+
+void verb_discard(const struct tree_command *c)
+{
+    static const char *const names[] = {STORE_UPPER, STORE_WORK, STORE_OLD, ".old"};
+    int r = 0;
+
+    (void)c;
+    for (size_t i = 0; i < sizeof names / sizeof *names && r == 0; i++)
+        r = remove_tree(session.entry, names[i]);
+    if (r < 0)
+        (void)session_fail(r, NULL, "discard: %s", strerror(-r));
+}
