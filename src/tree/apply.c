@@ -49,6 +49,12 @@ static void tell_path(const char *path, const char *why)
     session_fmt("  %s: %s\n", text, why);
 }
 
+/* The folder around is not there (yet): it is new itself, in the place of nothing, a file or a link. */
+static bool no_folder(int dir)
+{
+    return dir == -ENOENT || dir == -ENOTDIR || dir == -ELOOP;
+}
+
 /* NULL: nothing speaks against it. */
 static const char *conflict(struct applying *a, const struct index_row *row, const char *path,
                             const char *detail)
@@ -59,7 +65,7 @@ static const char *conflict(struct applying *a, const struct index_row *row, con
 
     if (row->flags & ROW_CONFLICT)
         return detail[0] ? detail : "changed on the host while the room ran";
-    if (dir < 0 && dir != -ENOENT)
+    if (dir < 0 && !no_folder(dir))
         return dir == -EXDEV ? "on another file system than the workspace" : strerror(-dir);
     bool there = dir >= 0 && fstatat(dir, name, &s, AT_SYMLINK_NOFOLLOW) == 0;
     if (row->kind == TREE_ADDED)
@@ -142,8 +148,8 @@ static int look_around(struct applying *a, const char *path, struct journal_op *
     int dir = beneath_parent(&a->lower, path, &name);
 
     op->old_mtime_nsec = UTIME_OMIT;
-    if (dir == -ENOENT)
-        return 0; /* in a folder that is new itself */
+    if (no_folder(dir))
+        return 0;
     if (dir < 0)
         return dir;
     if (fstat(dir, &s) < 0)

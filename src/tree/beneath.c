@@ -21,7 +21,8 @@
 
 static int open_once(int dir, const char *name, int flags)
 {
-    struct open_how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY),
+    const int quiet = flags & O_PATH ? 0 : O_NONBLOCK | O_NOCTTY; /* with O_PATH openat2 takes neither */
+    struct open_how how = {.flags = (uint64_t)(unsigned)(flags | quiet | O_CLOEXEC | O_NOFOLLOW),
                            .resolve = WAYS};
     long fd = syscall(SYS_openat2, dir, name, &how, sizeof how);
 
@@ -50,10 +51,9 @@ static int open_against_mode(int dir, const char *name, int flags)
 
 int beneath_open(int dir, const char *name, int flags)
 {
-    int fd = open_once(dir, name, flags | O_NONBLOCK);
+    int fd = open_once(dir, name, flags);
 
-    return fd == -EACCES && !(flags & (O_PATH | O_CREAT)) ? open_against_mode(dir, name, flags | O_NONBLOCK)
-                                                          : fd;
+    return fd == -EACCES && !(flags & (O_PATH | O_CREAT)) ? open_against_mode(dir, name, flags) : fd;
 }
 
 int beneath_open_path(int root, const char *path, size_t len, int flags)

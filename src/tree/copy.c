@@ -117,6 +117,9 @@ int copy_xattrs(int from, int to)
 
 struct job {
     enum copy_kind kind;
+    bool owned; /* by uid, gid */
+    uid_t uid;
+    gid_t gid;
     struct copy_count *count;
     struct beneath_parent to;
     struct known {
@@ -158,9 +161,14 @@ static int set_times(int dir, const char *name, const struct stat *s)
 
 static int set_owner(const struct job *j, int dir, const char *name, const struct stat *s)
 {
-    if (j->kind != COPY_BACKUP || geteuid() != 0)
+    const bool backup = j->kind == COPY_BACKUP;
+
+    if (geteuid() != 0 || (!backup && !j->owned))
         return 0;
-    return fchownat(dir, name, s->st_uid, s->st_gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+    return fchownat(dir, name, backup ? s->st_uid : j->uid, backup ? s->st_gid : j->gid,
+                    AT_SYMLINK_NOFOLLOW) < 0
+               ? -errno
+               : 0;
 }
 
 static mode_t mode_of(const struct job *j, const struct stat *s)
@@ -267,12 +275,18 @@ static int copy_entry(struct job *j, struct walk *w)
     return r;
 }
 
-int copy_tree(int from, int to, const char *only, enum copy_kind kind, struct copy_count *ret)
+int copy_tree(int from, int to, const char *only, enum copy_kind kind, int owner, struct copy_count *ret)
 {
     struct job j = {.kind = kind, .count = ret, .to = {.root = to, .fd = to, .climbs = true}};
     struct walk w;
     int r = walk_open(&w, from, -1, 1 << WALK_UPPER);
 
+    struct stat o;
+    if (owner >= 0 && fstat(owner, &o) == 0) {
+        j.owned = true;
+        j.uid = o.st_uid;
+        j.gid = o.st_gid;
+    }
     j.known = mem_reserve(LINKS_MAX * sizeof *j.known);
     j.paths = mem_reserve(WALK_PATH_MAX);
     if (!j.known || !j.paths)

@@ -21,8 +21,9 @@ struct copy_count {
     uint64_t files, bytes, left_out; /* left_out: special files */
 };
 
-/* The content of folder `from` into the folder `to`, or with `only` that one name. */
-int copy_tree(int from, int to, const char *only, enum copy_kind kind, struct copy_count *ret);
+/* The content of folder `from` into the folder `to`, or with `only` that one name. As root what is made belongs to the owner
+ * of the folder `owner` (-1: to root; a backup keeps each owner). */
+int copy_tree(int from, int to, const char *only, enum copy_kind kind, int owner, struct copy_count *ret);
 
 /* Extended attributes of people and access lists. The rest belongs to the system and is made by it. */
 int copy_xattrs(int from, int to);

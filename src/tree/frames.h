@@ -12,8 +12,8 @@
  *
  *   STORE      upper, lower, entry: walks the upper against the lower and writes the entry's index. With TREE_COPY_UPPER
  *              the upper is first copied to entry/upper (a tmpfs upper); without, the upper given is entry/upper
- *              itself (a disk upper) or stays the caller's (an apply that follows at once). `started_*` is when the
- *              room began (CLOCK_REALTIME_COARSE). Sets the entry's state to PENDING.
+ *              itself (a disk upper) or stays the caller's (an apply that follows at once). A file of the host stamped at
+ *              `started_*` or later (CLOCK_REALTIME_COARSE) is in conflict. Sets the entry's state to PENDING.
  *   SHOW       entry, and for PATCH and FULL upper and lower too: TEXT frames in the format `what`
  *   ROWS       entry: `count` ROW frames from row `row` on, in the order of the review
  *   DIFF       upper, lower, entry: TEXT frames, the difference of row `row`

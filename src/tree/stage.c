@@ -200,7 +200,7 @@ static int copy_whole(int from, int to, const char *tmp, const char *name)
     if (r < 0)
         return r;
     FD_AUTO fd = openat(to, tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    r = fd < 0 ? -errno : copy_tree(from, fd, NULL, COPY_BACKUP, &count);
+    r = fd < 0 ? -errno : copy_tree(from, fd, NULL, COPY_BACKUP, -1, &count);
     if (r == 0 && syncfs(fd) < 0)
         r = -errno;
     return r < 0 ? r : rename_dir(to, tmp, to, name);
@@ -212,6 +212,8 @@ int stage_keep(struct stage *s)
         return 0; /* kept before; an undo that came to nothing left it there */
     int r = rename_dir(session.lower, s->name, session.entry, STORE_OLD);
     step_done();
+    if (r == 0)
+        fd_close(&s->fd); /* it is old/ now, and nothing of it is to be removed */
     return r == -EXDEV ? copy_whole(s->fd, session.entry, OLD_TMP, STORE_OLD) : r;
 }
 
@@ -235,7 +237,7 @@ int stage_bring_back(struct stage *s, const char *id)
 /* Everything of one folder that is no folder with something in it. */
 static int empty_flat(int dir)
 {
-    char buf[32768];
+    static char buf[32768];
     long n;
     int kept;
 

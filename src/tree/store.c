@@ -192,10 +192,14 @@ int store_write_meta(int entry, const struct store_meta *m, struct err *e)
     put_line(&b, "at", m->at);
     put_line(&b, "upper", m->upper);
     put_line(&b, "command", m->command);
+    put_line(&b, "policy", m->policy);
+    put_line(&b, "outcome", m->outcome);
     const struct {
         const char *key;
         uint64_t value;
-    } rows[] = {{"dev", m->dev},
+    } rows[] = {{"exit-status", (uint64_t)m->exit_status},
+                {"ended-sec", (uint64_t)m->ended_sec},
+                {"dev", m->dev},
                 {"ino", m->ino},
                 {"started-sec", (uint64_t)m->started_sec},
                 {"started-nsec", (uint64_t)m->started_nsec}};
@@ -231,7 +235,7 @@ static bool take_value(const char *from, size_t n, char *ret, size_t size)
 int store_parse_meta(const char *text, struct store_meta *ret)
 {
     static struct store_meta m;
-    uint64_t sec = 0, nsec = 0;
+    uint64_t sec = 0, nsec = 0, status = 0, ended = 0;
     char number[32];
     const struct {
         const char *key;
@@ -243,6 +247,10 @@ int store_parse_meta(const char *text, struct store_meta *ret)
                 {"at", m.at, sizeof m.at, NULL},
                 {"upper", m.upper, sizeof m.upper, NULL},
                 {"command", m.command, sizeof m.command, NULL},
+                {"policy", m.policy, sizeof m.policy, NULL},
+                {"outcome", m.outcome, sizeof m.outcome, NULL},
+                {"exit-status", number, sizeof number, &status},
+                {"ended-sec", number, sizeof number, &ended},
                 {"dev", number, sizeof number, &m.dev},
                 {"ino", number, sizeof number, &m.ino},
                 {"started-sec", number, sizeof number, &sec},
@@ -271,6 +279,8 @@ int store_parse_meta(const char *text, struct store_meta *ret)
         return -EBADMSG;
     m.started_sec = (int64_t)sec;
     m.started_nsec = (int64_t)nsec;
+    m.exit_status = (int64_t)status;
+    m.ended_sec = (int64_t)ended;
     *ret = m;
     return 0;
 }

@@ -53,8 +53,13 @@ struct store_meta {
     char at[STORE_PATH_MAX];         /* where the room had it */
     char upper[16];                  /* "tmpfs", "disk", "copy" */
     char command[STORE_COMMAND_MAX]; /* the program and its arguments, escaped, cut */
-    int64_t started_sec;             /* CLOCK_REALTIME_COARSE, read before the workspace was mounted */
+    int64_t started_sec; /* CLOCK_REALTIME_COARSE: what the host's clock stamps then or later, changed while
+                                      * the room ran */
     int64_t started_nsec;
+    /* known when the room has ended */
+    char policy[72];  /* its hash, hex */
+    char outcome[32]; /* as in the result */
+    int64_t exit_status, ended_sec;
 };
 
 /* The directory of changes, made when it is not there; refuses one that others may write to. Returns its descriptor. */

@@ -9,6 +9,7 @@
 #include "tree/stage.h"
 #include "tree/verbs.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define TMP ".upper"
@@ -23,7 +24,7 @@ static int copy_upper(void)
     if (r < 0)
         return r;
     FD_AUTO fd = openat(session.entry, TMP, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    r = fd < 0 ? -errno : copy_tree(session.upper, fd, NULL, COPY_STORE, &count);
+    r = fd < 0 ? -errno : copy_tree(session.upper, fd, NULL, COPY_STORE, session.lower, &count);
     if (r == 0 && renameat(session.entry, TMP, session.entry, STORE_UPPER) < 0)
         r = -errno;
     if (r < 0)
@@ -56,9 +57,9 @@ void verb_copy(const struct tree_command *c)
 
     (void)c;
     if (session.paths_len == 0)
-        r = copy_tree(session.upper, session.lower, NULL, COPY_OUT, &count);
+        r = copy_tree(session.upper, session.lower, NULL, COPY_OUT, session.lower, &count);
     for (size_t at = 0; at < session.paths_len && r == 0; at += strlen(session.paths + at) + 1)
-        r = copy_tree(session.upper, session.lower, session.paths + at, COPY_OUT, &count);
+        r = copy_tree(session.upper, session.lower, session.paths + at, COPY_OUT, session.lower, &count);
     session.totals.added = count.files;
     session.totals.bytes_added = count.bytes;
     session.totals.left_out = count.left_out;
