@@ -14,6 +14,12 @@
 
 const struct verb verbs[] = {
     {"run", "[OPTION…] [--] COMMAND [ARG…]", "run COMMAND in a room of its own", verb_run},
+    {"review", "[OPTION…] [ID] [--] [PATH…]", "show what a room changed in a workspace", verb_review},
+    {"apply", "[OPTION…] [ID] [--] [PATH…]", "make such changes real", verb_apply},
+    {"undo", "[ID]", "take an apply back", verb_undo},
+    {"discard", "[ID]", "forget changes", verb_discard},
+    {"ls", "[--json|--name-only]", "list the changes that are kept", verb_ls},
+    {"prune", "[--older TIME] [--pending]", "forget old changes", verb_prune},
     {"policy", "check|show|explain …", "check a policy file; show what a room would have, and why",
      verb_policy},
     {"why", "HOST[:PORT] [OPTION…]", "would a room reach HOST? which rule says so", verb_why},

@@ -182,12 +182,18 @@ static void say_remedies(const struct examination *x, struct sbuf *out)
                   "\n`strongroom doctor --fix` does the simple ones as root; without root it prints them.\n");
 }
 
+/* The room that was tried has no network to guard and no workspace. */
+static bool is_elsewhere(int layer)
+{
+    return layer == LAYER_ID_GATE || layer == LAYER_ID_WORKSPACE;
+}
+
 static void say_layers(const struct examination *x, struct sbuf *out)
 {
     bool any = false;
     for (int i = 0; i < LAYER_ID_COUNT; i++) {
         const struct report_layer *l = &x->room.result.report.layers[i];
-        if (l->state == LAYER_STATE_ON || i == LAYER_ID_GATE) /* this room has no network to guard */
+        if (l->state == LAYER_STATE_ON || is_elsewhere(i))
             continue;
         sbuf_fmt(out, "%s%s %s", any ? ", " : "; layers: ", layer_rows[i].name,
                  l->state == LAYER_STATE_OFF ? "off" : "degraded");
@@ -282,7 +288,7 @@ static void json_room(struct json *j, const struct examination *x)
     const struct result *r = &x->room.result;
     uint64_t off = 0, degraded = 0, weak = 0;
     for (int i = 0; x->verdict != ROOM_NONE && i < LAYER_ID_COUNT; i++) {
-        if (i == LAYER_ID_GATE)
+        if (is_elsewhere(i))
             continue;
         off |= (uint64_t)(r->report.layers[i].state == LAYER_STATE_OFF) << i;
         degraded |= (uint64_t)(r->report.layers[i].state == LAYER_STATE_DEGRADED) << i;

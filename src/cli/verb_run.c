@@ -5,6 +5,7 @@
 #include "base/num.h"
 #include "cli/options.h"
 #include "cli/say.h"
+#include "cli/settle.h"
 #include "cli/verbs.h"
 #include "engine/engine.h"
 #include "sys/fd.h"
@@ -12,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -147,6 +149,27 @@ static void say_notes(const char *notes)
     say_stderr(&b);
 }
 
+/* Nothing was run yet. Returns only when it cannot be done. */
+static void run_again_with_copies(int argc, char **argv, const struct err *why)
+{
+    static const char option[] = "--copy-workspaces";
+    char **words = mem_reserve(((size_t)argc + 3) * sizeof *words), text[2 * ERR_TEXT_MAX];
+    struct sbuf b = SBUF(text);
+    sigset_t none;
+    if (!words)
+        return;
+    sbuf_fmt(&b, "strongroom: note: %s; working on copies instead (--require workspace refuses that)\n",
+             why->text);
+    say_stderr(&b);
+    words[0] = argv[-1];
+    words[1] = argv[0];
+    words[2] = (char *)(uintptr_t)option; /* execve does not change it */
+    memcpy(words + 3, argv + 1, ((size_t)argc - 1) * sizeof *words);
+    sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL); /* cannot fail */
+    (void)execv("/proc/self/exe", words);
+}
+
 int verb_run(int argc, char **argv)
 {
     struct run_options o;
@@ -179,10 +202,14 @@ int verb_run(int argc, char **argv)
             struct err scope = {0}; /* the first error is the one to tell */
             (void)engine_restart_in_scope(argc + 1, argv - 1, &scope);
         }
-        status = result.exit_status;
+        if (n < 0 && result.overlay_refused && o.policy->layers[LAYER_ID_WORKSPACE] != LAYER_REQUIRE)
+            run_again_with_copies(argc, argv, &e);
+        int unsettled = settle_unasked(o.policy, &result);
+        status = result.exit_status ? result.exit_status : unsettled;
         int kept = deliver(&o, &result, result_fd, &e);
         if (kept != 0 && status == 0)
             status = kept;
+        settle_tell(o.policy, &result, o.quiet);
     }
     fd_close(&result_fd);
     fd_close(&req.events_fd);

@@ -32,6 +32,11 @@ void engine_phase(struct room *r, enum phase p)
     r->result->phase_us[p] = engine_now_us();
 }
 
+static uint64_t ns_of(const struct timespec *t)
+{
+    return (uint64_t)t->tv_sec * 1000000000 + (uint64_t)t->tv_nsec;
+}
+
 int engine_plan(const struct engine_request *req, struct room_plan *plan, struct err *e)
 {
     const struct policy *p = req->policy;
@@ -41,10 +46,14 @@ int engine_plan(const struct engine_request *req, struct room_plan *plan, struct
     plan->filter = seccomp_program(host_net ? SECCOMP_ROOM_NETLINK : SECCOMP_ROOM);
     if (p->layers[LAYER_ID_DENIALS] != LAYER_OFF)
         plan->filter_notify = seccomp_program(notify[req->explains][host_net]);
-    plan->hand_out_root = req->explains && plan->filter_notify;
+    plan->hand_out_root = (req->explains && plan->filter_notify) || p->copy_count;
     char *text = mem_reserve(PLAN_TEXT_MAX);
     if (!text)
         return err_set(e, ERR_ROOM, ENOMEM, "plan the room");
+    struct timespec wall, now;
+    (void)clock_gettime(CLOCK_REALTIME, &wall); /* neither can fail */
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    plan->command_ns = ns_of(&wall) - (ns_of(&now) - ns_of(&req->started));
     return plan_make(plan, p, req->argv, text, PLAN_TEXT_MAX, e);
 }
 
@@ -116,6 +125,7 @@ static int exit_status(const struct result *res)
     case OUTCOME_CPU_TIME:
         return 128 + SIGXCPU;
     case OUTCOME_OUTPUT:
+    case OUTCOME_DISK:
         return 128 + SIGXFSZ;
     case OUTCOME_INTERRUPTED:
         return 128 + SIGKILL;
@@ -153,6 +163,9 @@ static void hint_step(const struct room *r, enum step_id step, int code, struct 
         {STEP_WRITABLE, ENOENT,
          "a mount point below another mount must already exist there; strongroom creates nothing in your "
          "folders"},
+        {STEP_WRITABLE, EROFS,
+         "a file can only be copied to below /work, /tmp or /dev/shm, or into a --tmpfs folder"},
+        {STEP_WRITABLE, ENOSPC, "what is copied in counts: raise --disk or --inodes"},
         {STEP_WRITABLE, EACCES,
          "this user may not reach it; choose a path below folders that everybody may enter"},
         {STEP_BINDS, EACCES, "this user may not read it; choose a readable path or change its mode"},
@@ -199,6 +212,7 @@ static int explain_failure(const struct room *r, struct err *e)
     if ((step == STEP_BINDS || step == STEP_WRITABLE || step == STEP_ROOT) && f->item >= 0 &&
         (size_t)f->item < r->plan.mount_count) {
         const struct plan_mount *m = &r->plan.mounts[f->item];
+        r->result->overlay_refused = m->kind == MOUNT_WORKSPACE && !m->copy_path && f->code != ESTALE;
         int n =
             err_set(e, ERR_ROOM, f->code, "show %s in the room as /%s", m->src ? m->src : "a tmpfs", m->dst);
         hint_step(r, step, f->code, e);
@@ -251,6 +265,12 @@ static void finish_receipt(struct room *r)
                  "no nftables here: only the listed ports lead to the gate, others are refused unrecorded");
         if (res->network && res->network->lost)
             note(res, LAYER_ID_GATE, "the gate ended early: no network from then on");
+    }
+    if (res->layer_note[LAYER_ID_WORKSPACE][0])
+        l[LAYER_ID_WORKSPACE].state = LAYER_STATE_DEGRADED;
+    for (unsigned i = 0; i < res->workspace_count; i++) {
+        if (res->workspaces[i].foreign && !res->layer_note[LAYER_ID_WORKSPACE][0])
+            note(res, LAYER_ID_WORKSPACE, "a workspace is not the caller's: changes may not become real");
     }
     for (size_t i = 0; i < r->plan.mount_count; i++) {
         if (r->plan.mounts[i].kind == MOUNT_RW)
@@ -305,6 +325,9 @@ static void close_all(struct room *r)
     fd_close(&r->lifeline);
     fd_close(&r->mounts);
     fd_close(&r->root);
+    fd_close(&r->upper);
+    changes_close_room(r);
+    copies_close(r);
     leaf_place_close(&r->place);
 }
 
@@ -316,12 +339,16 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     r->policy = req->policy;
     r->result = result;
     r->tty_fd = r->plan.skeleton_tree = -1;
+    for (int i = 0; i < POLICY_WORKSPACES_MAX; i++)
+        r->lowers[i] = r->entries[i] = r->copies[i] = -1;
+    for (int i = 0; i < POLICY_COPIES_MAX; i++)
+        r->outs[i] = -1;
     for (int i = 0; i < 3; i++)
         r->pipes[i][0] = r->pipes[i][1] = -1;
     for (int i = 0; i < LEAF_HIERARCHIES; i++)
         r->place.parent_fd[i] = -1;
     r->gate_ctl = r->ctl = r->proc = r->scratch = r->notify = r->pidfd = r->signals = r->lifeline =
-        r->mounts = r->root = -1;
+        r->mounts = r->upper = r->root = -1;
 
     engine_phase(r, PHASE_OPTIONS);
     (void)umask(022); /* a caller's 0777 would shut us out of the cgroup that we make; cannot fail */
@@ -340,6 +367,10 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     }
     if (r->plan.tty)
         terminal_resize(r);
+    if ((n = copies_prepare(r, e)) < 0 || (n = changes_prepare(r, e)) < 0) {
+        changes_keep(r);
+        goto out;
+    }
     if ((n = room_spawn(r, e)) < 0) {
         finish(r);
         goto out;
@@ -348,6 +379,8 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     n = room_supervise(r, e);
     terminal_leave(r);
     finish(r);
+    copies_take(r);
+    changes_keep(r);
     if (n == 0 && (result->outcome == OUTCOME_NO_ROOM || result->outcome == OUTCOME_NOT_RUN))
         n = r->killed && r->why == OUTCOME_INTERRUPTED
                 ? err_set(e, ERR_ROOM, 0, "build the room: interrupted")

@@ -28,7 +28,9 @@ static_assert((int)ROOM_LISTEN_DNS_UDP == (int)GATE_LISTEN_DNS_UDP &&
                   (int)ROOM_LISTEN_PORT == (int)GATE_LISTEN_PORT &&
                   (int)ROOM_LISTEN_REFUSED == (int)GATE_LISTEN_REFUSED,
               "one set of numbers");
-static_assert((int)GATE_CONTROL_FD == (int)HELPER_CONTROL_FD, "one number");
+#if GATE_CONTROL_FD != HELPER_CONTROL_FD
+#error "a helper finds its socket at one number"
+#endif
 static_assert(GATE_FRAME_FDS_MAX == FD_FRAME_FDS_MAX, "one frame carries as many as the other");
 
 enum { STOP_MS = 500 };

@@ -9,6 +9,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -37,6 +38,17 @@ static size_t find_program(const char *name, char paths[PATHS_MAX][PATH_SIZE])
     sbuf_text(&b, STRONGROOM_LIBEXECDIR "/");
     sbuf_text(&b, name);
     return n + 1;
+}
+
+bool helper_exists(const char *name)
+{
+    static char paths[PATHS_MAX][PATH_SIZE];
+    const size_t n = find_program(name, paths);
+    for (size_t i = 0; i < n; i++) {
+        if (access(paths[i], X_OK) == 0)
+            return true;
+    }
+    return false;
 }
 
 static char *fault_words[2]; /* what a fault build passes on: the helper's own faults */

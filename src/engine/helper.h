@@ -3,6 +3,7 @@
 #define ENGINE_HELPER_H
 
 #include "base/err.h"
+#include <stdbool.h>
 #include <sys/types.h>
 
 #define HELPER_CONTROL_FD 3 /* the socket's number in the program */
@@ -10,6 +11,9 @@
 /* `name` is the program ("strongroom-gate"). It dies with us. *ret_ctl is our end (SOCK_SEQPACKET). Whether the program
  * was there at all shows at the first frame: see helper_missing(). */
 int helper_start(const char *name, int *ret_ctl, pid_t *ret_pid, struct err *e);
+
+/* Is it where it would be looked for? */
+bool helper_exists(const char *name);
 
 /* Waits up to `ms` for its end, then ends it. */
 void helper_end(pid_t *pid, unsigned ms);

@@ -21,6 +21,7 @@ enum {
     ENGINE_NUDGE_MS = 200,     /* from our kill of pid 1 to that of each process of the leaf */
     ENGINE_FLUSH_MS = 10000,   /* for a slow reader of the output, after the room was killed */
     ENGINE_UNDERTAKER_MS = 5,  /* a room that lives this long gets an undertaker; see undertaker.c */
+    ENGINE_DISK_MS = 50,       /* between two looks at the disk, where changes are kept there */
     ENGINE_WATCH_MS = 20,      /* between two looks, where we watch instead of a cgroup */
     ENGINE_WATCH_REST = 8,     /* and at least this many times what the look took */
 };
@@ -35,10 +36,16 @@ struct room {
     /* the room's end of things */
     pid_t pid; /* pid 1 as we see it, 0 before the clone and after it was reaped */
     int pidfd;
-    int ctl;       /* our end of the control socket */
-    int proc;      /* the room's /proc */
-    int scratch;   /* root of the room's scratch file system, only asked how full it is */
-    int root;      /* the room's root, O_PATH; -1 when nothing is to be explained */
+    int ctl;                           /* our end of the control socket */
+    int proc;                          /* the room's /proc */
+    int scratch;                       /* root of the room's scratch file system, only asked how full it is */
+    int lowers[POLICY_WORKSPACES_MAX]; /* the folders of its workspaces, O_PATH */
+    int copies[POLICY_WORKSPACES_MAX]; /* entries that hold only a copy of a workspace */
+    char copy_ids[POLICY_WORKSPACES_MAX][STORE_ID_SIZE];
+    int entries[POLICY_WORKSPACES_MAX]; /* where their changes are kept; -1: not made yet */
+    int outs[POLICY_COPIES_MAX];        /* the folders that are copied out to */
+    int upper;                          /* what its workspaces changed; -1: it has none */
+    int root;      /* the room's root, O_PATH; -1 when nothing is to be explained or copied out */
     int notify;    /* seccomp listener */
     bool listened; /* the listener arrived */
     int mounts;    /* the host's mount table as it was: poll tells whether it changed */
@@ -76,8 +83,11 @@ struct room {
     enum outcome why;       /* reason of our kill */
     unsigned early_signals; /* USR1, USR2 that came before STARTED: passed on then */
     unsigned asked_to_end;  /* how often the caller asked */
-    uint64_t deadline_ms, grace_ms, flush_ms, watch_ms, kill_ms, nudge_ms, undertaker_ms;
+    uint64_t deadline_ms, grace_ms, flush_ms, watch_ms, disk_ms, kill_ms, nudge_ms, undertaker_ms;
+    uint64_t copied_ns; /* when the first copy of a workspace began, as report.changes_ns */
     uint64_t cpu_seen_us, memory_seen;
+    uint64_t disk_free,
+        disk_cap; /* of the file system of the changes when the room began; what may go of it */
     uint64_t cpu_sampled_us, cpu_gone_us; /* last sum over living processes; what ended ones took along */
     unsigned processors;                  /* of this host that the caller may use */
 };
@@ -102,6 +112,19 @@ void room_teardown(struct room *r);
 int trees_prepare(struct room *r, struct err *e);
 void trees_prepare_skeleton(struct room *r);
 void trees_close(struct room *r);
+
+/* copies.c: opens the folders that are copied out to; copies when the room is dead. */
+int copies_prepare(struct room *r, struct err *e);
+void copies_take(struct room *r);
+void copies_close(struct room *r);
+
+/* changes.c: opens the workspaces, and makes their places in the store where the room writes there itself. */
+int changes_prepare(struct room *r, struct err *e);
+/* After the room's end: keeps what it changed. What fails is in the result. */
+void changes_keep(struct room *r);
+void changes_close_room(struct room *r);
+/* With changes on disk: bytes that went since the room began. */
+uint64_t changes_on_disk(const struct room *r);
 
 /* undertaker.c: a process that outlives a killed supervisor just long enough to remove the leaf. */
 void undertaker_start(struct room *r);

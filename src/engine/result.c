@@ -80,12 +80,18 @@ static void json_limits(struct json *j, const struct result *r)
     json_close(j, '}');
 }
 
+/* Walls of what this room does not have: a network, workspaces. */
+static bool result_skips(const struct result *r, int layer)
+{
+    return (layer == LAYER_ID_GATE && !r->network) || (layer == LAYER_ID_WORKSPACE && !r->workspace_count);
+}
+
 static void json_receipt(struct json *j, const struct result *r)
 {
     json_open(j, "receipt", '{');
     for (int i = 0; i < LAYER_ID_COUNT; i++) {
         const struct report_layer *l = &r->report.layers[i];
-        if (i == LAYER_ID_GATE && !r->network)
+        if (result_skips(r, i))
             continue; /* no wall of a room without a network */
         json_open(j, layer_rows[i].name, '{');
         json_str(j, "state", state_names[l->state <= LAYER_STATE_ON ? l->state : LAYER_STATE_OFF]);
@@ -180,6 +186,51 @@ static void json_teardown(struct json *j, const struct teardown *t)
     json_close(j, '}');
 }
 
+static void json_copies(struct json *j, const struct result *r)
+{
+    json_open(j, "copies", '[');
+    for (size_t i = 0; i < r->copy_count; i++) {
+        const struct result_copy *c = &r->copies[i];
+        json_open(j, NULL, '{');
+        json_str(j, "src", c->src);
+        json_str(j, "dst", c->dst);
+        json_unum(j, "files", c->totals.added);
+        json_unum(j, "bytes", c->totals.bytes_added);
+        json_unum(j, "left_out", c->totals.left_out);
+        json_str(j, "failed", c->failed[0] ? c->failed : NULL);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
+static void json_workspaces(struct json *j, const struct result *r)
+{
+    json_open(j, "workspaces", '[');
+    for (unsigned i = 0; i < r->workspace_count; i++) {
+        const struct result_workspace *w = &r->workspaces[i];
+        char at[POLICY_PATH_MAX + 1];
+        struct sbuf b = SBUF(at);
+        if (!w->dir || w->fleeting)
+            continue;
+        sbuf_fmt(&b, "/%s", w->at);
+        json_open(j, NULL, '{');
+        json_str(j, "dir", w->dir);
+        json_str(j, "at", at);
+        json_str(j, "changes", w->id[0] ? w->id : NULL);
+        json_str(j, "state", w->id[0] ? store_state_name(w->state) : NULL);
+        json_unum(j, "deleted", w->totals.deleted);
+        json_unum(j, "modified", w->totals.modified);
+        json_unum(j, "added", w->totals.added);
+        json_unum(j, "bytes_deleted", w->totals.bytes_deleted);
+        json_unum(j, "bytes_added", w->totals.bytes_added);
+        json_unum(j, "alarms", w->totals.alarms);
+        json_unum(j, "left_out", w->totals.left_out);
+        json_str(j, "failed", w->failed[0] ? w->failed : NULL);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
 void result_json(const struct result *r, const struct policy *p, bool pretty, struct sbuf *out)
 {
     struct json j = {.out = out, .pretty = pretty};
@@ -212,6 +263,8 @@ void result_json(const struct result *r, const struct policy *p, bool pretty, st
     json_denials(&j, r);
     if (r->network)
         network_json(&j, r->network);
+    json_workspaces(&j, r);
+    json_copies(&j, r);
     json_teardown(&j, &r->teardown);
     json_unum(&j, "host_uid", r->uid_outside);
     json_unum(&j, "landlock_abi", r->report.landlock_abi);
@@ -266,10 +319,10 @@ static void explain_receipt(const struct result *r, struct sbuf *out)
         probed += r->report.layers[i].state == LAYER_STATE_ON && r->report.layers[i].probed;
     }
     sbuf_fmt(out, "strongroom: receipt: %u of %u layers on, %u of them tried from inside\n", on,
-             LAYER_ID_COUNT - !r->network, probed);
+             LAYER_ID_COUNT - !r->network - !r->workspace_count, probed);
     for (int i = 0; i < LAYER_ID_COUNT; i++) {
         const struct report_layer *l = &r->report.layers[i];
-        if (i == LAYER_ID_GATE && !r->network)
+        if (result_skips(r, i))
             continue;
         sbuf_fmt(out, "strongroom:   %-12s %-8s %s %s", layer_rows[i].name,
                  state_names[l->state <= LAYER_STATE_ON ? l->state : LAYER_STATE_OFF],
@@ -369,6 +422,9 @@ void result_brief(const struct result *r, struct sbuf *out)
     case OUTCOME_OUTPUT:
         brief_limit(r, LIMIT_ID_OUTPUT, out);
         break;
+    case OUTCOME_DISK:
+        brief_limit(r, LIMIT_ID_DISK, out);
+        break;
     case OUTCOME_INTERRUPTED:
     case OUTCOME_LOST:
         sbuf_fmt(out, "strongroom: %s\n", outcome_text(r->outcome));
@@ -382,6 +438,17 @@ void result_brief(const struct result *r, struct sbuf *out)
             sbuf_text(out, "strongroom: the memory limit was reached and processes were killed; raise it "
                            "with --memory\n");
         break;
+    }
+    for (size_t i = 0; i < r->copy_count; i++) {
+        const struct result_copy *c = &r->copies[i];
+        if (c->failed[0])
+            sbuf_fmt(out, "strongroom: %s\n", c->failed);
+        else if (c->totals.left_out) {
+            sbuf_fmt(
+                out,
+                "strongroom: copied out %s, but for %llu of its files: links that lead out, special files\n",
+                c->src, (unsigned long long)c->totals.left_out);
+        }
     }
     if (r->network)
         network_denials(r->network, 8, out);

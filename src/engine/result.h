@@ -8,6 +8,8 @@
 #include "policy/limit.h"
 #include "policy/policy.h"
 #include "room/report.h"
+#include "tree/frames.h"
+#include "tree/store.h"
 #include <stdint.h>
 
 /* X(id, name, what the user is told) */
@@ -20,6 +22,7 @@
     X(CPU_TIME, "cpu-time", "the processor-time limit was reached")                                          \
     X(MEMORY, "memory", "the memory limit was reached")                                                      \
     X(OUTPUT, "output", "the output limit was reached")                                                      \
+    X(DISK, "disk", "the disk limit was reached")                                                            \
     X(INTERRUPTED, "interrupted", "the caller ended the room")                                               \
     X(LOST, "lost", "the room ended without a report")
 
@@ -93,6 +96,24 @@ struct teardown {
     uint64_t us;   /* from the kill or exit to all gone */
 };
 
+/* What a room did to a workspace. */
+struct result_workspace {
+    const char *dir, *at;      /* on the host; in the room, without the leading slash */
+    char id[STORE_ID_SIZE];    /* of the kept changes; "": there are none */
+    enum store_state state;    /* of them */
+    struct tree_totals totals; /* of them */
+    bool fleeting;             /* only a copy: nobody decides about it */
+    bool foreign;              /* the folder is not the caller's own */
+    char failed[ERR_TEXT_MAX]; /* why they could not be kept or made real, "" */
+};
+
+/* What was brought out. */
+struct result_copy {
+    const char *src, *dst;     /* in the room; on the host */
+    struct tree_totals totals; /* added, bytes_added, left_out */
+    char failed[ERR_TEXT_MAX]; /* "" */
+};
+
 struct result {
     enum outcome outcome;
     int exit_status;      /* of the strongroom command */
@@ -107,12 +128,17 @@ struct result {
     int lost_output; /* errno of writing the program's output to where the caller wanted it, 0: all was delivered */
     struct denials denials;
     const struct network *network; /* what the gate told; NULL: this room has no gate */
+    struct result_workspace workspaces[POLICY_WORKSPACES_MAX];
+    unsigned workspace_count;
+    struct result_copy copies[POLICY_COPIES_MAX];
+    size_t copy_count;
     struct teardown teardown;
     char layer_note[LAYER_ID_COUNT][96]; /* why a layer is not on, or what to know about it */
     char limit_note[LIMIT_ID_COUNT][96];
     char hash[POLICY_HASH_MAX];
     uint32_t uid_outside;
-    bool has_room; /* the program was started */
+    bool overlay_refused; /* what keeps the room from being is that no overlay can be had */
+    bool has_room;        /* the program was started */
 };
 
 const char *outcome_name(enum outcome o);

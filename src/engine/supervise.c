@@ -68,6 +68,8 @@ static void take_started(struct room *r, const struct report *got, int *fds, int
     r->listened = r->notify >= 0;
     if (at < n && (got->fds & REPORT_FD_SCRATCH))
         r->scratch = fds[at++];
+    if (at < n && (got->fds & REPORT_FD_UPPER))
+        r->upper = fds[at++];
     if (at < n && (got->fds & REPORT_FD_ROOT))
         r->root = fds[at++];
     while (at < n)
@@ -282,6 +284,20 @@ static void look_at_usage(struct room *r)
     }
 }
 
+/* Who else writes there counts too: a substitute for a bound, and labelled so. */
+static void look_at_disk(struct room *r, uint64_t now)
+{
+    struct limit_report *l = &r->result->limits[LIMIT_ID_DISK];
+    const uint64_t used = changes_on_disk(r);
+    if (l->peak == UINT64_MAX || used > l->peak)
+        l->peak = used;
+    r->disk_ms = now + ENGINE_DISK_MS;
+    if (used <= r->disk_cap)
+        return;
+    l->hits++;
+    room_kill(r, OUTCOME_DISK);
+}
+
 static void look_at_clock(struct room *r)
 {
     uint64_t now = engine_now_ms();
@@ -296,6 +312,8 @@ static void look_at_clock(struct room *r)
         const uint64_t rest = (engine_now_ms() - now) * ENGINE_WATCH_REST;
         r->watch_ms = engine_now_ms() + (watch_interval(r) > rest ? watch_interval(r) : rest);
     }
+    if (r->disk_ms && now >= r->disk_ms && r->started && !r->exited && !r->killed)
+        look_at_disk(r, now);
     if (r->nudge_ms && now >= r->nudge_ms) {
         r->nudge_ms = 0;
         if (!r->dead)
@@ -314,6 +332,7 @@ static int poll_timeout(const struct room *r)
                               r->killed || r->dead ? 0 : r->grace_ms,
                               r->flush_ms,
                               r->watching && r->started && !r->exited && !r->killed ? r->watch_ms : 0,
+                              r->started && !r->exited && !r->killed ? r->disk_ms : 0,
                               r->exited ? 0 : r->undertaker_ms,
                               r->dead ? 0 : r->nudge_ms,
                               r->killed && !r->dead ? r->kill_ms + ENGINE_TEARDOWN_MS : 0};

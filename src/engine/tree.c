@@ -11,9 +11,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define PROGRAM "strongroom-tree"
+#define PROGRAM TREE_PROGRAM
 enum { STOP_MS = 500 };
-static_assert((int)TREE_CONTROL_FD == (int)HELPER_CONTROL_FD, "one number");
+#if TREE_CONTROL_FD != HELPER_CONTROL_FD
+#error "a helper finds its socket at one number"
+#endif
 
 static struct tree_command command; /* large; one at a time */
 static struct tree_report report;
@@ -55,6 +57,7 @@ int tree_open(struct tree_session *t, const struct tree_dirs *dirs, struct err *
         return r;
     memset(&command, 0, sizeof command);
     command.type = TREE_OPEN;
+    command.version = TREE_FRAMES_VERSION;
     const struct {
         int fd;
         uint32_t flag;

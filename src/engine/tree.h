@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define TREE_PROGRAM "strongroom-tree"
+
 struct tree_session {
     int ctl; /* -1: none */
     pid_t pid;

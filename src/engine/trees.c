@@ -68,8 +68,9 @@ static int make_map(const struct room *r, uint32_t uid, uint32_t gid)
  * id-mapped (or a mount below it) loses only the map. Returns 1 when mapped, 0 when not, -errno. */
 static int close_tree(int tree, enum mount_kind kind, int map)
 {
-    struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-                                          (kind == MOUNT_RO ? MOUNT_ATTR_RDONLY : 0)};
+    struct mount_attr attr = {.attr_set =
+                                  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+                                  (kind == MOUNT_RO || kind == MOUNT_WORKSPACE ? MOUNT_ATTR_RDONLY : 0)};
     struct mount_attr mapped = attr;
     mapped.attr_set |= MOUNT_ATTR_IDMAP;
     mapped.userns_fd = (uint64_t)map;
@@ -78,15 +79,32 @@ static int close_tree(int tree, enum mount_kind kind, int map)
     return kernel_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr) < 0 ? -errno : 0;
 }
 
+/* What the room keeps on disk belongs to us there, and to the room's user here. */
+static int prepare_upper(struct room *r, struct plan_mount *m)
+{
+    FD_AUTO map = make_map(r, geteuid(), getegid());
+    if (map < 0)
+        return map;
+    m->upper_tree = kernel_open_tree(AT_FDCWD, m->upper_path, OPEN_TREE_CLONE | O_CLOEXEC);
+    if (m->upper_tree < 0)
+        return -errno;
+    int n = close_tree(m->upper_tree, MOUNT_RW, map);
+    return n == 0 ? -EOPNOTSUPP : n; /* unmapped, the room could write nothing */
+}
+
 static int prepare(struct room *r, struct plan_mount *m, int *map, uint32_t *of_uid, uint32_t *of_gid)
 {
     struct stat st;
-    m->tree = kernel_open_tree(AT_FDCWD, m->src, OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
+    /* An overlay takes one mount as a layer, and not what else is mounted in it. */
+    const unsigned all = m->kind == MOUNT_WORKSPACE ? 0 : AT_RECURSIVE;
+    m->tree =
+        kernel_open_tree(AT_FDCWD, m->copy_path ? m->copy_path : m->src, OPEN_TREE_CLONE | all | O_CLOEXEC);
     if (m->tree < 0)
         return -errno;
     if (fstat(m->tree, &st) < 0)
         return -errno;
-    if (st.st_dev != m->dev || st.st_ino != m->ino)
+    if (m->copy_path ? st.st_dev != m->copy_dev || st.st_ino != m->copy_ino
+                     : st.st_dev != m->dev || st.st_ino != m->ino)
         return -ESTALE;
     if (*map < 0 || *of_uid != st.st_uid || *of_gid != st.st_gid) {
         fd_close(map);
@@ -95,6 +113,8 @@ static int prepare(struct room *r, struct plan_mount *m, int *map, uint32_t *of_
         *of_gid = st.st_gid;
     }
     int n = close_tree(m->tree, m->kind, *map);
+    if (n >= 0 && m->upper_path)
+        n = prepare_upper(r, m);
     if (n == 0) {
         struct sbuf b = SBUF(r->result->layer_note[LAYER_ID_ROOT]);
         sbuf_text(&b, "a bound path could not be id-mapped: the room is a stranger to its files");
@@ -113,7 +133,7 @@ int trees_prepare(struct room *r, struct err *e)
     }
     for (size_t i = 0; i < r->plan.mount_count; i++) {
         struct plan_mount *m = &r->plan.mounts[i];
-        if (m->kind == MOUNT_TMPFS)
+        if (m->kind == MOUNT_TMPFS || m->kind == MOUNT_COPY_IN)
             continue;
         int n = prepare(r, m, &map, &uid, &gid);
         if (n < 0)
@@ -132,6 +152,8 @@ void trees_prepare_skeleton(struct room *r)
 void trees_close(struct room *r)
 {
     fd_close(&r->plan.skeleton_tree);
-    for (size_t i = 0; i < r->plan.mount_count; i++)
+    for (size_t i = 0; i < r->plan.mount_count; i++) {
         fd_close(&r->plan.mounts[i].tree);
+        fd_close(&r->plan.mounts[i].upper_tree);
+    }
 }

@@ -136,6 +136,12 @@ SET_FUNCTION(set_interactive)
     return take_bool(p, f, value, &p->interactive, e);
 }
 
+SET_FUNCTION(set_copies)
+{
+    (void)source;
+    return take_bool(p, f, value, &p->copy_workspaces, e);
+}
+
 SHOW_FUNCTION(show_hostname)
 {
     show_line(f, out, p->hostname ? p->hostname : "room", field_origin(p, f), explain);
@@ -184,6 +190,12 @@ static void show_bool(const struct policy *p, const struct field *f, bool on, st
 SHOW_FUNCTION(show_tty)
 {
     show_bool(p, f, p->tty == TTY_YES, out, explain);
+}
+
+SHOW_FUNCTION(show_copies)
+{
+    if (p->copy_workspaces || field_origin(p, f)->where)
+        show_bool(p, f, p->copy_workspaces, out, explain);
 }
 
 SHOW_FUNCTION(show_interactive)

@@ -101,6 +101,19 @@ struct note_sink {
     void *ctx;
 };
 void note_fmt(const struct note_sink *n, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A host path (relative ones joined to the base) or, with `room`, a path of the room. */
+int path_take(struct policy *p, const struct field *f, const char *value, const char *text, size_t len,
+              bool room, const char **ret, struct err *e);
+bool path_has_dotdot(const char *path);
+int mount_add(struct policy *p, const struct field *f, struct policy_mount m, const char *value,
+              struct err *e);
+int mount_dst_allowed(const struct policy *p, const struct field *f, const char *value, const char *dst,
+                      struct err *e);
+/* "PATH:/PLACE": the last colon with a slash behind it, NULL. */
+const char *place_in(const char *value);
+size_t workspaces_count(const struct policy *p); /* with what is copied in */
+/* Each workspace has its place; the first one is where the program starts. */
+int workspaces_check(struct policy *p, const struct note_sink *n, struct err *e);
 int mounts_check(struct policy *p, const struct note_sink *n, struct err *e);
 int peers_check(struct policy *p, const struct note_sink *n, struct err *e);
 int env_check(struct policy *p, struct err *e);
@@ -116,6 +129,13 @@ void limits_check(const struct policy *p, const struct note_sink *n);
 SET_FUNCTION(set_volume);
 SET_FUNCTION(set_bind);
 SET_FUNCTION(set_tmpfs);
+SET_FUNCTION(set_workspace);
+SET_FUNCTION(set_at);
+SET_FUNCTION(set_apply);
+SET_FUNCTION(set_copy_in);
+SET_FUNCTION(set_copy_out);
+SET_FUNCTION(set_upper);
+SET_FUNCTION(set_copies);
 SET_FUNCTION(set_hide);
 SET_FUNCTION(set_rootfs);
 SET_FUNCTION(set_workdir);
@@ -132,6 +152,10 @@ SET_FUNCTION(set_tty);
 SET_FUNCTION(set_interactive);
 SET_FUNCTION(set_elsewhere); /* rows that the command line handles itself */
 SHOW_FUNCTION(show_mounts);
+SHOW_FUNCTION(show_apply);
+SHOW_FUNCTION(show_copy_out);
+SHOW_FUNCTION(show_upper);
+SHOW_FUNCTION(show_copies);
 SHOW_FUNCTION(show_hide);
 SHOW_FUNCTION(show_rootfs);
 SHOW_FUNCTION(show_workdir);

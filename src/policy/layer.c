@@ -119,6 +119,7 @@ int demands_check(struct policy *p, struct err *e)
     const struct policy_arena *a = p->arena;
 
     p->layers[LAYER_ID_GATE] = layer_rows[LAYER_ID_GATE].preset;
+    p->layers[LAYER_ID_WORKSPACE] = layer_rows[LAYER_ID_WORKSPACE].preset;
     for (size_t i = 0; i < LAYER_ID_COUNT; i++)
         (void)decided(a, &a->layers[i], SOURCE_DEFAULT, &p->layers[i]); /* none: the row's preset stays */
     for (size_t i = 0; i < LIMIT_ID_COUNT; i++) {
@@ -129,6 +130,8 @@ int demands_check(struct policy *p, struct err *e)
         else if (!decided(a, &a->limits[i], meant, &p->limit_demand[i]) && meant != SOURCE_DEFAULT)
             p->limit_demand[i] = LAYER_REQUIRE;
     }
+    if (!policy_has_workspace(p))
+        p->layers[LAYER_ID_WORKSPACE] = LAYER_OFF;
     return net_check(p, e);
 }
 

@@ -19,6 +19,7 @@
     X(PROC, "proc", REQUIRE, "own /proc, read-only, host facts masked")                                      \
     X(DEV, "dev", REQUIRE, "minimal /dev")                                                                   \
     X(SCRATCH, "scratch", REQUIRE, "one size-capped writable file system for /work, /tmp and /dev/shm")      \
+    X(WORKSPACE, "workspace", PREFER, "folders of the host are changed in a layer above them only")          \
     X(CAPS, "caps", REQUIRE, "no capability in any of the five sets, securebits locked")                     \
     X(NNP, "no-new-privs", REQUIRE, "no_new_privs: execve grants nothing")                                   \
     X(NESTING, "nesting", REQUIRE, "no further user namespace can be made inside")                           \

@@ -15,7 +15,7 @@
 
 #define NAME_MAX_ 255 /* of one component, in every file system that matters */
 
-static bool has_dotdot(const char *path)
+bool path_has_dotdot(const char *path)
 {
     for (const char *at = path; (at = strstr(at, "..")); at += 2)
         if ((at == path || at[-1] == '/') && (at[2] == '/' || at[2] == '\0'))
@@ -65,9 +65,8 @@ static const char *base_of(const struct policy *p, const struct field *f, const 
     return base;
 }
 
-/* A host path (relative ones joined to the base) or, with `room`, a path of the room. */
-static int take_path(struct policy *p, const struct field *f, const char *value, const char *text, size_t len,
-                     bool room, const char **ret, struct err *e)
+int path_take(struct policy *p, const struct field *f, const char *value, const char *text, size_t len,
+              bool room, const char **ret, struct err *e)
 {
     char buf[POLICY_PATH_MAX];
     struct sbuf b = SBUF(buf);
@@ -95,7 +94,7 @@ static int take_path(struct policy *p, const struct field *f, const char *value,
         return value_bad(p, f, value, e, "the path is longer than %d bytes", POLICY_PATH_MAX - 1);
     if (b.len == 0)
         sbuf_char(&b, '/');
-    if (room && has_dotdot(buf)) {
+    if (room && path_has_dotdot(buf)) {
         value_bad(p, f, value, e, "a path in the room cannot have \"..\"");
         return err_hint(e, "write where it should be, without \"..\"");
     }
@@ -109,8 +108,8 @@ static bool below(const char *path, const char *top)
     return strncmp(path, top, n) == 0 && path[n] == '/';
 }
 
-static int dst_allowed(const struct policy *p, const struct field *f, const char *value, const char *dst,
-                       struct err *e)
+int mount_dst_allowed(const struct policy *p, const struct field *f, const char *value, const char *dst,
+                      struct err *e)
 {
     static const char *const own[] = {"/proc", "/sys", "/dev"};
 
@@ -126,13 +125,13 @@ static int dst_allowed(const struct policy *p, const struct field *f, const char
     return 0;
 }
 
-static int add_mount(struct policy *p, const struct field *f, struct policy_mount m, const char *value,
-                     struct err *e)
+int mount_add(struct policy *p, const struct field *f, struct policy_mount m, const char *value,
+              struct err *e)
 {
     const struct origin *o = &p->arena->now;
     void *array = p->mounts;
 
-    int r = dst_allowed(p, f, value, m.dst, e);
+    int r = m.dst ? mount_dst_allowed(p, f, value, m.dst, e) : 0;
     if (r < 0)
         return r;
     if (p->mount_count == POLICY_MOUNTS_MAX)
@@ -166,19 +165,19 @@ SET_FUNCTION(set_volume)
         value_bad(p, f, value, e, "\"%.60s\" is not a mode", mode + 1);
         return err_hint(e, "wanted ro or rw; a path with a colon can be given with --ro or --rw");
     }
-    int r = take_path(p, f, value, value, (size_t)(colon - value), false, &m.src, e);
+    int r = path_take(p, f, value, value, (size_t)(colon - value), false, &m.src, e);
     if (r == 0)
-        r = take_path(p, f, value, dst, dst_len, true, &m.dst, e);
-    return r < 0 ? r : add_mount(p, f, m, value, e);
+        r = path_take(p, f, value, dst, dst_len, true, &m.dst, e);
+    return r < 0 ? r : mount_add(p, f, m, value, e);
 }
 
 /* A host path that is shown under its own name, so it can have no ".." either. */
 static int take_same(struct policy *p, const struct field *f, const char *value, const char **ret,
                      struct err *e)
 {
-    int r = take_path(p, f, value, value, strlen(value), false, ret, e);
+    int r = path_take(p, f, value, value, strlen(value), false, ret, e);
 
-    if (r == 0 && has_dotdot(*ret)) {
+    if (r == 0 && path_has_dotdot(*ret)) {
         value_bad(p, f, value, e, "a path with \"..\" has no place of its own in the room");
         return err_hint(e, "write the path without \"..\", or say where it goes with --volume SRC:DST");
     }
@@ -192,7 +191,7 @@ SET_FUNCTION(set_bind)
     (void)source;
     int r = take_same(p, f, value, &m.src, e);
     m.dst = m.src;
-    return r < 0 ? r : add_mount(p, f, m, value, e);
+    return r < 0 ? r : mount_add(p, f, m, value, e);
 }
 
 SET_FUNCTION(set_tmpfs)
@@ -212,8 +211,8 @@ SET_FUNCTION(set_tmpfs)
             return err_hint(e, "wanted DST:SIZE with a size of at least 4k, such as 64M");
         }
     }
-    int r = take_path(p, f, value, value, colon ? (size_t)(colon - value) : strlen(value), true, &m.dst, e);
-    return r < 0 ? r : add_mount(p, f, m, value, e);
+    int r = path_take(p, f, value, value, colon ? (size_t)(colon - value) : strlen(value), true, &m.dst, e);
+    return r < 0 ? r : mount_add(p, f, m, value, e);
 }
 
 SET_FUNCTION(set_hide)
@@ -243,7 +242,7 @@ SET_FUNCTION(set_hide)
 SET_FUNCTION(set_rootfs)
 {
     const char *path;
-    int r = take_path(p, f, value, value, strlen(value), false, &path, e);
+    int r = path_take(p, f, value, value, strlen(value), false, &path, e);
 
     (void)source;
     if (r == 0 && strcmp(path, "/") == 0) {
@@ -258,7 +257,7 @@ SET_FUNCTION(set_rootfs)
 SET_FUNCTION(set_workdir)
 {
     (void)source;
-    return take_path(p, f, value, value, strlen(value), true, &p->workdir, e);
+    return path_take(p, f, value, value, strlen(value), true, &p->workdir, e);
 }
 
 static int by_dst(const void *a, const void *b)
@@ -374,8 +373,10 @@ static int shown_or_hidden(struct policy *p, const struct note_sink *n, struct e
 
 int mounts_check(struct policy *p, const struct note_sink *n, struct err *e)
 {
-    int r = mounts_settle(p, e);
+    int r = workspaces_check(p, n, e);
 
+    if (r == 0)
+        r = mounts_settle(p, e);
     if (r < 0)
         return r;
     hide_settle(p);
@@ -401,6 +402,10 @@ static const char *mount_word(const struct policy_mount *m)
 {
     if (m->kind == MOUNT_TMPFS)
         return "tmpfs";
+    if (m->kind == MOUNT_WORKSPACE)
+        return "workspace";
+    if (m->kind == MOUNT_COPY_IN)
+        return "copy-in";
     if (strcmp(m->src, m->dst) != 0)
         return "volume";
     return m->kind == MOUNT_RW ? "rw" : "ro";
@@ -412,8 +417,10 @@ static void mount_text(const struct policy_mount *m, struct sbuf *b)
         sbuf_text(b, m->dst);
         if (m->size)
             sbuf_fmt(b, ":%" PRIu64, m->size);
-    } else if (strcmp(m->src, m->dst) == 0) {
+    } else if (strcmp(m->src, m->dst) == 0 && m->kind != MOUNT_COPY_IN) {
         sbuf_text(b, m->src);
+    } else if (m->kind == MOUNT_WORKSPACE || m->kind == MOUNT_COPY_IN) {
+        sbuf_fmt(b, "%s:%s", m->src, m->dst);
     } else {
         sbuf_fmt(b, "%s:%s:%s", m->src, m->dst, m->kind == MOUNT_RW ? "rw" : "ro");
     }

@@ -39,7 +39,7 @@ struct policy *policy_new(void)
     }
     for (size_t i = 0; i < LAYER_ID_COUNT; i++)
         w->p.layers[i] = layer_rows[i].preset;
-    w->p.layers[LAYER_ID_GATE] = LAYER_OFF;
+    w->p.layers[LAYER_ID_GATE] = w->p.layers[LAYER_ID_WORKSPACE] = LAYER_OFF;
     return &w->p;
 }
 
@@ -205,6 +205,8 @@ size_t policy_text_size(const struct policy *p)
         const struct policy_env *v = &p->env[i];
         text += 4 * (strlen(v->name) + (v->value ? strlen(v->value) : 0) + (v->where ? strlen(v->where) : 0));
     }
+    for (size_t i = 0; i < p->copy_count; i++)
+        text += 32 + 4 * (strlen(p->copies[i].src) + strlen(p->copies[i].dst) + strlen(p->copies[i].where));
     for (size_t i = 0; i < p->hide_count; i++)
         text += 4 * strlen(p->hide[i]);
     for (size_t i = 0; i < p->hide_count && p->arena->hide; i++)

@@ -14,12 +14,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define POLICY_MOUNTS_MAX 1024       /* --volume, --ro, --rw, --tmpfs together */
-#define POLICY_ENV_MAX    512        /* --env and --env-file together */
-#define POLICY_HIDE_MAX   256        /* --hide */
-#define POLICY_ARENA_MAX  (32 << 20) /* bytes of all strings and lists of one policy */
-#define POLICY_NAME_MAX   64         /* room and host names, with the NUL */
-#define POLICY_PATH_MAX   4096       /* one path, with the NUL */
+#define POLICY_MOUNTS_MAX     1024       /* --volume, --ro, --rw, --tmpfs together */
+#define POLICY_WORKSPACES_MAX 16         /* --workspace and --copy-in of folders */
+#define POLICY_COPIES_MAX     16         /* --copy-out */
+#define POLICY_ENV_MAX        512        /* --env and --env-file together */
+#define POLICY_HIDE_MAX       256        /* --hide */
+#define POLICY_ARENA_MAX      (32 << 20) /* bytes of all strings and lists of one policy */
+#define POLICY_NAME_MAX       64         /* room and host names, with the NUL */
+#define POLICY_PATH_MAX       4096       /* one path, with the NUL */
 
 /* Where a value came from; later sources win, and a value from a project directory may only tighten. */
 enum policy_source {
@@ -32,9 +34,11 @@ enum policy_source {
 };
 
 enum mount_kind {
-    MOUNT_RO,    /* host path, read-only */
-    MOUNT_RW,    /* host path, writable: said loudly in the receipt */
-    MOUNT_TMPFS, /* empty, size-capped, private to the room */
+    MOUNT_RO,      /* host path, read-only */
+    MOUNT_RW,      /* host path, writable: said loudly in the receipt */
+    MOUNT_TMPFS,   /* empty, size-capped, private to the room */
+    MOUNT_COPY_IN, /* host file or folder, as a copy that the room may change and that is forgotten with it */
+    MOUNT_WORKSPACE, /* host folder, writable for the room only: what changes is kept beside it, for review */
 };
 
 struct policy_mount {
@@ -42,12 +46,22 @@ struct policy_mount {
     const char
         *src; /* absolute host path without "." and "//"; ".." stays, for only the kernel knows where it
                          * leads; NULL for MOUNT_TMPFS */
-    const char *dst; /* absolute path in the room, lexically clean, no ".." */
-    uint64_t size;   /* MOUNT_TMPFS: bytes; 0: the disk limit */
-    size_t beneath;  /* src may not lead out of the folder that its first `beneath` bytes name; 0: it may */
+    const char *
+        dst; /* absolute path in the room, lexically clean, no ".."; NULL before policy_check: none is known yet */
+    uint64_t size;  /* MOUNT_TMPFS: bytes; 0: the disk limit */
+    size_t beneath; /* src may not lead out of the folder that its first `beneath` bytes name; 0: it may */
     enum policy_source source;
     unsigned line; /* in `where`; 0: none */
     unsigned order;
+    const char *where;
+};
+
+/* What is brought out of the room when it has ended. */
+struct policy_copy {
+    const char *src; /* absolute path in the room */
+    const char *dst; /* absolute host path of a folder */
+    enum policy_source source;
+    unsigned line;
     const char *where;
 };
 
@@ -62,6 +76,10 @@ struct policy_env {
 
 enum net_mode { NET_NONE, NET_GATE, NET_HOST };
 enum tty_mode { TTY_NO, TTY_YES };
+/* What becomes of a workspace's changes when the room has ended. ASK: on a terminal, else as NEVER. */
+enum apply_mode { APPLY_ASK, APPLY_NEVER, APPLY_CLEAN, APPLY_ALWAYS };
+/* Where changes are kept while the room lives. SCRATCH: with /work and /tmp, under the limits disk and inodes. */
+enum upper_kind { UPPER_SCRATCH, UPPER_TMPFS, UPPER_DISK };
 enum args_mode { ARGS_RO, ARGS_NONE }; /* files that the command's own words name */
 
 struct policy {
@@ -73,6 +91,8 @@ struct policy {
         *hide; /* paths in the room that are masked: a file reads as empty, a directory is empty; sorted; one
                         * that does not exist in the room needs no masking; wins over mounts below it */
     size_t hide_count;
+    struct policy_copy copies[POLICY_COPIES_MAX];
+    size_t copy_count;
     const char
         *rootfs; /* host directory used as the room's read-only root instead of the host's system; NULL */
     const char *workdir; /* working directory in the room; NULL: /work */
@@ -89,7 +109,11 @@ struct policy {
     enum layer_demand layers[LAYER_ID_COUNT]; /* LAYER_OFF: net, when the host's network is asked for */
     enum net_mode net;                        /* after policy_check: NET_GATE when a peer is allowed */
     struct egress_rules egress; /* after policy_check: sorted, none twice; empty unless NET_GATE */
-    enum args_mode args;        /* ARGS_RO: relative arguments that are files appear read-only below /work */
+    enum apply_mode apply;
+    enum upper_kind upper;
+    bool copy_workspaces; /* lay over a copy of the folder instead of the folder */
+    uint64_t upper_size;  /* UPPER_TMPFS: bytes; UPPER_DISK: bytes, 0: the limit disk */
+    enum args_mode args;  /* ARGS_RO: relative arguments that are files appear read-only below /work */
     /* terminal and stdin */
     enum tty_mode tty;
     bool interactive;
@@ -120,6 +144,9 @@ int policy_set(struct policy *p, enum policy_source source, const char *where, u
  * on one destination from one source are not; disk larger than memory, timeout below cpu-time, … are told through
  * `note`, which may be NULL). Settles who wins between sources and sorts the lists. After this the policy is const. */
 int policy_check(struct policy *p, void (*note)(void *, const char *text), void *ctx, struct err *e);
+
+/* Does it name one? */
+bool policy_has_workspace(const struct policy *p);
 
 /* Where rule number `rule` of p->egress was written: "FILE:LINE", "command line". */
 struct sbuf;

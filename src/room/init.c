@@ -53,6 +53,8 @@ int step_program(const struct room_plan *plan, struct room_state *s)
                               .argv = plan->argv,
                               .envp = plan->envp};
     s->item = -1;
+    if (plan->workspace_count)
+        s->report.changes_ns = workspace_since(plan);
     pid_t pid = seat_start(plan, &seat, &s->item);
     if (pid < 0)
         return pid;
@@ -156,7 +158,7 @@ __attribute__((noreturn)) static void live(const struct room_plan *plan, struct 
 
 static void report_started(const struct room_plan *plan, struct room_state *s)
 {
-    int fds[5];
+    int fds[6];
     size_t n = 0;
     const struct {
         int *fd;
@@ -164,8 +166,9 @@ static void report_started(const struct room_plan *plan, struct room_state *s)
     } carried[] = {{&s->proc, REPORT_FD_PROC},
                    {&s->tty, REPORT_FD_TTY},
                    {&s->notify, REPORT_FD_NOTIFY},
-                   {&s->scratch, REPORT_FD_SCRATCH}};
-    for (size_t i = 0; i < 4; i++) {
+                   {&s->scratch, REPORT_FD_SCRATCH},
+                   {&s->upper, REPORT_FD_UPPER}};
+    for (size_t i = 0; i < sizeof carried / sizeof *carried; i++) {
         if (*carried[i].fd < 0)
             continue;
         fds[n++] = *carried[i].fd;
@@ -178,7 +181,7 @@ static void report_started(const struct room_plan *plan, struct room_state *s)
     s->report.type = REPORT_STARTED;
     if (fd_frame_send(plan->ctl, &s->report, sizeof s->report, fds, n, 0) < 0)
         _exit(125);
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < sizeof carried / sizeof *carried; i++)
         fd_close(carried[i].fd);
     /* Our own end of the terminal stays open: a program that closes its last one just before it ends must not
      * be hung up. */
@@ -209,7 +212,8 @@ void init_main(const struct room_plan *plan)
     (void)prctl(PR_SET_NAME, "room-init", 0, 0, 0); /* for ps on the host; nothing depends on it */
     static struct room_state state;
     struct room_state *s = &state;
-    s->root = s->scratch = s->proc = s->tty = s->tty_slave = s->notify = s->null = s->signals = s->sock = -1;
+    s->root = s->scratch = s->proc = s->tty = s->tty_slave = s->notify = s->null = s->signals = s->sock =
+        s->upper = -1;
     for (size_t i = 0; i < sizeof s->join / sizeof *s->join; i++)
         s->join[i] = -1;
     for (int i = 0; i < MASK_SOURCES; i++)

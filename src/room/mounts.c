@@ -39,7 +39,7 @@ static int set_attr(int dir, const char *path, unsigned flags, uint64_t set)
 }
 
 /* The n-th decimal digits of v, for fsconfig values. Returns the start of the text inside buf. */
-static const char *decimal(uint64_t v, char buf[24])
+const char *mounts_decimal(uint64_t v, char buf[24])
 {
     char *p = buf + 23;
     *p = '\0';
@@ -50,13 +50,13 @@ static const char *decimal(uint64_t v, char buf[24])
     return p;
 }
 
-static int attach(int mnt, const char *where)
+int mounts_attach(int mnt, const char *where)
 {
     return kernel_move_mount(mnt, "", AT_FDCWD, where, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
 /* Onto what is open, wherever its name leads by now. */
-static int attach_onto(int mnt, int target)
+int mounts_attach_onto(int mnt, int target)
 {
     const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
     return kernel_move_mount(mnt, "", target, "", flags) < 0 ? -errno : 0;
@@ -195,15 +195,14 @@ int step_root(const struct room_plan *plan, struct room_state *s)
         s->root = fd_new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
     if (s->root < 0)
         return plan->skeleton ? -errno : s->root;
-    if ((r = attach(s->root, "/")) < 0)
+    if ((r = mounts_attach(s->root, "/")) < 0)
         return r;
     if (fchdir(s->root) < 0)
         return -errno;
     return plan->skeleton ? 0 : build_root(plan, s);
 }
 
-/* Is what is mounted here now what the plan looked at? */
-static int verify(int dir, const char *path, int flags, const struct plan_mount *m)
+int mounts_verify(int dir, const char *path, int flags, const struct plan_mount *m)
 {
     struct stat st;
     if (fstatat(dir, path, &st, flags) < 0)
@@ -212,7 +211,7 @@ static int verify(int dir, const char *path, int flags, const struct plan_mount 
 }
 
 /* A path that may lead through what others can write: its links are followed inside the room's root. */
-static int open_inside(const struct room_state *s, const char *path)
+int mounts_open_inside(const struct room_state *s, const char *path)
 {
     return fd_resolve(s->root, path, 0x10 | 0x02 /* RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS */);
 }
@@ -225,7 +224,7 @@ static uint64_t attrs_of(const struct plan_mount *m)
 /* The target lies below another mount: resolve it inside the room's root and mount onto the descriptor. */
 static int bind_nested(const struct room_state *s, const struct plan_mount *m)
 {
-    FD_AUTO target = open_inside(s, m->dst);
+    FD_AUTO target = mounts_open_inside(s, m->dst);
     if (target < 0)
         return target;
     FD_AUTO tree = m->tree >= 0
@@ -233,20 +232,20 @@ static int bind_nested(const struct room_state *s, const struct plan_mount *m)
                        : kernel_open_tree(AT_FDCWD, m->src, OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
     if (tree < 0)
         return -errno;
-    int r = verify(tree, "", AT_EMPTY_PATH, m);
+    int r = mounts_verify(tree, "", AT_EMPTY_PATH, m);
     if (r == 0 && m->late)
         r = set_attr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, attrs_of(m));
-    return r < 0 ? r : attach_onto(tree, target);
+    return r < 0 ? r : mounts_attach_onto(tree, target);
 }
 
 /* The usual case, in one system call: the target is a folder or file of our own tmpfs. */
 static int bind_plain(const struct plan_mount *m)
 {
     if (m->tree >= 0)
-        return attach(m->tree, m->dst);
+        return mounts_attach(m->tree, m->dst);
     if (mount(m->src, m->dst, NULL, MS_BIND | MS_REC, NULL) < 0)
         return -errno;
-    return verify(AT_FDCWD, m->dst, AT_SYMLINK_NOFOLLOW, m);
+    return mounts_verify(AT_FDCWD, m->dst, AT_SYMLINK_NOFOLLOW, m);
 }
 
 int step_system(const struct room_plan *plan, struct room_state *s)
@@ -259,7 +258,7 @@ int step_system(const struct room_plan *plan, struct room_state *s)
         if (mount(m->src, m->dst, NULL, MS_BIND | MS_REC, NULL) < 0 &&
             (checked || !m->optional || errno != ENOENT))
             return -errno;
-        int r = checked ? verify(AT_FDCWD, m->dst, AT_SYMLINK_NOFOLLOW, m) : 0;
+        int r = checked ? mounts_verify(AT_FDCWD, m->dst, AT_SYMLINK_NOFOLLOW, m) : 0;
         if (r < 0)
             return r;
     }
@@ -316,7 +315,7 @@ static int mask(const struct room_state *s, enum mask_source with, const char *p
     FD_AUTO tree = mask_tree(s, with); /* so it is the source that is covered */
     if (tree < 0)
         return tree;
-    return attach(tree, path);
+    return mounts_attach(tree, path);
 }
 
 /* Facts of the host that /proc shows to everybody. */
@@ -343,7 +342,7 @@ int step_proc(const struct room_plan *plan, struct room_state *s)
     FD_AUTO mnt = fd_new_mount("proc", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
     if (mnt < 0)
         return mnt;
-    int r = attach(mnt, "proc");
+    int r = mounts_attach(mnt, "proc");
     if (r < 0)
         return r;
     s->proc = openat(AT_FDCWD, "proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -383,7 +382,7 @@ int step_dev(const struct room_plan *plan, struct room_state *s)
     FD_AUTO mnt = fd_new_mount("devpts", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
     if (mnt < 0)
         return mnt;
-    if ((r = attach(mnt, "dev/pts")) < 0)
+    if ((r = mounts_attach(mnt, "dev/pts")) < 0)
         return r;
     s->null = openat(AT_FDCWD, "dev/null", O_RDWR | O_CLOEXEC);
     if (s->null < 0)
@@ -412,8 +411,8 @@ int step_scratch(const struct room_plan *plan, struct room_state *s)
 {
     char bytes[24], inodes[24];
     const char *const options[] = {"source",    "scratch",
-                                   "size",      decimal(plan->scratch_bytes, bytes),
-                                   "nr_inodes", decimal(plan->scratch_inodes, inodes),
+                                   "size",      mounts_decimal(plan->scratch_bytes, bytes),
+                                   "nr_inodes", mounts_decimal(plan->scratch_inodes, inodes),
                                    "mode",      "0755",
                                    NULL};
     s->scratch = fd_new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
@@ -427,7 +426,7 @@ int step_scratch(const struct room_plan *plan, struct room_state *s)
     if (!made)
         return code;
     /* The file system's own root is stacked under its `work` folder and so out of sight. */
-    int r = attach(s->scratch, "work");
+    int r = mounts_attach(s->scratch, "work");
     if (r < 0)
         return r;
     if (mount("work/tmp", "tmp", NULL, MS_BIND, NULL) < 0 ||
@@ -441,15 +440,15 @@ static int new_tmpfs(const struct room_plan *plan, const struct room_state *s, c
 {
     char bytes[24], inodes[24];
     const char *const options[] = {"source",    "tmpfs",
-                                   "size",      decimal(m->size, bytes),
-                                   "nr_inodes", decimal(plan->scratch_inodes, inodes),
+                                   "size",      mounts_decimal(m->size, bytes),
+                                   "nr_inodes", mounts_decimal(plan->scratch_inodes, inodes),
                                    "mode",      "0755",
                                    NULL};
     FD_AUTO mnt = fd_new_mount("tmpfs", options, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
     if (mnt < 0 || !m->nested)
-        return mnt < 0 ? mnt : attach(mnt, m->dst);
-    FD_AUTO target = open_inside(s, m->dst);
-    return target < 0 ? target : attach_onto(mnt, target);
+        return mnt < 0 ? mnt : mounts_attach(mnt, m->dst);
+    FD_AUTO target = mounts_open_inside(s, m->dst);
+    return target < 0 ? target : mounts_attach_onto(mnt, target);
 }
 
 /* Does it lie in a tmpfs of the policy's, which is as empty and as much ours as the scratch folders? */
@@ -464,6 +463,26 @@ static bool below_tmpfs(const struct room_plan *plan, const struct plan_mount *m
     return false;
 }
 
+/* The target is an empty file of our own. */
+static int copy_in(const struct plan_mount *m)
+{
+    static char buf[65536];
+    struct stat st;
+    FD_AUTO to = openat(AT_FDCWD, m->dst, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (to < 0 || fstat(m->file, &st) < 0)
+        return -errno;
+    for (;;) {
+        ssize_t n = read(m->file, buf, sizeof buf);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 || fchmod(to, 0644 | (st.st_mode & 0111)) < 0 ? -errno : 0;
+        int r = fd_write_all(to, buf, (size_t)n);
+        if (r < 0)
+            return r;
+    }
+}
+
 int step_writable(const struct room_plan *plan, struct room_state *s)
 {
     for (size_t i = 0; i < plan->mount_count; i++) {
@@ -476,6 +495,10 @@ int step_writable(const struct room_plan *plan, struct room_state *s)
             r = make_target(AT_FDCWD, m->dst, m->is_dir);
         if (r == 0 && m->kind == MOUNT_TMPFS)
             r = new_tmpfs(plan, s, m);
+        else if (r == 0 && m->kind == MOUNT_WORKSPACE)
+            r = workspace_mount(s, m);
+        else if (r == 0 && m->kind == MOUNT_COPY_IN)
+            r = m->nested ? -EROFS : copy_in(m);
         else if (r == 0 && m->nested)
             r = bind_nested(s, m);
         else if (r == 0 && (r = bind_plain(m)) == 0 && m->tree < 0) /* a tree came with its attributes */
@@ -490,7 +513,7 @@ int step_writable(const struct room_plan *plan, struct room_state *s)
 static int mask_inside(const struct room_state *s, const char *path)
 {
     struct stat st;
-    FD_AUTO target = open_inside(s, path);
+    FD_AUTO target = mounts_open_inside(s, path);
     if (target < 0)
         return target == -ENOENT || target == -ENOTDIR ? 0 : target;
     if (fstat(target, &st) < 0)
@@ -498,7 +521,7 @@ static int mask_inside(const struct room_state *s, const char *path)
     FD_AUTO tree = mask_tree(s, S_ISDIR(st.st_mode) ? MASK_EMPTY_DIR : MASK_EMPTY_FILE);
     if (tree < 0)
         return tree;
-    return attach_onto(tree, target);
+    return mounts_attach_onto(tree, target);
 }
 
 int step_hide(const struct room_plan *plan, struct room_state *s)

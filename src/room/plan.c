@@ -185,12 +185,23 @@ static int plan_mounts(struct room_plan *plan, struct text *t, struct err *e)
         struct plan_mount *m = &plan->mounts[plan->mount_count];
         m->kind = from->kind;
         m->dst = from->dst + 1;
-        m->tree = -1;
+        m->tree = m->upper_tree = m->file = -1;
         m->is_dir = true;
         m->size = from->size ? from->size : plan->scratch_bytes;
         int r = from->kind == MOUNT_TMPFS ? 0 : resolve(t, from->src, from->beneath, m, e);
+        if (r == 0 && m->kind == MOUNT_WORKSPACE && !m->is_dir) {
+            r = err_set(e, ERR_IO, ENOTDIR, "use as a workspace: %s", from->src);
+            err_hint(e, "a workspace is a folder; a single file can be shown with --ro or --rw");
+        }
         if (r < 0)
             return r;
+        if (m->kind == MOUNT_COPY_IN &&
+            m->is_dir) { /* laid over, which takes no time; for the program it is the same */
+            m->kind = MOUNT_WORKSPACE;
+            m->fleeting = true;
+        }
+        if (m->kind == MOUNT_WORKSPACE)
+            m->slot = plan->workspace_count++;
         /* What the read-only system shows anyway needs no mount of its own. */
         if (m->kind == MOUNT_RO && !p->rootfs && strcmp(from->src, from->dst) == 0 &&
             strcmp(m->src, from->dst) == 0 && is_below(m->src, "/usr") && !plan_is_covered(plan, m->dst))
@@ -659,6 +670,8 @@ int plan_make(struct room_plan *plan, const struct policy *policy, char **argv, 
     plan->scratch_inodes =
         policy->limits[LIMIT_ID_INODES] == LIMIT_UNLIMITED ? 0 : policy->limits[LIMIT_ID_INODES];
     plan->oom_first = true;
+    plan->upper = policy->upper;
+    plan->upper_bytes = policy->upper_size ? policy->upper_size : plan->scratch_bytes;
     for (int i = 0; i < LAYER_ID_COUNT; i++) {
         if (policy->layers[i] == LAYER_OFF)
             plan->layers_off |= 1ull << i;

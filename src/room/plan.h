@@ -37,6 +37,7 @@
     X(CGROUP, "cgroup", CGROUP_NS, "join the cgroup leaf; own view of the cgroup tree")                      \
     X(TERMINAL, "terminal", DEV, "open the program's terminal, where it gets one")                           \
     X(SCRATCH, "scratch", SCRATCH, "one capped tmpfs behind /work, /tmp and /dev/shm")                       \
+    X(UPPER, "upper", WORKSPACE, "a capped place for what workspaces change")                                \
     X(WRITABLE, "writable", ROOT, "bind what the policy names as writable; tmpfs folders")                   \
     X(HIDE, "hide", ROOT, "mask what the policy hides")                                                      \
     X(PIVOT, "pivot", MOUNT, "pivot into the new root and let go of the host's")                             \
@@ -83,6 +84,16 @@ struct plan_mount {
     bool nested;   /* below another mount: the target is resolved inside the room's root, never made */
     int tree;      /* a detached, id-mapped copy of src made outside (root only), or -1 */
     uint64_t size; /* tmpfs: bytes */
+    const char *copy_path; /* workspace: a copy of src, which is laid over instead; NULL: there is none */
+    dev_t copy_dev;
+    ino_t copy_ino;
+    unsigned slot;          /* workspace: its number */
+    bool fleeting;          /* workspace: a copy, whose changes nobody keeps */
+    int file;               /* copied in: the host's file, opened by the supervisor; -1 */
+    const char *upper_path; /* workspace, UPPER_DISK: the folder of the host's where its layer lies */
+    dev_t upper_dev;
+    ino_t upper_ino;
+    int upper_tree; /* a detached, id-mapped copy of that folder made outside (root only), or -1 */
 };
 
 /* A symbolic link or small file of the room's own. */
@@ -133,6 +144,13 @@ struct room_plan {
     bool for_skeleton; /* this plan is only to be written down as a skeleton */
     int skeleton_tree; /* a detached copy of it made outside (root only), or -1 */
     const char *workdir;
+
+    /* what workspaces change */
+    unsigned workspace_count;
+    enum upper_kind upper;
+    uint64_t upper_bytes; /* UPPER_TMPFS */
+    uint64_t command_ns;  /* CLOCK_REALTIME when the command began */
+
     uint64_t scratch_bytes, scratch_inodes;
 
     /* program */

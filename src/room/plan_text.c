@@ -6,7 +6,11 @@
 
 void plan_text(const struct room_plan *plan, struct sbuf *out)
 {
-    static const char *const kinds[] = {[MOUNT_RO] = "ro", [MOUNT_RW] = "rw", [MOUNT_TMPFS] = "tmpfs"};
+    static const char *const kinds[] = {[MOUNT_RO] = "ro",
+                                        [MOUNT_RW] = "rw",
+                                        [MOUNT_TMPFS] = "tmpfs",
+                                        [MOUNT_COPY_IN] = "copy",
+                                        [MOUNT_WORKSPACE] = "layer"};
     unsigned n = 0;
     for (int i = 0; i < STEP_COUNT; i++) {
         if (!plan_wants(plan, step_rows[i].layer))

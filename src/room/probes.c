@@ -215,6 +215,7 @@ static const struct {
     {LAYER_ID_PROC, proc_holds},
     {LAYER_ID_DEV, dev_holds},
     {LAYER_ID_SCRATCH, scratch_holds},
+    {LAYER_ID_WORKSPACE, workspace_holds},
     {LAYER_ID_CAPS, caps_hold},
     {LAYER_ID_NNP, nnp_holds},
     {LAYER_ID_NESTING, nesting_holds},

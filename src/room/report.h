@@ -49,7 +49,8 @@ enum {
     REPORT_FD_TTY = 2,
     REPORT_FD_NOTIFY = 4,
     REPORT_FD_SCRATCH = 8,
-    REPORT_FD_ROOT = 16
+    REPORT_FD_UPPER = 16,
+    REPORT_FD_ROOT = 32
 }; /* in this order when present */
 
 struct report_layer {
@@ -70,6 +71,9 @@ struct report {
     uint64_t minflt, majflt, nvcsw, nivcsw;
     uint64_t start_ns,
         end_ns; /* CLOCK_MONOTONIC of the host around the program (pid 1's own clock offset removed) */
+    uint64_t
+        changes_ns; /* STARTED, with workspaces: what the host changes from here on (ctime, CLOCK_REALTIME)
+                          * it changed after the program had started */
     uint32_t landlock_abi;
     uint8_t listeners[8]; /* LISTENERS: enum room_listener */
     int32_t payload_pid;  /* inside; 0: the room has no program of its own */

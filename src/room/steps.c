@@ -39,7 +39,7 @@ step_fn *const step_functions[STEP_COUNT] = {
     [STEP_NESTING] = step_nesting, [STEP_RLIMITS] = step_rlimits,   [STEP_CAPS] = step_caps,
     [STEP_NNP] = step_nnp,         [STEP_INIT] = step_init,         [STEP_LANDLOCK] = step_landlock,
     [STEP_FDS] = step_fds,         [STEP_PROBES] = step_probes,     [STEP_SERVED] = step_served,
-    [STEP_SECCOMP] = step_seccomp, [STEP_PROGRAM] = step_program,
+    [STEP_UPPER] = step_upper,     [STEP_SECCOMP] = step_seccomp,   [STEP_PROGRAM] = step_program,
 };
 
 void steps_degrade(struct room_state *s, enum layer_id layer, enum layer_state state, int code)
@@ -222,8 +222,8 @@ int step_init(const struct room_plan *plan, struct room_state *s)
 
 int step_fds(const struct room_plan *plan, struct room_state *s)
 {
-    int keep[] = {plan->ctl, plan->stdio[0], plan->stdio[1], plan->stdio[2], s->root,    s->scratch,
-                  s->proc,   s->tty,         s->tty_slave,   s->null,        s->signals, s->sock};
+    int keep[] = {plan->ctl, plan->stdio[0], plan->stdio[1], plan->stdio[2], s->root, s->scratch, s->proc,
+                  s->tty,    s->tty_slave,   s->null,        s->signals,     s->sock, s->upper};
     int r = fd_close_all_but(keep, sizeof keep / sizeof *keep);
     if (r < 0)
         return r;

@@ -12,6 +12,8 @@ struct room_state {
     struct report report;
     int root;                /* the new root; later its detached copy, which must stay open */
     int masks[MASK_SOURCES]; /* of a root built in memory: what masks are made of, O_PATH; else -1 */
+    int upper;               /* root of where the changes of workspaces are kept, -1 */
+    bool upper_detached;     /* it is a mount, and nowhere yet */
     int scratch;             /* root of the scratch file system, for the Landlock probe */
     int join[4];             /* cgroup v1 `tasks` files to join, -1 none */
     int proc;                /* the room's /proc, for the supervisor to count survivors */
@@ -40,12 +42,26 @@ int mounts_write_skeleton(const struct room_plan *plan, int dir);
 /* Waits for GO once; what makes files needs to be somebody. 0 or -errno. */
 int steps_become_user(const struct room_plan *plan, struct room_state *s);
 
+/* An overlay over the workspace's folder, in the place of the room that the plan names. */
+int workspace_mount(struct room_state *s, const struct plan_mount *m);
+/* Is every workspace an overlay, as seen from inside? */
+bool workspace_holds(const struct room_plan *plan, struct room_state *s);
+/* Waits until the coarse clock has passed the command's start, and returns it. */
+uint64_t workspace_since(const struct room_plan *plan);
+
+/* Is what is mounted here now what the plan looked at? */
+int mounts_verify(int dir, const char *path, int flags, const struct plan_mount *m);
+int mounts_attach(int mnt, const char *where); /* in the room, or absolute: on the host's names */
+int mounts_attach_onto(int mnt, int target);   /* onto what is open, wherever its name leads by now */
+int mounts_open_inside(const struct room_state *s, const char *path);
+const char *mounts_decimal(uint64_t v, char buf[24]);
+
 bool walls_caps_are_empty(void); /* effective, permitted, inheritable; of the calling process */
 
 step_fn step_signals, step_session, step_keyring, step_network, step_gate, step_served, step_go, step_cgroup,
     step_time, step_hostname, step_private, step_root, step_system, step_binds, step_readonly, step_proc,
-    step_dev, step_scratch, step_writable, step_hide, step_masks, step_terminal, step_pivot, step_conceal,
-    step_workdir, step_nesting, step_rlimits, step_caps, step_nnp, step_init, step_landlock, step_fds,
-    step_probes, step_seccomp, step_program;
+    step_dev, step_scratch, step_upper, step_writable, step_hide, step_masks, step_terminal, step_pivot,
+    step_conceal, step_workdir, step_nesting, step_rlimits, step_caps, step_nnp, step_init, step_landlock,
+    step_fds, step_probes, step_seccomp, step_program;
 
 #endif

@@ -20,8 +20,8 @@ static void put_bar(long gone, long come)
         plus = 1;
     if (gone && plus == width && width > 1)
         plus = width - 1;
-    memset(bar, '+', (size_t)plus);
-    memset(bar + plus, '-', (size_t)(width - plus));
+    for (long i = 0; i < width; i++)
+        bar[i] = i < plus ? '+' : '-';
     bar[width] = '\0';
     session_fmt(" | %5ld %s\n", sum, bar);
 }

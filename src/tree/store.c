@@ -39,7 +39,8 @@ int store_path(const char *below, char *ret, size_t size)
     const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
     int n;
 
-    if (geteuid() == 0)
+    /* Who is root in name only (a user namespace) owns nothing there. */
+    if (geteuid() == 0 && access("/var/lib", W_OK) == 0)
         n = snprintf(ret, size, "/var/lib/strongroom/%s", below);
     else if (state && state[0] == '/')
         n = snprintf(ret, size, "%s/strongroom/%s", state, below);

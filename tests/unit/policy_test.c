@@ -229,8 +229,9 @@ static void require_all_leaves_named_exceptions(void **state)
     check();
     for (size_t i = 0; i < LAYER_ID_COUNT; i++)
         assert_int_equal(p->layers[i], i == LAYER_ID_LANDLOCK ? LAYER_PREFER
-                                       : i == LAYER_ID_GATE   ? LAYER_OFF /* no network, no gate */
-                                                              : LAYER_REQUIRE);
+                                       : i == LAYER_ID_GATE || i == LAYER_ID_WORKSPACE
+                                           ? LAYER_OFF /* none, so none */
+                                           : LAYER_REQUIRE);
     for (size_t i = 0; i < LIMIT_ID_COUNT; i++)
         assert_int_equal(p->limit_demand[i], i == LIMIT_ID_CPUS ? LAYER_PREFER : LAYER_REQUIRE);
 }

@@ -1,0 +1,191 @@
+"""mistakes: what agents do to projects, by mistake or not, and what becomes of it."""
+import os
+import socket
+import stat
+import subprocess
+
+import room
+import work
+from room import Skip, ended, same, test
+from work import counts, folder, manifest, read, run, verb, write
+
+
+def project():
+    files = {'src/%d.c' % i: 'int f%d(void) { return %d; }\n' % (i, i) for i in range(40)}
+    files.update({'README': 'text\n', 'bin/tool': b'\x7fELF' + bytes(200), 'dup/1': 'same\n', 'dup/2': 'same\n', 'keep/x': 'x\n'})
+    top = folder(files)
+    os.chmod(top + '/bin/tool', 0o755)
+    return top
+
+
+def over_project(script, top=None, *options, alarms=None, **more):
+    """Runs the mistake; the project must stay; the apply must do what the script would have done; undo must undo it."""
+    top = top or project()
+    before = manifest(top)
+    r = ended(run(script, top, *options, **more), 'exited', 0)
+    same(manifest(top), before, 'the project while nobody has decided')
+    if alarms is not None:
+        assert (r.work['alarms'] > 0) == alarms, (r.work, verb('review', '--list', r.id).stdout)
+    return top, before, r
+
+
+def twin(top, script):
+    """The same script done directly to a copy."""
+    other = os.path.join(os.path.dirname(top), 'twin')
+    subprocess.run(['cp', '-a', top, other], check=True)
+    subprocess.run(['/bin/sh', '-c', script], cwd=other, check=True, stdout=subprocess.DEVNULL)
+    return other
+
+
+def contents(top):
+    """As manifest(), without what differs between two doings of the same."""
+    return {p: [v[0], *v[3:4], *(v[5:6])] for p, v in manifest(top).items() if p != b'.'}
+
+
+def all_of_it(script, alarms=None):
+    top = project()
+    other = twin(top, script)
+    top, before, r = over_project(script, top, alarms=alarms)
+    verb('apply', r.id)
+    same(contents(top), contents(other), 'applied and done directly')
+    verb('undo', r.id)
+    same(manifest(top), before, 'the project after the undo')
+    verb('discard', r.id)
+
+
+@test
+def rm_rf_of_the_project():
+    all_of_it('rm -rf ./*', alarms=True)
+
+
+@test
+def duplicates_are_deleted():
+    all_of_it('rm dup/2 keep/x')
+
+
+@test
+def a_formatter_goes_over_everything():
+    all_of_it('sed -i "s/return/  return/" src/*.c', alarms=None)
+
+
+@test
+def a_dependency_folder_explodes():
+    all_of_it('for i in $(seq 60); do mkdir -p node_modules/p$i/lib; for j in $(seq 10); do echo $i >node_modules/p$i/lib/$j.js; done; done')
+
+
+@test
+def a_chmod_storm():
+    all_of_it('chmod -R a-w src; chmod 700 keep; chmod +x README')
+
+
+@test
+def a_binary_is_replaced():
+    all_of_it('printf "\\177ELFevil" >bin/tool', alarms=True)
+
+
+@test
+def a_case_only_rename():
+    all_of_it('mv README readme; mv src SRC')
+
+
+@test
+def folders_become_files_and_files_become_folders():
+    all_of_it('rm -r dup; echo f >dup; rm README; mkdir README; echo x >README/x')
+
+
+@test
+def a_hook_is_planted():
+    script = 'mkdir -p .git/hooks; printf "#!/bin/sh\\nevil\\n" >.git/hooks/post-checkout; chmod +x .git/hooks/post-checkout'
+    top, before, r = over_project(script, alarms=True)
+    assert b'hooks/post-checkout' in verb('review', '--list', r.id).stdout
+    verb('discard', r.id)
+
+
+@test
+def a_link_that_leads_out_is_no_way_out():
+    top = project()
+    outside = folder({'secret': 'untouched\n'})
+    script = 'rm -r keep; ln -s %s keep; echo owned >keep/secret 2>/dev/null; ln -s /etc/passwd p; true' % outside
+    top, before, r = over_project(script, top, alarms=True)
+    verb('apply', r.id, status=None)
+    same(read(outside, 'secret'), 'untouched\n')
+    verb('discard', r.id)
+
+
+@test
+def a_link_on_the_host_is_not_followed_by_apply():
+    top = project()
+    outside = folder({'1.c': 'outside\n'})
+    top, before, r = over_project('echo new >src/1.c', top)
+    os.rename(top + '/src', top + '/src.old')
+    os.symlink(outside, top + '/src')
+    verb('apply', r.id, status=None)
+    same(read(outside, '1.c'), 'outside\n')
+    verb('discard', r.id)
+
+
+@test
+def special_files_are_never_made_real():
+    script = 'mkfifo pipe; python3 -c "import socket; socket.socket(socket.AF_UNIX).bind(\'sock\')"; echo x >plain'
+    top, before, r = over_project(script)
+    verb('apply', r.id, status=None)
+    assert not os.path.lexists(top + '/pipe') and not os.path.lexists(top + '/sock')
+    verb('discard', r.id)
+
+
+@test
+def a_sparse_giant_takes_no_room():
+    top, before, r = over_project('truncate -s 10G giant; echo end >>giant', None, '--file-size', '20G')
+    verb('apply', r.id, limit=60)
+    s = os.stat(top + '/giant')
+    assert s.st_size == (10 << 30) + 4 and s.st_blocks * 512 < 64 << 20, s
+    verb('undo', r.id)
+    assert not os.path.exists(top + '/giant')
+    verb('discard', r.id)
+
+
+@test
+def hostile_names_are_shown_safely():
+    script = ('python3 -c "\n'
+              'for n in (b\'new\\nline\', b\'esc\\x1b]0;owned\\x07\', b\'bad\\xff\', b\'-rf\', b\'a b\', b\'\\xe2\\x80\\xaertl\'):\n'
+              '    open(n, \'w\').write(\'x\')\n"')
+    top, before, r = over_project(script)
+    for words in (['--list'], ['--name-only'], ['--stat'], ['--patch'], []):
+        said = verb('review', *words, r.id).stdout
+        assert b'\x1b]' not in said and b'\x07' not in said, (words, said)
+    work.review(r)
+    verb('apply', r.id)
+    assert os.path.exists(os.fsencode(top) + b'/new\nline') and os.path.exists(os.fsencode(top) + b'/bad\xff')
+    verb('discard', r.id)
+
+
+@test
+def a_deep_tree():
+    script = 'python3 -c "\nimport os\nfor _ in range(1500):\n    os.mkdir(\'d\'); os.chdir(\'d\')\n"'
+    top, before, r = over_project(script)
+    verb('review', '--stat', r.id, limit=60)
+    verb('discard', r.id, limit=60)
+
+
+@test
+def unreadable_folders_of_the_rooms_own():
+    top, before, r = over_project('mkdir shut; echo x >shut/x; chmod 0 shut/x shut')
+    verb('review', '--list', r.id)
+    verb('discard', r.id)
+
+
+@test
+def a_git_history_is_rewritten():
+    if subprocess.run(['sh', '-c', 'command -v git'], stdout=subprocess.DEVNULL).returncode:
+        raise Skip('no git here')
+    top = project()
+    git = 'git -c user.name=a -c user.email=a@b.c -c init.defaultBranch=main -c safe.directory="*" '
+    subprocess.run(git + 'init -q . && git add -A && ' + git + 'commit -qm one && echo 2 >>README && ' + git + 'commit -qam two', shell=True, cwd=top, check=True)
+    top, before, r = over_project(git + 'reset -q --hard HEAD~1; ' + git + 'commit -q --amend -m rewritten', top)
+    verb('apply', r.id)
+    log = subprocess.run(git + 'log --format=%s', shell=True, cwd=top, stdout=subprocess.PIPE, check=True).stdout
+    same(log, b'rewritten\n')
+    assert subprocess.run(git + 'fsck --no-dangling', shell=True, cwd=top, stderr=subprocess.DEVNULL).returncode == 0
+    verb('undo', r.id)
+    same(manifest(top), before)
+    verb('discard', r.id)
