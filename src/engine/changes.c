@@ -6,8 +6,8 @@
  * speak with a strongroom-tree of their own about it.
  *
  * Locks (flock, so that the kernel gives them back whatever happens): the run holds its entry while it fills it; a
- * reader shares it; who applies, undoes or discards has it alone, and to write to any workspace at all takes the store's
- * own lock too. A state of "applying" or "undoing" without a lock means that the command was killed: what it did is
+ * reader shares it; who applies, undoes or discards has it alone, and to write to any workspace takes the store's own
+ * lock too. A state of "applying" or "undoing" without a lock means that the command was killed: what it did is
  * taken back before anything else.
  *
  * Lives in: the supervisor, and the verbs. Trusts: the store, which nobody else can write to. */
@@ -109,7 +109,7 @@ uint64_t changes_on_disk(const struct room *r)
     return 0;
 }
 
-/* Where no overlay can lie over the folder itself: over a copy of it, in an entry of its own that is gone afterwards. */
+/* Where no overlay can lie over the folder itself: over a copy, in an entry of its own that is gone afterwards. */
 static int prepare_copy(struct room *r, struct plan_mount *m, int store, struct err *e)
 {
     static char paths[POLICY_WORKSPACES_MAX][STORE_PATH_MAX];
