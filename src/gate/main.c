@@ -33,7 +33,7 @@
 
 #define CONFIG_MAX 65536
 #define FDS_SPARE  512 /* besides connections: listeners, look-ups, peers, pooled pipes */
-#define FDS_CONN   6
+#define FDS_CONN   3   /* two sockets; pipes while bytes are stuck, which they are in few at once */
 #define REST_MS    100 /* for a listener when descriptors are short */
 
 static char rule_text[GATE_RULES_TEXT_MAX];

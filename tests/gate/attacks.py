@@ -203,3 +203,148 @@ def a_gate_without_descriptors_waits_quietly():
     k.join()
     equal(out[0].out.split(), ['REACHED'], out[0])
     assert took < 0.2, 'the gate took %.2f of 0.8 s' % took
+
+
+# --- floods and much of everything ------------------------------------------------------------------------------------
+
+NETLOAD = os.path.join(gate.PROJECT, 'build', 'bench', 'netload')
+
+
+def state_of(pid):
+    """Resident KiB, and descriptors (root only)."""
+    rss = next(int(x.split()[1]) for x in open('/proc/%d/status' % pid) if x.startswith('VmRSS'))
+    try:
+        return rss, len(os.listdir('/proc/%d/fd' % pid))
+    except PermissionError:
+        return rss, 0
+
+
+def gate_under(options, argv, between, limit=60):
+    """Runs argv in a room; calls between(gate's pid) while it lives, whenever it prints a line."""
+    p = subprocess.Popen([*before, PROGRAM, 'run', '-q', '--timeout', '%ds' % limit, *options, '--', *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd='/')
+    lines = []
+    for line in p.stdout:
+        lines.append(line.decode().strip())
+        pids = gate.gates()
+        if pids:
+            between(int(pids[0]))
+    p.wait(10)
+    return lines, p.stderr.read().decode()
+
+
+@test
+def twenty_thousand_connections_leave_nothing():
+    count = int(os.environ.get('GATE_SOAK', '20000'))
+    server = subprocess.Popen([NETLOAD, 'serve', '198.51.100.2', '7777'], stdout=subprocess.PIPE)
+    server.stdout.readline()
+    step = count // 4
+    script = 'sleep 0.2; echo begin; for i in 1 2 3 4; do /tool many own2.test 7777 %d 64; sleep 0.3; echo step; done' % step
+    seen = []
+    begin = time.time()
+    try:
+        out, err = gate_under(['--allow', 'own2.test:7777 internal', '-v', NETLOAD + ':/tool'], ['sh', '-c', script], lambda pid: seen.append(state_of(pid)), 40 + count // 500)
+    finally:
+        server.kill()
+        server.wait()
+    took = time.time() - begin
+    equal(out, ['begin'] + ['done %d' % step, 'failed 0', 'step'] * 4, err)
+    early, late = seen[3], seen[-1]  # after the first quarter, and at the end
+    print('     (%d connections in %.1f s; %d KiB and %d descriptors, then %d KiB and %d)' % (count, took, *early, *late))
+    assert late[0] <= early[0] + 256 and late[1] <= early[1], seen
+
+
+@test
+def connections_that_hang_half_open_end():
+    """A peer that never answers costs a row for a while, and no more."""
+    code = TRY + ('held = []\nfor i in range(300):\n s = socket.socket(); s.setblocking(False); s.connect_ex(("198.51.100.77", 80)); held.append(s)\n'
+                  'time.sleep(0.5); print(t("four.test", 80))')
+    r = python(['--allow', '198.51.100.77:80', '--allow', 'four.test:80', '--files', '1000'], code)
+    equal(r.out.split(), ['REACHED'], r)
+
+
+@test
+def slow_questions_do_not_hold_up_others():
+    code = TRY + ('held = []\nfor i in range(200):\n s = socket.create_connection(("198.18.0.1", 53), 3); s.sendall(b"\\0\\x20"); held.append(s)\n'
+                  'a = time.time(); print(t("allowed.test", 80), time.time() - a < 2)\n'
+                  's = socket.create_connection(("allowed.test", 80)); s.sendall(b"G"); held.append(s)\nprint(t("allowed.test", 80))')
+    r = python([*ALLOW, '--files', '512'], code)
+    equal(r.out.split(), ['REACHED', 'True', 'REACHED'], r)
+
+
+# --- names and addresses in odd clothes -------------------------------------------------------------------------------
+
+@test
+def names_at_their_limits():
+    long = '.'.join(['a' * 49] * 4 + ['b' * 42, 'w.test'])
+    code = TRY + 'def u(n):\n try: return t(n, 80)\n except UnicodeError: return "refused"\nfor n in %r: print(u(n))' % ([long, 'a' * 63 + '.w.test', 'a' * 64 + '.w.test', 'xn--bcher-kva.w.test', 'A.W.TEST', 'a.w.test.', 'b\xfccher.w.test'],)
+    r = python(['--allow', '*.w.test:80'], code)
+    equal(r.out.split(), ['REACHED'] * 2 + ['refused'] + ['REACHED'] * 4, r)
+
+
+@test
+def look_alikes_are_refused():
+    names = ['xn--llowed-cgb.test', 'allowed.test.evil.test', 'allowed\\046test', 'ALLOWED.TEST.EVIL.TEST', '%61llowed.test', 'allowed.test%00.evil.test',
+             'allowed.test@denied.test', '*.allowed.test', '_.allowed.test']
+    since = len(told)
+    r = python(ALLOW, TRY + 'def u(n):\n try: return t(n, 80)\n except (UnicodeError, ValueError): return "refused"\nfor n in %r: print(u(n))' % names)
+    equal(r.out.split(), ['refused'] * len(names), r)
+    equal(arrivals('dns', since) + arrivals('tcp', since), [], r)
+
+
+@test
+def every_spelling_of_an_address_is_refused():
+    spellings = ['127.1', '0177.0.0.1', '0x7f.1', '2130706433', '::ffff:127.0.0.1', '::127.0.0.1', '169.254.43518', '0xa9fea9fe', '2852039166', '::ffff:169.254.169.254',
+                 '64:ff9b::a9fe:a9fe', '2002:a9fe:a9fe::1', '10.9.2055', '012.011.010.07', 'fe80::1', '[::]', '0', '0.0.0.0', '198.51.100.1', '198.51.25607', '::ffff:198.51.100.7']
+    with Listeners(('0.0.0.0', 80), ('::1', 80)):
+        since = len(told)
+        r = python(ALLOW, TRY + 'for a in %r: print(t(a, 80))' % spellings)
+        equal(r.out.split(), ['refused'] * len(spellings), r)
+        equal(arrivals('tcp', since), [], r)
+
+
+@test
+def no_packet_of_any_protocol_leaves():
+    """UDP, QUIC's port, ICMP echo by an unprivileged socket, raw: nothing is counted on the host's side."""
+    code = ('def no(f):\n try: return f()\n except OSError as e: return errno.errorcode[e.errno]\n'
+            'q = b"\\x12\\x34\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0\\6secret\\4evil\\4test\\0\\0\\1\\0\\1"\n'
+            'for i in range(200):\n for p in (53, 443, 123, 9999):\n  s = socket.socket(2, 2); no(lambda: s.sendto(q, ("198.51.100.7", p)))\n'
+            '  s6 = socket.socket(10, 2); no(lambda: s6.sendto(q, ("2001:db8:57::7", p))); s.close(); s6.close()\n'
+            'print(no(lambda: socket.socket(2, 2, 1)), no(lambda: socket.socket(2, 3, 1)), no(lambda: socket.socket(10, 3, 58)), no(lambda: socket.socket(2, 5, 132)))')
+    packets = gate.outgoing()
+    r = python(ALLOW, code)
+    equal(r.status, 0, r)
+    assert 'socket' not in r.out.lower(), r
+    assert gate.outgoing() - packets <= 4, 'packets left: %d' % (gate.outgoing() - packets)
+
+
+@test
+def a_scan_of_ports_finds_nothing():
+    """Every port of a listed name and of an address: only the listed one answers, and nobody outside hears of it."""
+    since = len(told)
+    code = ('def scan(h):\n found = 0\n for p in list(range(1, 1200)) + [8080, 8443, 65535]:\n  if p in (53, 80): continue\n  s = socket.socket(); s.settimeout(3)\n'
+            '  try: s.connect((h, p)); s.sendall(b"x"); found += len(s.recv(9))\n  except OSError: pass\n  s.close()\n return found\nprint(scan("allowed.test"), scan("198.51.100.8"))')
+    r = python(['--allow', 'allowed.test:80'], code)
+    equal(r.out, '0 0\n', r)
+    equal(arrivals('tcp', since), [], r)
+
+
+@test
+def a_tunnel_request_to_a_server_stays_with_that_server():
+    """CONNECT is bytes like others: the gate dials nothing because of them."""
+    since = len(told)
+    python(['--allow', 'four.test:80 any'], 's = socket.create_connection(("four.test", 80), 5); s.sendall(b"CONNECT 10.9.8.7:80 HTTP/1.1\\r\\nHost: 10.9.8.7:80\\r\\n\\r\\n'
+           'GET / HTTP/1.0\\r\\n\\r\\n"); print(s.recv(999))')
+    equal([x for x in arrivals('tcp', since) if x[1] != EXT], [])
+
+
+@test
+def the_rooms_own_network_cannot_be_changed():
+    code = ('import fcntl\ndef no(f):\n try: f(); return "DONE"\n except (OSError, AttributeError): return "refused"\nlib = __import__("ctypes").CDLL(None, use_errno=True)\n'
+            's = socket.socket()\ndef io(n, b): return no(lambda: fcntl.ioctl(s, n, b))\n'
+            'print(io(0x8914, b"lo" + bytes(14) + bytes(24)), io(0x8916, b"lo" + bytes(14) + bytes(24)), io(0x890b, bytes(120)), io(0x890c, bytes(120)), io(0x89a0, b"br0" + bytes(13)))\n'
+            'print(*[no(lambda p=p: open("/proc/sys/net/" + p, "w").write("1")) for p in ("ipv4/ip_forward", "ipv4/conf/all/route_localnet", "ipv6/conf/all/forwarding", "ipv4/ip_unprivileged_port_start")])\n'
+            'print(*[no(lambda n=n: socket.socket(16, 3, n)) for n in (0, 4, 12, 9, 16)])\nprint(no(lambda: open("/dev/net/tun", "r+b")), no(lambda: s.bind(("0.0.0.0", 53))), no(lambda: s.setsockopt(1, 25, b"lo\\0")) and "refused")\n'
+            'r = lib.unshare(0x40000000); print("refused" if r else "DONE")')
+    r = python(ALLOW, code)
+    equal(r.status, 0, r)
+    assert 'DONE' not in r.out, r
