@@ -675,7 +675,7 @@ def the_first_connection_is_quick():
 
 
 def main(words):
-    global folder
+    global folder, world
     if words[:1] == ['--as']:
         before.extend(['setpriv', '--reuid', '4242', '--regid', '4242', '--clear-groups', '--inh-caps=-all'])
         words = words[2:]
