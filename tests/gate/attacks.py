@@ -225,9 +225,7 @@ def gate_under(options, argv, between, limit=60):
     lines = []
     for line in p.stdout:
         lines.append(line.decode().strip())
-        pids = gate.gates()
-        if pids:
-            between(int(pids[0]))
+        between(int(gate.gates()[0]))
     p.wait(10)
     return lines, p.stderr.read().decode()
 
@@ -238,7 +236,7 @@ def twenty_thousand_connections_leave_nothing():
     server = subprocess.Popen([NETLOAD, 'serve', '198.51.100.2', '7777'], stdout=subprocess.PIPE)
     server.stdout.readline()
     step = count // 4
-    script = 'sleep 0.2; echo begin; for i in 1 2 3 4; do /tool many own2.test 7777 %d 64; sleep 0.3; echo step; done' % step
+    script = 'sleep 0.2; echo begin; for i in 1 2 3 4; do /tool many own2.test 7777 %d 64; sleep 0.3; echo step; done; sleep 0.5' % step
     seen = []
     begin = time.time()
     try:
