@@ -5,7 +5,7 @@
  *   netload ping HOST PORT N        N connections one after another: "connect", "first" (with connecting), median in us
  *   netload pull HOST PORT SECONDS  one stream: "rate", MB/s
  *   netload hold HOST PORT N        N idle connections, "held N"; they end with stdin
- *   netload many HOST PORT N ATONCE N connections, ATONCE at a time, each one byte up and one down: "done N", "failed N"
+ *   netload many HOST PORT N ATONCE N connections, ATONCE at a time, one byte up and one down: "done N", "failed N"
  *
  * Lives in: a measuring program, static. Waits at most 10 s for anything. */
 #include "base/num.h"

@@ -126,7 +126,7 @@ def bad_words_are_refused():
         equal(r.status, 125, r)
         has(r.err, words, r)
     r = room(['--deny', 'a.test tls', '--allow', 'b.test'], ['true'])
-    has(r.err, 'matters where it is allowed', r)
+    has(r.err, 'only a rule that allows has words', r)
 
 
 @test
