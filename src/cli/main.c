@@ -18,6 +18,7 @@ const struct verb verbs[] = {
     {"apply", "[OPTION…] [ID] [--] [PATH…]", "make such changes real", verb_apply},
     {"undo", "[ID]", "take an apply back", verb_undo},
     {"discard", "[ID]", "forget changes", verb_discard},
+    {"save", "NAME [ID]", "keep changes under a name, to begin rooms with", verb_save},
     {"ls", "[--json|--name-only]", "list the changes that are kept", verb_ls},
     {"prune", "[--older TIME] [--pending]", "forget old changes", verb_prune},
     {"policy", "check|show|explain …", "check a policy file; show what a room would have, and why",

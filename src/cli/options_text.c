@@ -186,6 +186,12 @@ void options_completion_bash(const char *const *verbs, size_t verb_count, struct
     sbuf_text(out, "' -- \"$word\")\n"
                    "        return\n"
                    "    fi\n");
+    sbuf_text(out, "    case ${COMP_WORDS[1]} in\n"
+                   "    review | apply | undo | discard)\n"
+                   "        mapfile -t COMPREPLY < <(compgen -W \"$(strongroom ls --name-only 2>/dev/null)\" "
+                   "-- \"$word\")\n"
+                   "        return ;;\n"
+                   "    esac\n");
     completion_values(out);
     sbuf_text(out, "    case $word in\n"
                    "    -*) mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$word\") ;;\n"

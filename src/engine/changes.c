@@ -15,6 +15,7 @@
 #include "base/sbuf.h"
 #include "engine/helper.h"
 #include "engine/inner.h"
+#include "engine/layers.h"
 #include "room/steps.h"
 #include "sys/fault.h"
 #include "sys/fd.h"
@@ -48,6 +49,8 @@ static void fill_meta(const struct room *r, const struct plan_mount *m, struct s
     meta->dev = m->dev;
     meta->ino = m->ino;
     uint64_t since = r->result->report.changes_ns ? r->result->report.changes_ns : r->plan.command_ns;
+    if (r->from_ns && r->from_ns < since)
+        since = r->from_ns;
     if (m->copy_path) /* what the host changed since the copy began is not in it */
         since = r->copied_ns;
     meta->started_sec = (int64_t)(since / 1000000000);
@@ -87,6 +90,11 @@ static int prepare_disk(struct room *r, struct plan_mount *m, int store, struct 
                        &st, e);
     if (n < 0)
         return n;
+    if (r->policy->from && !m->fleeting) {
+        n = layers_begin_with(r->policy->from, r->lowers[m->slot], r->entries[m->slot], &r->from_ns, e);
+        if (n < 0)
+            return n;
+    }
     m->upper_path = paths[m->slot];
     m->upper_dev = st.st_dev;
     m->upper_ino = st.st_ino;
@@ -158,6 +166,8 @@ static void note_workspace(struct room *r, const char *text)
 
 static int settle_upper(struct room *r, struct err *e)
 {
+    if (r->policy->from)
+        r->plan.upper = UPPER_DISK; /* the layer is copied to where the room will write */
     if (r->plan.upper != UPPER_DISK && !tmpfs_takes_layers()) {
         r->plan.upper = UPPER_DISK;
         note_workspace(r, "changes are on disk and only watched: this kernel's tmpfs cannot hold them");

@@ -84,6 +84,7 @@ struct room {
     unsigned early_signals; /* USR1, USR2 that came before STARTED: passed on then */
     unsigned asked_to_end;  /* how often the caller asked */
     uint64_t deadline_ms, grace_ms, flush_ms, watch_ms, disk_ms, kill_ms, nudge_ms, undertaker_ms;
+    uint64_t from_ns;   /* with --from: what the host changed from here on is in conflict */
     uint64_t copied_ns; /* when the first copy of a workspace began, as report.changes_ns */
     uint64_t cpu_seen_us, memory_seen;
     uint64_t disk_free,

@@ -48,6 +48,7 @@ const struct field fields[] = {
           "when changes become real; clean: no alarm [ask]"),
     VALUE("upper", 0, 0, NULL, "KIND[:SIZE]", 0, upper, "files",
           "keep changes in scratch, tmpfs or disk [scratch]"),
+    VALUE("from", 0, 0, NULL, "NAME", 0, from, "files", "begin with the changes saved as NAME"),
     VALUE("copy-workspaces", 0, 0, NULL, NULL, FIELD_FLAG, copies, "files",
           "copy workspaces first: where no overlay works"),
     LIST("hide", 0, NULL, "PATH", FIELD_TIGHTENS, set_hide, show_hide, 0, "files", "mask PATH of the room"),

@@ -111,6 +111,7 @@ struct policy {
     struct egress_rules egress; /* after policy_check: sorted, none twice; empty unless NET_GATE */
     enum apply_mode apply;
     enum upper_kind upper;
+    const char *from;     /* a saved layer that the workspace begins with; NULL */
     bool copy_workspaces; /* lay over a copy of the folder instead of the folder */
     uint64_t upper_size;  /* UPPER_TMPFS: bytes; UPPER_DISK: bytes, 0: the limit disk */
     enum args_mode args;  /* ARGS_RO: relative arguments that are files appear read-only below /work */

@@ -135,6 +135,23 @@ static bool is_said(const struct policy *p, const struct field *f)
     return workspaces_count(p) || field_origin(p, f)->where;
 }
 
+SET_FUNCTION(set_from)
+{
+    (void)source;
+    if (strlen(value) > 64 || strchr(value, '/') || value[0] == '.') {
+        value_bad(p, f, value, e, "not the name of a saved layer");
+        return err_hint(e, "strongroom save --list names them");
+    }
+    p->from = arena_text(p, value, strlen(value));
+    return p->from ? 0 : arena_full(p, e);
+}
+
+SHOW_FUNCTION(show_from)
+{
+    if (p->from)
+        show_line(f, out, p->from, field_origin(p, f), explain);
+}
+
 SHOW_FUNCTION(show_apply)
 {
     if (!is_said(p, f))
@@ -208,8 +225,23 @@ bool policy_has_workspace(const struct policy *p)
     return workspaces_count(p) > 0;
 }
 
+/* What was saved is of one folder. */
+static int from_has_one(const struct policy *p, struct err *e)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < p->mount_count; i++)
+        n += p->mounts[i].kind == MOUNT_WORKSPACE;
+    if (!p->from || n == 1)
+        return 0;
+    err_set(e, source_err_kind(field_origin(p, field_find("from"))->source), 0,
+            "from %s: wants one workspace, and there %s", p->from, n ? "are several" : "is none");
+    return err_hint(e, "strongroom run -w DIR --from NAME -- COMMAND");
+}
+
 int workspaces_check(struct policy *p, const struct note_sink *n, struct err *e)
 {
+    if (from_has_one(p, e) < 0)
+        return -EINVAL;
     for (size_t i = 0; i < p->mount_count; i++) {
         const struct policy_mount *m = &p->mounts[i];
         if (m->kind != MOUNT_WORKSPACE)

@@ -45,7 +45,7 @@ WRONG = {
     'allow': ['', 'http://a.org', 'a.org:0', 'a.org:x', '127.1', '*', 'a.org/b', '10.0.0.1/8'],
     'deny': ['', 'a.org:', '[::1', '1.2.3.4 internal'],
     'workspace': ['', '/', 'x', '/no/such', '/etc/passwd', '/proc', '/etc/..'], 'at': ['', '/x', 'x'], 'apply': ['', 'yes', 'Ask'],
-    'upper': ['', 'ram', 'tmpfs:', 'tmpfs:1', 'disk:x', 'scratch:4M'], 'copy-in': ['', 'x', '..', '/no/such', '/dev/null', '/etc/passwd:/srv/x'],
+    'upper': ['', 'ram', 'tmpfs:', 'tmpfs:1', 'disk:x', 'scratch:4M'], 'from': ['', '../x', 'no-such', 'x' * 100], 'copy-in': ['', 'x', '..', '/no/such', '/dev/null', '/etc/passwd:/srv/x'],
     'copy-out': ['', '/work', '/work:', ':/tmp', 'work:/tmp', '/:/tmp', '/work:/etc/passwd', '/work:/no/such/dir'],
     'net': ['', 'bridge', 'none,host'], 'args': ['', 'rw'],
     'policy': ['', '/no/such', '/etc', 'no-such', '../x', '/dev/null/x'], 'settings': ['', '/no/such', '/etc'],
@@ -72,7 +72,7 @@ def wrong_values_of_limits():
 
 @test
 def wrong_values_of_files():
-    wrong_values(['workspace', 'at', 'apply', 'upper', 'copy-in', 'copy-out', 'volume', 'ro', 'rw', 'tmpfs', 'hide', 'rootfs', 'workdir'])
+    wrong_values(['workspace', 'at', 'apply', 'upper', 'from', 'copy-in', 'copy-out', 'volume', 'ro', 'rw', 'tmpfs', 'hide', 'rootfs', 'workdir'])
 
 
 @test

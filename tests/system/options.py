@@ -229,14 +229,14 @@ def allow_and_deny_choose_the_peers():
     same(r.record['receipt']['gate']['state'], 'on')
 
 
-@option('workspace', 'at', 'apply', 'upper', 'copy-workspaces', 'copy-in', 'copy-out')
+@option('workspace', 'at', 'apply', 'upper', 'copy-workspaces', 'from', 'copy-in', 'copy-out')
 def workspaces_and_copies_are_planned():
     top = os.path.dirname(room.path('options/space/file', 'text'))  # tests/workspace does the rest
     os.chmod(top, 0o755)
     text = plan('-w', top, '--at', '/space', '--apply', 'never', '--upper', 'disk:8M', '--copy-in', top + ':/work/c',
                 '--copy-in', top + '/file', '--copy-out', '/work:' + top)
     assert 'layer %s -> /space' % top in text and 'layer %s -> /work/c' % top in text and 'copy  %s/file -> /work/file' % top in text, text
-    assert 'upper' in plan('--workspace', top, '--copy-workspaces') and 'upper' not in plan()
+    assert 'upper' in plan('--workspace', top, '--copy-workspaces', '--from', 'x') and 'upper' not in plan()
 
 
 @option('net')

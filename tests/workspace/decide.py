@@ -211,6 +211,29 @@ def prune_forgets_what_is_old():
 
 
 @test
+def a_saved_layer_begins_further_rooms():
+    top = folder()
+    before = manifest(top)
+    name = 'layer-%d' % os.getpid()
+    r = run('echo 1 >a.txt; rm -r dir; mkdir dir; echo n >n', top)
+    verb('save', name, r.id)
+    assert name in verb('save', '--list').stdout.decode().split()
+    assert b'choose another name' in verb('save', name, r.id, status=125).stderr
+    verb('discard', r.id)
+    r = ended(run('cat a.txt n; ls dir; echo 2 >>a.txt', top, '--from', name), 'exited', 0)
+    same((r.out, manifest(top)), (b'1\nn\n', before))
+    verb('apply', r.id)
+    same((read(top, 'a.txt'), read(top, 'n'), os.listdir(top + '/dir')), ('1\n2\n', 'n\n', []))
+    verb('undo', r.id)
+    same(manifest(top), before)
+    verb('discard', r.id)
+    verb('save', '--delete', name)
+    assert name not in verb('save', '--list').stdout.decode().split()
+    refused(room.room('true', options=['-w', top, '--from', name], record=False), 'none of this name')
+    refused(room.room('true', options=['--from', name], record=False), 'wants one workspace')
+
+
+@test
 def wrong_words_are_told():
     for words, said in ((['review', '--jsn'], 'did you mean --json'), (['apply', '--only-clean=1'], 'takes no value'),
                         (['undo', 'a', 'b'], 'one word too many'), (['prune', '--older', 'x'], 'not a time'),
