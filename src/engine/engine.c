@@ -46,6 +46,7 @@ int engine_plan(const struct engine_request *req, struct room_plan *plan, struct
     plan->filter = seccomp_program(host_net ? SECCOMP_ROOM_NETLINK : SECCOMP_ROOM);
     if (p->layers[LAYER_ID_DENIALS] != LAYER_OFF)
         plan->filter_notify = seccomp_program(notify[req->explains][host_net]);
+    plan->gate_open_ports = p->name != NULL;
     plan->hand_out_root = (req->explains && plan->filter_notify) || p->copy_count;
     char *text = mem_reserve(PLAN_TEXT_MAX);
     if (!text)
@@ -307,6 +308,7 @@ static void finish(struct room *r)
 
 static void close_all(struct room *r)
 {
+    live_close(r);
     terminal_leave(r);
     relay_end(&r->in);
     relay_end(&r->out);
@@ -347,6 +349,7 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
         r->pipes[i][0] = r->pipes[i][1] = -1;
     for (int i = 0; i < LEAF_HIERARCHIES; i++)
         r->place.parent_fd[i] = -1;
+    r->live.place.rooms = r->live.server.epoll = r->live.notice = -1;
     r->gate_ctl = r->ctl = r->proc = r->scratch = r->notify = r->pidfd = r->signals = r->lifeline =
         r->mounts = r->upper = r->root = -1;
 
@@ -367,6 +370,8 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     }
     if (r->plan.tty)
         terminal_resize(r);
+    if ((n = live_open(r, e)) < 0)
+        goto out;
     if ((n = copies_prepare(r, e)) < 0 || (n = changes_prepare(r, e)) < 0) {
         changes_keep(r);
         goto out;

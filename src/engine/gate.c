@@ -73,7 +73,7 @@ int gate_start(struct room *r, struct err *e)
     if (r->policy->net != NET_GATE)
         return 0;
     r->result->network = &record;
-    record.rules = &r->policy->egress;
+    record.rules = live_rules(r);
     int n = helper_start(PROGRAM, &r->gate_ctl, &r->gate_pid, e);
     if (n < 0)
         return n;
@@ -82,6 +82,28 @@ int gate_start(struct room *r, struct err *e)
     if (n == -EPIPE || n == -ECONNRESET)
         return helper_missing(PROGRAM, e);
     return n < 0 ? err_set(e, ERR_ROOM, -n, "tell the gate its rules") : 0;
+}
+
+struct network *gate_record(void)
+{
+    return &record;
+}
+
+int gate_change(struct room *r, uint32_t number)
+{
+    const struct egress_rule *rule = &live_rules(r)->rules[number];
+    char line[EGRESS_LINE_MAX];
+    struct sbuf b = SBUF(line);
+    if (r->gate_ctl < 0)
+        return -EPIPE;
+    command.type = rule->gone ? GATE_DROP : GATE_ADD;
+    command.number = number;
+    if (!rule->gone) {
+        egress_line(rule, &b);
+        memcpy(command.text, line, b.len);
+        command.size = (uint32_t)b.len;
+    }
+    return send_command(r, NULL, 0);
 }
 
 static void give_up(struct room *r, const char *why)
@@ -156,6 +178,7 @@ static bool take_one(struct room *r)
             give_up(r, PROGRAM " is not there or ended early");
         record.lost = record.lost || (r->gate_serves && !r->gate_stopped);
         fd_close(&r->gate_ctl);
+        live_gate_lost(r);
         return false;
     }
     got.text[sizeof got.text - 1] = '\0';
@@ -165,6 +188,9 @@ static bool take_one(struct room *r)
             give_up(r, PROGRAM " is of another version");
         else if (!r->gate_serves)
             let_go_on(r);
+        break;
+    case GATE_CHANGED:
+        live_changed(r, (uint32_t)got.rule, got.count);
         break;
     case GATE_FAILED:
         give_up(r, got.text);

@@ -5,6 +5,8 @@
 #include "engine/engine.h"
 #include "engine/relay.h"
 #include "limits/leaf.h"
+#include "rooms/place.h"
+#include "rooms/server.h"
 #include <signal.h>
 #include <sys/types.h>
 #include <termios.h>
@@ -24,6 +26,19 @@ enum {
     ENGINE_DISK_MS = 50,       /* between two looks at the disk, where changes are kept there */
     ENGINE_WATCH_MS = 20,      /* between two looks, where we watch instead of a cgroup */
     ENGINE_WATCH_REST = 8,     /* and at least this many times what the look took */
+};
+
+/* A room with a name: see live.c. */
+struct live {
+    struct rooms_place place;
+    struct rooms_server server;
+    struct egress_rule *table; /* EGRESS_RULES_MAX rows, only with a gate; what is withdrawn stays, marked */
+    struct egress_rules rules;
+    struct live_wait { /* who waits for the gate, in order */
+        uint32_t client, rule;
+    } waiting[ROOMS_CLIENTS_MAX];
+    size_t waiting_count;
+    int notice; /* what the room reads about itself, open for writing; -1 */
 };
 
 /* One running room, in the supervisor. */
@@ -63,6 +78,8 @@ struct room {
     int gate_ctl;      /* our end of its control socket */
     bool gate_serves;  /* READY arrived */
     bool gate_stopped; /* we told it to end */
+
+    struct live live;
 
     /* stdio */
     struct relay in, out, err;
@@ -144,6 +161,17 @@ int gate_start(struct room *r, struct err *e);
 void gate_listeners(struct room *r, const struct report *got, const int *fds, size_t n);
 void gate_take(struct room *r);
 void gate_stop(struct room *r);
+struct network *gate_record(void);
+/* Tells the gate how rule `number` of the live ones stands. -EPIPE: it has ended. */
+int gate_change(struct room *r, uint32_t number);
+
+/* live.c: the control socket of a room that has a name (without one these do nothing), and the rules in force. */
+int live_open(struct room *r, struct err *e);
+void live_take(struct room *r);
+void live_changed(struct room *r, uint32_t number, uint32_t cut);
+void live_gate_lost(struct room *r);
+void live_close(struct room *r);
+const struct egress_rules *live_rules(const struct room *r);
 
 /* watch.c: the fallback where no cgroup bounds memory. Samples the room's own process table. */
 struct watch_sample {

@@ -103,6 +103,7 @@ static const char *const reason_names[] = {
     [GATE_WHY_MAX_BYTES] = "max-bytes",
     [GATE_WHY_MAX_CONNS] = "max-conns",
     [GATE_WHY_RATE] = "rate",
+    [GATE_WHY_WITHDRAWN] = "withdrawn",
 };
 static_assert(sizeof reason_names / sizeof *reason_names == GATE_WHY_END, "a name for each reason");
 
@@ -152,6 +153,9 @@ static void put_why(const struct network_row *x, const struct network *n, struct
                        : x->reason == GATE_WHY_MAX_CONNS ? "too many connections are open for the rule "
                                                          : "too many connections begin for the rule ");
         put_rule(x, n, out);
+        return;
+    case GATE_WHY_WITHDRAWN:
+        sbuf_text(out, "the rules have changed, and it was cut");
         return;
     case GATE_WHY_END:
         break;
@@ -340,6 +344,7 @@ void network_json(struct json *j, const struct network *n)
 {
     json_open(j, "network", '{');
     json_unum(j, "rules", n->rules->count);
+    json_unum(j, "rule_changes", n->rule_changes);
     json_open(j, "peers", '[');
     for (size_t i = 0; i < n->count; i++) {
         json_open(j, NULL, '{');

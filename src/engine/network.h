@@ -31,9 +31,10 @@ struct network {
     struct network_row events[NETWORK_EVENTS_MAX];
     size_t count, event_count;
     uint64_t events_left_out;
-    uint64_t untold;  /* decisions beyond the rows, or that the gate could not tell */
-    bool lost;        /* the gate ended before the room did */
-    char failed[200]; /* why the gate never served, "" */
+    unsigned rule_changes; /* while the room lived */
+    uint64_t untold;       /* decisions beyond the rows, or that the gate could not tell */
+    bool lost;             /* the gate ended before the room did */
+    char failed[200];      /* why the gate never served, "" */
 };
 
 /* `at_ms`: since the start of the command. */

@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { ON_CTL, ON_PID, ON_SIGNALS, ON_NOTIFY, ON_GATE, ON_IN, ON_OUT, ON_ERR, ON_COUNT };
+enum { ON_CTL, ON_PID, ON_SIGNALS, ON_NOTIFY, ON_GATE, ON_LIVE, ON_IN, ON_OUT, ON_ERR, ON_COUNT };
 
 void room_kill(struct room *r, enum outcome why)
 {
@@ -72,6 +72,8 @@ static void take_started(struct room *r, const struct report *got, int *fds, int
         r->upper = fds[at++];
     if (at < n && (got->fds & REPORT_FD_ROOT))
         r->root = fds[at++];
+    if (at < n && (got->fds & REPORT_FD_NOTICE))
+        r->live.notice = fds[at++];
     while (at < n)
         fd_close(&fds[at++]);
     engine_phase(r, PHASE_STARTED);
@@ -382,6 +384,7 @@ int room_supervise(struct room *r, struct err *e)
             [ON_SIGNALS] = {.fd = r->signals, .events = POLLIN},
             [ON_NOTIFY] = {.fd = r->notify, .events = POLLIN},
             [ON_GATE] = {.fd = r->gate_ctl, .events = POLLIN},
+            [ON_LIVE] = {.fd = r->live.server.epoll, .events = POLLIN},
             [ON_IN] = r->started && !r->exited ? relay_poll(&r->in) : (struct pollfd){.fd = -1},
             [ON_OUT] = heard ? relay_poll(&r->out) : (struct pollfd){.fd = -1},
             [ON_ERR] = heard ? relay_poll(&r->err) : (struct pollfd){.fd = -1},
@@ -396,6 +399,8 @@ int room_supervise(struct room *r, struct err *e)
             fd_close(&r->notify);
         if (p[ON_GATE].revents)
             gate_take(r);
+        if (p[ON_LIVE].revents)
+            live_take(r);
         if (p[ON_SIGNALS].revents)
             take_signal(r);
         if (p[ON_IN].revents)

@@ -362,6 +362,36 @@ int conn_tick(void)
     return more ? 0 : unfinished > 0 ? TICK_MS : -1;
 }
 
+/* Would it be let through now, by the rule that let it through? */
+static bool still_allowed(const struct conn *c)
+{
+    struct egress_verdict v;
+
+    if (c->rule < 0 || conn_rules->rules[c->rule].gone)
+        return false;
+    if (c->name[0] == '\0') {
+        (void)dial_listed(&c->peer, c->port, &v);
+        return v.allowed;
+    }
+    v = egress_verdict_name(conn_rules, c->name, c->port);
+    return v.allowed && (c->state != CONN_OPEN || dial_allowed(c, &c->peer));
+}
+
+unsigned conn_review(void)
+{
+    unsigned cut = 0;
+
+    for (size_t i = 0; i < used_high; i++) {
+        struct conn *c = &conn_table[i];
+        if (c->state == CONN_FREE || still_allowed(c))
+            continue;
+        tell(c, c->state == CONN_OPEN ? GATE_ALLOWED : GATE_DENIED, GATE_WHY_WITHDRAWN, "");
+        conn_free(c, true);
+        cut++;
+    }
+    return cut;
+}
+
 void conn_close_all(void)
 {
     for (size_t i = 0; i < used_high; i++) {

@@ -21,6 +21,10 @@ void conn_upstream_event(uint32_t index, uint32_t generation, uint32_t events);
 /* Sees to time, and to connections that had more to move than one turn allows; ms until the next call, -1: none. */
 int conn_tick(void);
 
+/* The rules have changed: cuts and tells what they do not allow any more, and what a rule that is gone had allowed.
+ * Returns how many. */
+unsigned conn_review(void);
+
 /* Cuts and tells all of them. */
 void conn_close_all(void);
 

@@ -61,6 +61,8 @@ void conn_close_hard(int *fd);
 
 /* Does a rule that lists addresses speak of this one? */
 bool dial_listed(const struct gate_addr *a, uint16_t port, struct egress_verdict *ret);
+/* May this connection, which a rule allows by its name, end there? */
+bool dial_allowed(const struct conn *c, const struct gate_addr *a);
 /* Judges the addresses and begins with the first. */
 void dial_start(struct conn *c, const struct gate_addr *addrs, size_t count);
 void dial_due(struct conn *c); /* sees to time; the state is DIALING */

@@ -28,7 +28,7 @@ bool dial_listed(const struct gate_addr *a, uint16_t port, struct egress_verdict
     return ret->rule >= 0;
 }
 
-static bool may_dial(const struct conn *c, const struct gate_addr *a)
+bool dial_allowed(const struct conn *c, const struct gate_addr *a)
 {
     struct egress_addr e = addr_egress(a);
     struct egress_verdict v;
@@ -130,7 +130,7 @@ static const struct gate_addr *next_of(struct conn *c, const struct gate_addr *a
         const struct gate_addr *a = &addrs[(*at)++];
         if ((a->size == 16) != v6)
             continue;
-        if (c->name[0] == '\0' || may_dial(c, a))
+        if (c->name[0] == '\0' || dial_allowed(c, a))
             return a;
         c->peer = *a;
     }

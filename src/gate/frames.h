@@ -9,11 +9,15 @@
  *   LISTENERS  supervisor -> gate   1..n, before START: carries `count` descriptors, made in the room's network
  *                                   namespace
  *   START      supervisor -> gate   once
+ *   ADD        supervisor -> gate   after START, any time: rule `number` is the line in text; it is the next number, or
+ *                                   one that was dropped
+ *   DROP       supervisor -> gate   after START, any time: rule `number` holds no more
  *   STOP       supervisor -> gate   after START: connections are cut and told, then FINISHED follows, then the gate
  *                                   ends
  *   READY      gate -> supervisor   once, after START: the gate is confined, and serves
  *   FAILED     gate -> supervisor   instead of READY: `text` says why; the gate ends
  *   EVENT      gate -> supervisor   one decision, any time after READY
+ *   CHANGED    gate -> supervisor   one for each ADD and DROP, in their order: it holds; `count` connections were cut
  *   FINISHED   gate -> supervisor   once, after STOP
  */
 #ifndef GATE_FRAMES_H
@@ -31,8 +35,8 @@
 #define GATE_ADDRESS_MAX    46  /* with the final NUL */
 #define GATE_TEXT_MAX       198
 
-enum gate_command_type { GATE_RULES = 1, GATE_LISTENERS, GATE_START, GATE_STOP };
-enum gate_report_type { GATE_READY = 1, GATE_FAILED, GATE_EVENT, GATE_FINISHED };
+enum gate_command_type { GATE_RULES = 1, GATE_LISTENERS, GATE_START, GATE_STOP, GATE_ADD, GATE_DROP };
+enum gate_report_type { GATE_READY = 1, GATE_FAILED, GATE_EVENT, GATE_FINISHED, GATE_CHANGED };
 
 /* What a listener is. All are bound; those for TCP listen. UDP has IP_PKTINFO (IPV6_RECVPKTINFO) on, so that an answer
  * leaves from the address that was asked. getsockname() of what TCP accepts is the destination that the program
@@ -48,7 +52,8 @@ enum gate_listener {
 struct gate_command {
     uint32_t type;                     /* enum gate_command_type */
     uint32_t version;                  /* GATE_FRAMES_VERSION */
-    uint32_t size;                     /* RULES: bytes in text */
+    uint32_t size;                     /* RULES, ADD: bytes in text */
+    uint32_t number;                   /* ADD, DROP: of the rule */
     uint32_t count;                    /* LISTENERS: descriptors that come along, in the order of kinds */
     uint8_t kinds[GATE_FRAME_FDS_MAX]; /* enum gate_listener */
     char text[GATE_PIECE_MAX];
@@ -78,20 +83,21 @@ enum gate_reason {
     GATE_WHY_MAX_BYTES,   /* `rule` lets no more bytes pass */
     GATE_WHY_MAX_CONNS,   /* `rule` lets no more connections be open */
     GATE_WHY_RATE,        /* `rule` lets no new connection begin now */
-    GATE_WHY_END          /* no reason: the number of them, and of 0 */
+    GATE_WHY_WITHDRAWN, /* the rule that allowed it was withdrawn, or another one now denies it: it was cut */
+    GATE_WHY_END        /* no reason: the number of them, and of 0 */
 };
 
 struct gate_report {
-    uint32_t type;     /* enum gate_report_type */
-    uint32_t version;  /* READY: GATE_FRAMES_VERSION */
-    uint32_t verdict;  /* EVENT: enum gate_verdict */
-    uint32_t kind;     /* EVENT: enum gate_kind */
-    uint32_t reason;   /* EVENT: enum gate_reason */
-    int32_t rule;      /* EVENT: index of the line, -1 */
-    int32_t code;      /* errno, 0 */
-    uint32_t port;     /* EVENT: 0 for DNS */
-    uint32_t count;    /* EVENT: how many equal decisions this one stands for (>= 1) */
-    uint32_t lost;     /* EVENT: how many events before this one could not be told */
+    uint32_t type;    /* enum gate_report_type */
+    uint32_t version; /* READY: GATE_FRAMES_VERSION */
+    uint32_t verdict; /* EVENT: enum gate_verdict */
+    uint32_t kind;    /* EVENT: enum gate_kind */
+    uint32_t reason;  /* EVENT: enum gate_reason */
+    int32_t rule;     /* EVENT: index of the line, -1; CHANGED: the number */
+    int32_t code;     /* errno, 0 */
+    uint32_t port;    /* EVENT: 0 for DNS */
+    uint32_t count; /* EVENT: how many equal decisions this one stands for (>= 1); CHANGED: connections cut */
+    uint32_t lost;  /* EVENT: how many events before this one could not be told */
     uint64_t up, down; /* EVENT: bytes from the room, bytes to the room */
     uint64_t duration_ms;
     char name[GATE_NAME_MAX];       /* EVENT: lower case, no final dot, "" when the program used an address.

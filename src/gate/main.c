@@ -15,6 +15,7 @@
 #include "gate/confine.h"
 #include "gate/conn.h"
 #include "gate/frames.h"
+#include "gate/live.h"
 #include "gate/loop.h"
 #include "gate/own.h"
 #include "gate/refused.h"
@@ -203,6 +204,8 @@ static int control_event(void)
 
     if (n == -EAGAIN)
         return 0;
+    if (n == 0 && command.version == GATE_FRAMES_VERSION && live_command(&command) == 0)
+        return 0;
     if (n == 0 && command.version == GATE_FRAMES_VERSION && command.type == GATE_STOP) {
         for (size_t i = 0; i < listener_count; i++) {
             if (listeners[i].kind == GATE_LISTEN_REFUSED)
@@ -283,6 +286,7 @@ int main(void)
     budget_open(&rules);
     serve_open(&rules);
     refused_open(&rules);
+    live_open(&rules, rule_table, &rule_index);
     tell_open(GATE_CONTROL_FD);
     if ((r = own_open()) < 0)
         return fail(r, "cannot ask for routes", "");

@@ -67,6 +67,16 @@ const char *pins_name(unsigned pin)
     return pins[pin].name;
 }
 
+void pins_forget(bool (*known)(const char *name))
+{
+    for (unsigned pin = 0; pin < PINS_MAX; pin++) {
+        if (pins[pin].name[0] == '\0' || known(pins[pin].name))
+            continue;
+        unlink_pin(pin);
+        pins[pin].name[0] = '\0';
+    }
+}
+
 struct gate_addr pins_v4(unsigned pin)
 {
     unsigned n = pin + FIRST;

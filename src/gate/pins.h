@@ -18,6 +18,9 @@ const char *pins_name(unsigned pin);
 struct gate_addr pins_v4(unsigned pin);
 struct gate_addr pins_v6(unsigned pin);
 
+/* Names that are no longer known lose their address. */
+void pins_forget(bool (*known)(const char *name));
+
 /* Is it one of the pins' ranges? Then *ret_pin is the pin, or -1 where nobody lives. */
 bool pins_find(const struct gate_addr *a, int *ret_pin);
 

@@ -46,6 +46,7 @@ struct egress_rule {
     enum egress_kind kind;
     bool deny;
     bool internal;      /* the name may resolve to private addresses */
+    bool gone;          /* it was withdrawn: matches nothing, and keeps its number */
     uint32_t max_conns; /* at once; 0: no bound of the rule's own */
     uint32_t rate;      /* new connections in rate_ms, 0: any number */
     uint32_t rate_ms;   /* 1000 or 60000 */

@@ -199,6 +199,8 @@ static int walk_next(struct walk *w, const struct egress_addr *asked)
         } else {
             return -1;
         }
+        if (w->r->rules[i].gone)
+            continue;
         if (w->name ? has_name(&w->r->rules[i], w->name) : speaks_of(&w->r->rules[i], asked))
             return (int)i;
     }

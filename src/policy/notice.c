@@ -18,6 +18,8 @@ static void put_rules(struct json *j, const struct egress_rules *rules)
         struct egress_rule r = rules->rules[i];
         char text[EGRESS_RULE_MAX];
         struct sbuf b = SBUF(text);
+        if (r.gone)
+            continue;
         if (j->out->size - j->out->len < 4 * EGRESS_RULE_MAX) {
             left_out++;
             continue;

@@ -158,7 +158,7 @@ __attribute__((noreturn)) static void live(const struct room_plan *plan, struct 
 
 static void report_started(const struct room_plan *plan, struct room_state *s)
 {
-    int fds[6];
+    int fds[FD_FRAME_FDS_MAX];
     size_t n = 0;
     const struct {
         int *fd;
@@ -178,11 +178,16 @@ static void report_started(const struct room_plan *plan, struct room_state *s)
         fds[n++] = s->root;
         s->report.fds |= REPORT_FD_ROOT;
     }
+    if (s->notice >= 0) {
+        fds[n++] = s->notice;
+        s->report.fds |= REPORT_FD_NOTICE;
+    }
     s->report.type = REPORT_STARTED;
     if (fd_frame_send(plan->ctl, &s->report, sizeof s->report, fds, n, 0) < 0)
         _exit(125);
     for (size_t i = 0; i < sizeof carried / sizeof *carried; i++)
         fd_close(carried[i].fd);
+    fd_close(&s->notice);
     /* Our own end of the terminal stays open: a program that closes its last one just before it ends must not
      * be hung up. */
     for (int i = 0; i < 3; i++) {
@@ -213,7 +218,7 @@ void init_main(const struct room_plan *plan)
     static struct room_state state;
     struct room_state *s = &state;
     s->root = s->scratch = s->proc = s->tty = s->tty_slave = s->notify = s->null = s->signals = s->sock =
-        s->upper = -1;
+        s->upper = s->notice = -1;
     for (size_t i = 0; i < sizeof s->join / sizeof *s->join; i++)
         s->join[i] = -1;
     for (int i = 0; i < MASK_SOURCES; i++)

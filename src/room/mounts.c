@@ -11,6 +11,7 @@
  *
  * Lives in: the cloned child that becomes pid 1; has capabilities in the room's user namespace only.
  * Trusts: the plan. Must not: malloc, log, follow a link that the room's files contain. */
+#include "policy/notice.h"
 #include "room/seat.h"
 #include "room/steps.h"
 #include "sys/fd.h"
@@ -180,6 +181,16 @@ int mounts_write_skeleton(const struct room_plan *plan, int dir)
     return build_root(plan, &s);
 }
 
+/* Rules may change: the supervisor will write it anew, through a mount that stays writable. */
+static int open_notice(struct room_state *s)
+{
+    FD_AUTO tree = kernel_open_tree(s->root, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | O_CLOEXEC);
+    if (tree < 0)
+        return -errno;
+    s->notice = openat(tree, NOTICE_PATH, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    return s->notice < 0 ? -errno : 0;
+}
+
 int step_root(const struct room_plan *plan, struct room_state *s)
 {
     static const char *const options[] = {"source", "strongroom", "size", "1m", "nr_inodes",
@@ -199,7 +210,8 @@ int step_root(const struct room_plan *plan, struct room_state *s)
         return r;
     if (fchdir(s->root) < 0)
         return -errno;
-    return plan->skeleton ? 0 : build_root(plan, s);
+    r = plan->skeleton ? 0 : build_root(plan, s);
+    return r == 0 && plan->gate_open_ports && plan->policy->net == NET_GATE ? open_notice(s) : r;
 }
 
 int mounts_verify(int dir, const char *path, int flags, const struct plan_mount *m)

@@ -50,7 +50,8 @@ enum {
     REPORT_FD_NOTIFY = 4,
     REPORT_FD_SCRATCH = 8,
     REPORT_FD_UPPER = 16,
-    REPORT_FD_ROOT = 32
+    REPORT_FD_ROOT = 32,
+    REPORT_FD_NOTICE = 64
 }; /* in this order when present */
 
 struct report_layer {

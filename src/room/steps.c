@@ -223,7 +223,7 @@ int step_init(const struct room_plan *plan, struct room_state *s)
 int step_fds(const struct room_plan *plan, struct room_state *s)
 {
     int keep[] = {plan->ctl, plan->stdio[0], plan->stdio[1], plan->stdio[2], s->root, s->scratch, s->proc,
-                  s->tty,    s->tty_slave,   s->null,        s->signals,     s->sock, s->upper};
+                  s->tty,    s->tty_slave,   s->null,        s->signals,     s->sock, s->upper,   s->notice};
     int r = fd_close_all_but(keep, sizeof keep / sizeof *keep);
     if (r < 0)
         return r;

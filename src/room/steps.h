@@ -19,11 +19,12 @@ struct room_state {
     int proc;                /* the room's /proc, for the supervisor to count survivors */
     int tty;                 /* terminal master for the supervisor, -1 */
     int tty_slave;
-    int notify;             /* seccomp listener, -1 */
-    int null;               /* /dev/null */
-    int sock;               /* an IPv4 socket of the room's network, for the net probe */
-    int signals;            /* signalfd for SIGCHLD */
-    int item;               /* which mount a step was at, for the error text */
+    int notify;  /* seccomp listener, -1 */
+    int null;    /* /dev/null */
+    int notice;  /* what the room may read about its network, open for the supervisor to write; -1 */
+    int sock;    /* an IPv4 socket of the room's network, for the net probe */
+    int signals; /* signalfd for SIGCHLD */
+    int item;    /* which mount a step was at, for the error text */
     int64_t boot_offset_ns; /* what was subtracted from the monotonic clock */
     bool is_user;           /* GO was said: the id maps are written and we are the room's user */
     bool concealed;         /* the kernel says that our root is in no mount table */

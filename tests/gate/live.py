@@ -1,6 +1,7 @@
 """live: what is told about a gate, what changes while a room lives, and what comes in. Standard library only; see run."""
 import json
 import os
+import socket
 import subprocess
 import tempfile
 
@@ -140,3 +141,218 @@ def the_remedies_work():
     remedy = next(e['allow'] for e in r.record['network']['events'])
     equal(remedy, '--allow four.test', r)
     equal(curl(remedy.split(), 'http://four.test/').status, 0)
+
+
+# --- rooms that have a name -------------------------------------------------------------------------------------------
+
+class Named:
+    """A room that runs `code` and is spoken to meanwhile."""
+    def __init__(self, name, options, code):
+        self.record = tempfile.TemporaryFile()
+        self.name = name
+        self.p = subprocess.Popen([*before, PROGRAM, 'run', '--name', name, '--result-fd', str(self.record.fileno()), *options, '--', gate.PYTHON, '-uc',
+                                   'import socket,time,sys,os,json,threading\n' + TRY + code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  pass_fds=[self.record.fileno()], cwd='/', text=True)
+        equal(self.p.stdout.readline(), 'ready\n')
+
+    def line(self, word=''):
+        """Says a word to the program and hears what it answers."""
+        self.p.stdin.write(word + '\n')
+        self.p.stdin.flush()
+        return self.p.stdout.readline().rstrip('\n')
+
+    def say(self, verb, *words):
+        return strongroom(verb, self.name, *words)
+
+    def end(self):
+        out, err = self.p.communicate(timeout=20)
+        with self.record as f:
+            f.seek(0)
+            return self.p.returncode, err, json.loads(f.read())
+
+
+TRIES = 'print("ready")\nfor x in sys.stdin:\n w = x.split()\n if w[:1] == ["end"]: break\n print(t(w[0], int(w[1])))\n'
+
+
+def home():
+    if before:
+        return '/tmp/strongroom-4242/rooms/'
+    return '/run/strongroom/rooms/' if os.geteuid() == 0 and os.access('/run', os.W_OK) else '/tmp/strongroom-%d/rooms/' % os.geteuid()
+
+
+@test
+def rules_change_while_the_room_lives():
+    n = Named('changing', ['--allow', 'four.test:80'], TRIES)
+    equal(n.line('allowed.test 80'), 'refused')
+    r = n.say('allow', 'allowed.test:80 note=for a while', '*.w.test:80')
+    equal((r.returncode, r.stdout), (0, 'from now on: allow allowed.test:80 note=for a while\nfrom now on: allow *.w.test:80\n'), r)
+    equal([n.line(x) for x in ('allowed.test 80', 'a.w.test 80', 'four.test 80', 'allowed.test 22')], ['REACHED', 'REACHED', 'REACHED', 'closed'][:3] + [n.line('allowed.test 22')])
+    equal(n.say('deny', 'b.w.test').returncode, 0)
+    equal([n.line(x) for x in ('a.w.test 80', 'b.w.test 80')], ['REACHED', 'refused'])
+    equal(n.say('rules').stdout, 'allow four.test:80\nallow allowed.test:80 note=for a while\nallow *.w.test:80\ndeny b.w.test\n')
+    equal(n.say('withdraw', 'allowed.test:80', 'deny b.w.test').returncode, 0)
+    equal([n.line(x) for x in ('allowed.test 80', 'b.w.test 80')], ['refused', 'REACHED'])
+    equal(n.say('allow', 'allowed.test:80').returncode, 0)
+    equal(n.line('allowed.test 80'), 'REACHED')
+    status, err, record = n.end()
+    equal(status, 0, err)
+    told = {e['rule'] for e in record['network']['events'] if e['name'] == 'allowed.test' and e['verdict'] == 'allowed'}
+    equal(told, {'allowed.test:80 note=for a while', 'allowed.test:80'})
+    equal((record['name'], record['network']['rule_changes']), ('changing', 6))
+
+
+@test
+def a_withdrawn_rule_cuts_its_connections():
+    code = ('held = {h: socket.create_connection((h, 9), 5) for h in ("four.test", "allowed.test", "a.w.test")}\nprint("ready")\nsys.stdin.readline()\ntime.sleep(0.3)\n'
+            'def alive(s):\n s.settimeout(0.5)\n try: return "gone" if s.recv(9) == b"" else "?"\n except TimeoutError: return "alive"\n except OSError: return "cut"\n'
+            'print([alive(held[h]) for h in held])\nsys.stdin.read()\n')
+    n = Named('cutting', ['--allow', 'four.test:9', '--allow', 'allowed.test:9', '--allow', '*.w.test:9'], code)
+    r = n.say('withdraw', 'four.test:9')
+    has(r.stdout, '(1 connection cut)', r)
+    has(n.say('deny', 'a.w.test').stdout, '(1 connection cut)')
+    equal(n.line(), str(['cut', 'alive', 'cut']))
+    status, err, record = n.end()
+    equal(status, 0, err)
+    equal(sorted((e['name'], e['reason']) for e in record['network']['events']), [('a.w.test', 'withdrawn'), ('allowed.test', 'rule'), ('four.test', 'withdrawn')])
+
+
+@test
+def an_address_that_stood_for_a_withdrawn_name_leads_nowhere():
+    code = 'a = socket.getaddrinfo("four.test", 80)[0][4]\nprint("ready")\nsys.stdin.readline()\nprint(t(a[0], 80), t("four.test", 80))\n'
+    n = Named('forgetting', ['--allow', 'four.test:80', '--allow', '*.w.test:80'], code)
+    n.say('withdraw', 'four.test:80')
+    equal(n.line(), 'refused refused')
+    r = n.end()
+    equal([(e['kind'], e['name'], e['reason']) for e in r[2]['network']['events'] if e['kind'] == 'tcp'], [('tcp', None, 'address-not-listed')])
+
+
+@test
+def the_rooms_list_is_renewed():
+    code = 'print("ready")\nfor x in sys.stdin: print(json.dumps([r["rule"] for r in json.load(open("/run/strongroom/policy.json"))["rules"]]))\n'
+    n = Named('reading', ['--allow', 'four.test:80'], code)
+    equal(n.line(), '["four.test:80"]')
+    n.say('allow', 'a-rather-long-name.w.test:1,2,3,4,5,6,7,8')
+    equal(n.line(), '["four.test:80", "a-rather-long-name.w.test:1,2,3,4,5,6,7,8"]')
+    n.say('withdraw', 'four.test:80', 'a-rather-long-name.w.test:1,2,3,4,5,6,7,8')
+    equal(n.line(), '[]')
+    equal(n.end()[0], 0)
+
+
+@test
+def wrong_changes_are_refused():
+    n = Named('strict', ['--allow', 'four.test:80', '--deny', 'x.w.test'], TRIES)
+    for words, wanted in ((('allow', 'x.w.test:80'), 'can never match'), (('allow', 'http://a/'), 'that is a URL'), (('allow', 'a..b'), 'not a host name'), (('withdraw', 'five.test'), 'no such rule'),
+                          (('deny', 'a\nb'), 'not a rule'), (('allow', 'a' * 600), 'not a rule'), (('allow', '\x1b[31m.test'), 'not a rule')):
+        r = n.say(*words)
+        equal(r.returncode, 125, r)
+        has(r.stderr, wanted, r)
+        assert '\x1b' not in r.stderr, r
+    r = n.say('allow', 'four.test:80')
+    equal((r.returncode, r.stdout), (0, 'it held already\n'), r)
+    equal(n.say('rules').stdout, 'allow four.test:80\ndeny x.w.test\n')
+    equal(n.end()[0], 0)
+    closed = Named('closed', [], 'print("ready")\nsys.stdin.read()\n')
+    has(closed.say('allow', 'four.test:80').stderr, 'start it with --net gate')
+    equal(closed.say('rules').stdout, '')
+    equal(closed.end()[0], 0)
+    has(strongroom('allow', 'nobody', 'a.test').stderr, 'no room of that name runs')
+    for words in (('allow',), ('allow', 'x'), ('rules', 'x', 'y'), ('rules', '--json'), ('rules', '../x'), ('rules', '')):
+        assert strongroom(*words).returncode != 0, words
+
+
+@test
+def a_name_is_taken_once_and_given_back():
+    n = Named('only', ['--net', 'gate'], TRIES)
+    r = strongroom('run', '--name', 'only', '--', 'true')
+    equal(r.returncode, 125, r)
+    has(r.stderr, 'a room of that name is there already', r)
+    folder = home() + 'only'
+    equal([oct(os.stat(folder).st_mode & 0o777), oct(os.stat(folder + '/control').st_mode & 0o777)], ['0o700', '0o600'])
+    pid, start, ident = open(folder + '/identity').read().split()
+    equal(start, open('/proc/%s/stat' % pid).read().rsplit(')', 1)[1].split()[19])
+    equal(len(ident), 32)
+    equal(n.end()[0], 0)
+    assert not os.path.exists(folder)
+    equal(strongroom('run', '--name', 'only', '--', 'true').returncode, 0)
+
+
+@test
+def what_killed_rooms_left_is_swept_away():
+    n = Named('killed', ['--net', 'gate'], TRIES)
+    os.kill(int(open(home() + 'killed/identity').read().split()[0]), 9)
+    n.p.wait()
+    n.p.communicate()
+    for _ in range(100):
+        if subprocess.run(['pgrep', '-x', 'room-init'], stdout=subprocess.DEVNULL).returncode != 0:
+            break
+    assert os.path.exists(home() + 'killed/control')
+    has(strongroom('rules', 'killed').stderr, 'no room of that name runs')
+    equal(strongroom('run', '--name', 'another', '--', 'true').returncode, 0)
+    equal(os.listdir(home()), [])
+
+
+@test
+def the_socket_takes_no_nonsense():
+    n = Named('sound', ['--net', 'gate'], TRIES)
+    frame = lambda kind, text=b'', version=1, value=0, size=None: (  # noqa: E731
+        version.to_bytes(4, 'little') + kind.to_bytes(4, 'little') + (len(text) if size is None else size).to_bytes(4, 'little') + value.to_bytes(4, 'little')).ljust(16) + text.ljust(4080, b'\0')
+    bad = [b'', b'x', b'x' * 4096, frame(1)[:-1], frame(1) + b'x', frame(0), frame(99), frame(5), frame(7, b'no'), frame(1, version=2), frame(1, size=5), frame(2), frame(2, b'a' * 512),
+           frame(2, b'a\nb'), frame(2, b'a\xff'), frame(2, b'a', size=4097), frame(1, value=0x80000000)]
+    for x in bad:
+        s = socket_to('sound')
+        s.send(x)
+        equal(s.recv(5000), b'', x[:40])
+        s.close()
+    many = [socket_to('sound') for _ in range(16)]  # more than are heard at once; they ask nothing
+    for s in many[:12]:
+        s.close()
+    s = socket_to('sound')
+    for s2 in many[12:]:
+        s2.close()
+    s.send(frame(1))
+    equal(len(s.recv(5000)), 4096)
+    s.close()
+    equal(n.say('allow', 'four.test:80').returncode, 0)
+    equal(n.line('four.test 80'), 'REACHED')
+    equal(n.end()[0], 0)
+
+
+def socket_to(name):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.settimeout(5)
+    s.connect(home() + name + '/control')
+    return s
+
+
+@test
+def the_room_cannot_speak_to_its_own_socket():
+    code = ('print("ready")\nsys.stdin.readline()\ns = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.settimeout(3)\n'
+            'try: s.connect("/rooms/inward/control"); s.send((1).to_bytes(4, "little") * 2 + bytes(4088)); print(len(s.recv(5000)))\nexcept OSError as e: print(e)\n')
+    subprocess.run([*before, PROGRAM, 'run', '--name', 'x', '--', 'true'])  # now the folder is there
+    n = Named('inward', ['--net', 'gate', '-v', home().rstrip('/') + ':/rooms:ro'], code)
+    said = n.line()
+    equal(n.end()[0], 0)
+    assert said in ('0', '[Errno 104] Connection reset by peer', '[Errno 32] Broken pipe'), said
+
+
+@test
+def others_cannot_speak_to_a_room():
+    if before or os.geteuid() != 0:
+        raise gate.Skip('root only')
+    n = Named('private', ['--net', 'gate'], TRIES)
+    r = subprocess.run(['setpriv', '--reuid', '4242', '--regid', '4242', '--clear-groups', PROGRAM, 'allow', 'private', 'a.test'], stdout=subprocess.PIPE,
+                       stderr=subprocess.PIPE, text=True, cwd='/')
+    equal(r.returncode != 0, True, r)
+    os.chmod('/run/strongroom', 0o755)
+    os.chmod(home(), 0o755)
+    os.chmod(home() + 'private', 0o755)
+    os.chmod(home() + 'private/control', 0o666)  # even then: its credentials are looked at
+    try:
+        probe = subprocess.run(['setpriv', '--reuid', '4242', '--regid', '4242', '--clear-groups', gate.PYTHON, '-c', 'import socket\n'
+                                's = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.settimeout(3); s.connect("%sprivate/control")\n'
+                                'try: s.send((1).to_bytes(4, "little") * 2 + bytes(4088)); print(len(s.recv(5000)))\nexcept OSError: print(0)' % home()], stdout=subprocess.PIPE, text=True)
+        equal(probe.stdout, '0\n')
+    finally:
+        os.chmod(home(), 0o700)
+        os.chmod('/run/strongroom', 0o700)
+    equal(n.end()[0], 0)

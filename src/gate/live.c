@@ -1,0 +1,68 @@
+/* live: rules that change while the room lives.
+ *
+ * A rule keeps its number for ever, also when it is withdrawn, so that what was told about it stays true. After each
+ * change the connections are judged again, and names that nothing speaks of any more lose their address: what a program
+ * keeps of it leads nowhere.
+ *
+ * Lives in: strongroom-gate. Trusts: the supervisor, but for the form of what it sends. May: change the table of rules.
+ * Must not: wait. */
+#include "gate/live.h"
+#include "gate/conn.h"
+#include "gate/pins.h"
+#include "gate/tell.h"
+
+#include <errno.h>
+#include <string.h>
+
+static struct egress_rules *rules;
+static struct egress_rule *table;
+static struct egress_index *index_of_rules;
+
+void live_open(struct egress_rules *r, struct egress_rule *t, struct egress_index *i)
+{
+    index_of_rules = i;
+    rules = r;
+    table = t;
+}
+
+static bool known(const char *name)
+{
+    return egress_knows_name(rules, name);
+}
+
+static int add(const struct gate_command *c)
+{
+    struct egress_rule rule;
+    size_t count = 0;
+
+    if (c->number > rules->count || c->number >= EGRESS_RULES_MAX || c->size > sizeof c->text ||
+        egress_read_lines(c->text, c->size, &rule, 1, &count) < 0 || count != 1)
+        return -EPROTO;
+    if (c->number < rules->count && !table[c->number].gone)
+        return -EPROTO;
+    table[c->number] = rule;
+    rules->count += c->number == rules->count;
+    egress_index_make(rules, index_of_rules);
+    return 0;
+}
+
+static int drop(const struct gate_command *c)
+{
+    if (c->number >= rules->count || table[c->number].gone)
+        return -EPROTO;
+    table[c->number].gone = true;
+    return 0;
+}
+
+int live_command(const struct gate_command *c)
+{
+    struct gate_report done = {.type = GATE_CHANGED, .rule = (int32_t)c->number};
+    int r = c->type == GATE_ADD ? add(c) : c->type == GATE_DROP ? drop(c) : -EPROTO;
+
+    if (r < 0)
+        return r;
+    done.count = conn_review();
+    pins_forget(known);
+    tell_reply(&done);
+    return 0;
+}

@@ -1,0 +1,241 @@
+/* place: where rooms that have a name can be found while they live.
+ *
+ * Theory of operation. A claim, a release and a sweep hold a lock on the folder of all rooms, so that each sees whole
+ * ones only. Within that, a room's folder is alive when somebody holds the lock on its identity file, which a killed
+ * supervisor cannot keep.
+ *
+ * Lives in: the supervisor, before the clone and at the end; clients look only. Trusts: folders that belong to the
+ * caller and that nobody else may write. Must not: follow a link below HOME, remove what it does not know. */
+#include "rooms/place.h"
+#include "base/sbuf.h"
+#include "sys/fd.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { HOMES_MAX = 4, PATH_SIZE = 512, SWEEP_MAX = 4096, LOCK_TRIES = 200, LOCK_PAUSE_MS = 10 };
+
+/* --- HOME ----------------------------------------------------------------------------------------------- */
+
+static size_t homes(char paths[HOMES_MAX][PATH_SIZE])
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    size_t n = 0;
+    struct sbuf b;
+
+    for (int i = 0; i < HOMES_MAX; i++) {
+        b = (struct sbuf){.text = paths[n], .size = PATH_SIZE};
+        paths[n][0] = '\0';
+        if (i == 0 && geteuid() == 0)
+            sbuf_text(&b, "/run/strongroom");
+        else if (i == 1 && runtime && runtime[0] == '/')
+            sbuf_fmt(&b, "%s/strongroom", runtime);
+        else if (i == 2)
+            sbuf_fmt(&b, "/run/user/%u/strongroom", geteuid());
+        else if (i == 3)
+            sbuf_fmt(&b, "/tmp/strongroom-%u", geteuid());
+        n += b.len > 0 && !b.full;
+    }
+    return n;
+}
+
+/* A folder that is the caller's alone: a descriptor, or -errno. */
+static int own_folder(int dir, const char *name, bool make)
+{
+    struct stat st;
+
+    if (make && mkdirat(dir, name, 0700) < 0 && errno != EEXIST)
+        return -errno;
+    int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (fstat(fd, &st) == 0 && st.st_uid == geteuid() && !(st.st_mode & (S_IWGRP | S_IWOTH)))
+        return fd;
+    fd_close(&fd);
+    return -EPERM;
+}
+
+/* HOME/rooms at one of the places: a descriptor, or -errno. */
+static int open_rooms(const char *home, bool make)
+{
+    FD_AUTO dir = own_folder(AT_FDCWD, home, make);
+    return dir < 0 ? dir : own_folder(dir, "rooms", make);
+}
+
+/* Another one works on the folder for moments only. */
+static int lock_rooms(int rooms)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
+
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (flock(rooms, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return -errno;
+        (void)nanosleep(&pause, NULL); /* a shorter one only tries sooner */
+    }
+    return -EBUSY;
+}
+
+/* --- one room's folder ---------------------------------------------------------------------------------- */
+
+static bool is_alive(int dir)
+{
+    FD_AUTO identity = openat(dir, ROOMS_IDENTITY, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    return identity >= 0 && flock(identity, LOCK_SH | LOCK_NB) < 0;
+}
+
+static void remove_room(int rooms, int dir, const char *name)
+{
+    static const char *const files[] = {ROOMS_CONTROL, ROOMS_IDENTITY};
+
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        (void)unlinkat(dir, files[i], 0); /* absent where a room died while it was made */
+    (void)unlinkat(rooms, name,
+                   AT_REMOVEDIR); /* somebody put something there: then it stays, and is in the way */
+}
+
+/* What killed rooms left. */
+static void sweep(int rooms)
+{
+    int copy = openat(rooms, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = copy < 0 ? NULL : fdopendir(copy);
+    const struct dirent *x;
+
+    if (!d) {
+        fd_close(&copy);
+        return;
+    }
+    for (int i = 0; i < SWEEP_MAX && (x = readdir(d)) != NULL; i++) {
+        if (x->d_name[0] == '.')
+            continue;
+        FD_AUTO dir = own_folder(rooms, x->d_name, false);
+        if (dir >= 0 && !is_alive(dir))
+            remove_room(rooms, dir, x->d_name);
+    }
+    (void)closedir(d);
+}
+
+/* When this process began, in clock ticks since the boot (proc(5), field 22 of stat). */
+static uint64_t start_time(void)
+{
+    char text[1024];
+    uint64_t v = 0;
+
+    if (fd_read_file(AT_FDCWD, "/proc/self/stat", text, sizeof text) < 0)
+        return 0;
+    const char *at = strrchr(text, ')'); /* the name before it may hold anything */
+    for (int field = 2; at && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    for (at = at ? at + 1 : ""; *at >= '0' && *at <= '9'; at++)
+        v = v * 10 + (uint64_t)(*at - '0');
+    return v;
+}
+
+static int write_identity(struct rooms_place *p)
+{
+    uint8_t random[16];
+    char text[128];
+    struct sbuf id = SBUF(p->id), b = SBUF(text);
+
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        return -EIO;
+    for (size_t i = 0; i < sizeof random; i++)
+        sbuf_fmt(&id, "%02x", random[i]);
+    p->lock = openat(p->dir, ROOMS_IDENTITY, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (p->lock < 0 || flock(p->lock, LOCK_EX | LOCK_NB) < 0)
+        return -errno;
+    sbuf_fmt(&b, "%d %llu %s\n", getpid(), (unsigned long long)start_time(), p->id);
+    return fd_write_all(p->lock, b.text, b.len);
+}
+
+static int take(struct rooms_place *p)
+{
+    int r = lock_rooms(p->rooms);
+
+    if (r < 0)
+        return r;
+    sweep(p->rooms);
+    r = mkdirat(p->rooms, p->name, 0700) < 0 ? -errno : 0;
+    if (r == 0 && (p->dir = own_folder(p->rooms, p->name, false)) < 0)
+        r = p->dir;
+    if (r == 0 && (r = write_identity(p)) < 0)
+        remove_room(p->rooms, p->dir, p->name);
+    (void)flock(p->rooms, LOCK_UN); /* cannot fail */
+    return r;
+}
+
+static void let_go(struct rooms_place *p)
+{
+    fd_close(&p->lock);
+    fd_close(&p->dir);
+    fd_close(&p->rooms);
+}
+
+int rooms_claim(const char *name, struct rooms_place *ret, struct err *e)
+{
+    char paths[HOMES_MAX][PATH_SIZE];
+    struct rooms_place p = {.rooms = -1, .dir = -1, .lock = -1};
+    const size_t n = homes(paths);
+    struct sbuf b = SBUF(p.name);
+    int r = -ENOENT;
+
+    sbuf_text(&b, name);
+    for (size_t i = 0; i < n && p.rooms < 0; i++) {
+        p.rooms = open_rooms(paths[i], true);
+        r = p.rooms < 0 ? p.rooms : 0;
+    }
+    if (p.rooms < 0) {
+        err_set(e, ERR_ROOM, -r, "make a place for the room's name in %s",
+                n ? paths[n - 1] : "the runtime folder");
+        return err_hint(e, "set XDG_RUNTIME_DIR to a folder that is yours alone, or leave out --name");
+    }
+    r = take(&p);
+    if (r < 0) {
+        let_go(&p);
+        if (r == -EEXIST) {
+            err_set(e, ERR_USAGE, 0, "name the room %s: a room of that name is there already", name);
+            err_hint(e, "choose another --name, or end that room first");
+        } else {
+            err_set(e, ERR_ROOM, -r, "take the room's name %s", name);
+        }
+        return r;
+    }
+    *ret = p;
+    return 0;
+}
+
+void rooms_release(struct rooms_place *p)
+{
+    if (p->rooms < 0)
+        return;
+    if (lock_rooms(p->rooms) == 0) /* else a later room sweeps it away */
+        remove_room(p->rooms, p->dir, p->name);
+    let_go(p);
+}
+
+int rooms_find(const char *name, struct err *e)
+{
+    char paths[HOMES_MAX][PATH_SIZE];
+    const size_t n = homes(paths);
+
+    for (size_t i = 0; i < n && name[0] != '.' && name[0] != '\0' && !strchr(name, '/'); i++) {
+        FD_AUTO rooms = open_rooms(paths[i], false);
+        int dir = rooms < 0 ? -1 : own_folder(rooms, name, false);
+        if (dir >= 0 && is_alive(dir))
+            return dir;
+        fd_close(&dir);
+    }
+    err_set(e, ERR_NOT_FOUND, 0, "find the room %.64s: no room of that name runs", name);
+    err_hint(e, "a room gets a name with strongroom run --name NAME, and only its user can speak to it");
+    return -ENOENT;
+}

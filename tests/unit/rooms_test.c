@@ -1,0 +1,156 @@
+/* rooms_test: the frames of a room's control socket, and the folder of rooms that have a name.
+ *
+ * Lives in: a test program. May: make folders below a temporary one. */
+#include "base/sbuf.h"
+#include "rooms/frames.h"
+#include "rooms/place.h"
+#include "sys/fd.h"
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void frames_fit_their_rows(void **state)
+{
+    static const struct {
+        enum rooms_frame_type type;
+        const char *text;
+        int value;
+        int client, room;
+    } rows[] = {
+        {ROOMS_RULES, "", 0, 0, -EBADMSG},           {ROOMS_RULES, "", 12, 0, -EBADMSG},
+        {ROOMS_ALLOW, "a.org", 0, 0, -EBADMSG},      {ROOMS_ALLOW, "", 0, -EBADMSG, -EBADMSG},
+        {ROOMS_DENY, "a\nb", 0, -EBADMSG, -EBADMSG}, {ROOMS_WITHDRAW, "a\x7f", 0, -EBADMSG, -EBADMSG},
+        {ROOMS_LINES, "a\nb\n", 1, -EBADMSG, 0},     {ROOMS_DONE, "", 3, -EBADMSG, 0},
+        {ROOMS_REFUSED, "", 0, -EBADMSG, -EBADMSG},  {ROOMS_REFUSED, "no", -1, -EBADMSG, -EBADMSG},
+    };
+    static struct rooms_frame f;
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        rooms_frame_fill(&f, rows[i].type, rows[i].value, rows[i].text);
+        assert_int_equal(rooms_frame_check(&f, ROOMS_CLIENT), rows[i].client);
+        assert_int_equal(rooms_frame_check(&f, ROOMS_ROOM), rows[i].room);
+    }
+    rooms_frame_fill(&f, ROOMS_RULES, 0, "");
+    f.version = 2;
+    assert_int_equal(rooms_frame_check(&f, ROOMS_CLIENT), -EPROTO);
+    rooms_frame_fill(&f, ROOMS_RULES, 0, "");
+    f.text[100] = 'x'; /* behind the end */
+    assert_int_equal(rooms_frame_check(&f, ROOMS_CLIENT), -EBADMSG);
+}
+
+static void long_texts_are_cut_between_characters(void **state)
+{
+    static struct rooms_frame f;
+    char text[ROOMS_RULE_MAX + 8];
+    (void)state;
+    memset(text, 'a', sizeof text);
+    memcpy(text + ROOMS_RULE_MAX - 2, "\xc3\xa9", 3);
+    rooms_frame_fill(&f, ROOMS_ALLOW, 0, text);
+    assert_int_equal(f.size, ROOMS_RULE_MAX - 2);
+    assert_int_equal(rooms_frame_check(&f, ROOMS_CLIENT), 0);
+}
+
+static int home_setup(void **state)
+{
+    static char path[] = "/tmp/rooms-test-XXXXXX";
+    memcpy(path + sizeof path - 7, "XXXXXX", 6);
+    *state = mkdtemp(path);
+    return *state && setenv("XDG_RUNTIME_DIR", path, 1) == 0 ? 0 : -1;
+}
+
+static int home_teardown(void **state)
+{
+    char path[64];
+    const char *const tails[] = {"/strongroom/rooms", "/strongroom", ""};
+    for (size_t i = 0; i < COUNT(tails); i++) {
+        struct sbuf b = SBUF(path);
+        sbuf_text(&b, *state);
+        sbuf_text(&b, tails[i]);
+        (void)rmdir(path);
+    }
+    return 0;
+}
+
+static void a_name_is_claimed_once(void **state)
+{
+    struct rooms_place a, b;
+    struct err e = {0};
+    struct stat st;
+    (void)state;
+    assert_int_equal(rooms_find("unit-one", &e), -ENOENT);
+    assert_int_equal(rooms_claim("unit-one", &a, &e), 0);
+    assert_int_equal(strlen(a.id), 32);
+    assert_int_equal(fstatat(a.dir, ROOMS_IDENTITY, &st, 0), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_int_equal(rooms_claim("unit-one", &b, &e), -EEXIST);
+    assert_non_null(strstr(e.text, "is there already"));
+    int dir = rooms_find("unit-one", &e);
+    assert_true(dir >= 0);
+    fd_close(&dir);
+    rooms_release(&a);
+    assert_int_equal(rooms_find("unit-one", &e), -ENOENT);
+    rooms_release(&a); /* nothing is held: nothing happens */
+}
+
+/* As after kill -9: the files are there, and nobody holds the lock. */
+static void a_dead_rooms_name_is_free(void **state)
+{
+    struct rooms_place a, b;
+    struct err e = {0};
+    (void)state;
+    assert_int_equal(rooms_claim("unit-dead", &a, &e), 0);
+    fd_close(&a.lock);
+    assert_int_equal(rooms_find("unit-dead", &e), -ENOENT);
+    assert_int_equal(rooms_claim("unit-other", &b, &e), 0);
+    assert_true(faccessat(b.rooms, "unit-dead", F_OK, 0) < 0); /* swept away */
+    rooms_release(&b);
+    fd_close(&a.dir);
+    fd_close(&a.rooms);
+}
+
+static void names_that_lead_elsewhere_are_not_found(void **state)
+{
+    static const char *const names[] = {"", ".", "..", "../rooms", "a/b", "/"};
+    struct err e = {0};
+    (void)state;
+    for (size_t i = 0; i < COUNT(names); i++)
+        assert_int_equal(rooms_find(names[i], &e), -ENOENT);
+}
+
+/* A home that others may write is not used: the next one is. */
+static void a_home_of_others_is_not_used(void **state)
+{
+    char path[64];
+    struct sbuf b = SBUF(path);
+    struct rooms_place a;
+    struct err e = {0};
+    struct stat st;
+    if (geteuid() == 0)
+        skip(); /* root's home is another one, and not to be touched here */
+    sbuf_text(&b, *state);
+    sbuf_text(&b, "/strongroom");
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(chmod(path, 0777), 0);
+    int r = rooms_claim("unit-one", &a, &e);
+    assert_true(lstat(path, &st) == 0 && st.st_nlink == 2); /* nothing was made in it */
+    if (r == 0)
+        rooms_release(&a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(frames_fit_their_rows),
+        cmocka_unit_test(long_texts_are_cut_between_characters),
+        cmocka_unit_test_setup_teardown(a_name_is_claimed_once, home_setup, home_teardown),
+        cmocka_unit_test_setup_teardown(a_dead_rooms_name_is_free, home_setup, home_teardown),
+        cmocka_unit_test_setup_teardown(names_that_lead_elsewhere_are_not_found, home_setup, home_teardown),
+        cmocka_unit_test_setup_teardown(a_home_of_others_is_not_used, home_setup, home_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
