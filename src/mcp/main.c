@@ -7,6 +7,8 @@
  *
  * Lives in: a process of the user's, started by the client. Trusts: its own words, which strongroom made.
  * May: start strongroom. Must not: decide what a room may do. */
+#include "mcp/hook.h"
+#include "mcp/install.h"
 #include "mcp/job.h"
 #include "mcp/server.h"
 #include "mcp/stdio.h"
@@ -87,6 +89,10 @@ int main(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN);
     if (fd_fill_stdio() < 0)
         return 125;
+    if (argc >= 5 && strcmp(argv[1], "install") == 0)
+        return install_run(argv[2], argv + 3);
+    if (argc >= 5 && strcmp(argv[1], "hook") == 0)
+        return hook_run(argv[2], argv + 3);
     if (argc < 4 || strcmp(argv[1], "serve") != 0 || read_ceiling(argv[3], &s) < 0) {
         fputs("usage: strongroom mcp [OPTION of run...]\nstrongroom starts this program by itself.\n",
               stderr);
