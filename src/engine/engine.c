@@ -46,7 +46,7 @@ int engine_plan(const struct engine_request *req, struct room_plan *plan, struct
     plan->filter = seccomp_program(host_net ? SECCOMP_ROOM_NETLINK : SECCOMP_ROOM);
     if (p->layers[LAYER_ID_DENIALS] != LAYER_OFF)
         plan->filter_notify = seccomp_program(notify[req->explains][host_net]);
-    plan->gate_open_ports = p->name != NULL;
+    plan->gate_open_ports = p->name != NULL || req->learns;
     plan->hand_out_root = (req->explains && plan->filter_notify) || p->copy_count;
     char *text = mem_reserve(PLAN_TEXT_MAX);
     if (!text)

@@ -11,6 +11,8 @@ struct engine_request {
     const struct policy *policy; /* checked; const for the whole run */
     char **argv;             /* the program and its arguments; NULL: a room without a program of its own */
     struct timespec started; /* CLOCK_MONOTONIC when the command began */
+    bool
+        learns; /* the gate gives every name an address, so that the record has ports; it opens nothing more */
     bool explains;     /* watch the files and peers that the program names: slower calls, fuller record */
     bool wants_record; /* somebody will read peaks, hash and the like: they are only gathered then */
     int events_fd; /* each decision of the gate goes here as a line of JSON when it is made; -1: nowhere. A pipe that is

@@ -126,6 +126,7 @@ void gate_listeners(struct room *r, const struct report *got, const int *fds, si
     int c = send_command(r, fds, n);
     if (c == 0 && got->status == 1) {
         command.type = GATE_START;
+        command.number = r->req->learns ? GATE_EVERY_NAME : 0;
         c = send_command(r, NULL, 0);
     }
     if (c < 0)

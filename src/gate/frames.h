@@ -8,7 +8,7 @@
  *                                   a line; a line may go on in the next piece); all pieces <= GATE_RULES_TEXT_MAX
  *   LISTENERS  supervisor -> gate   1..n, before START: carries `count` descriptors, made in the room's network
  *                                   namespace
- *   START      supervisor -> gate   once
+ *   START      supervisor -> gate   once; `number` is 0, or GATE_EVERY_NAME: also names that no rule lists get an address
  *   ADD        supervisor -> gate   after START, any time: rule `number` is the line in text; it is the next number, or
  *                                   one that was dropped
  *   DROP       supervisor -> gate   after START, any time: rule `number` holds no more
@@ -33,6 +33,7 @@
 #define GATE_LISTENERS_MAX  64
 #define GATE_NAME_MAX       256 /* with the final NUL */
 #define GATE_ADDRESS_MAX    46  /* with the final NUL */
+#define GATE_EVERY_NAME     1
 #define GATE_TEXT_MAX       198
 
 enum gate_command_type { GATE_RULES = 1, GATE_LISTENERS, GATE_START, GATE_STOP, GATE_ADD, GATE_DROP };

@@ -12,6 +12,7 @@
  * Lives in: a process of its own, one for each room. Trusts: the supervisor, the host's resolv.conf and hosts.
  * May: connect to what the rules allow, ask the host's name servers. Must not: open anything once it serves. */
 #include "gate/budget.h"
+#include "gate/answer.h"
 #include "gate/confine.h"
 #include "gate/conn.h"
 #include "gate/frames.h"
@@ -101,6 +102,7 @@ static int configure(void)
                 return n;
             break;
         case GATE_START:
+            answer_every_name(command.number == GATE_EVERY_NAME);
             n = egress_read_lines(rule_text, rule_text_len, rule_table, EGRESS_RULES_MAX, &rules.count);
             egress_index_make(&rules, &rule_index);
             rules.index = &rule_index;

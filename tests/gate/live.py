@@ -356,3 +356,33 @@ def others_cannot_speak_to_a_room():
         os.chmod(home(), 0o700)
         os.chmod('/run/strongroom', 0o700)
     equal(n.end()[0], 0)
+
+
+# --- learning ---------------------------------------------------------------------------------------------------------
+
+@test
+def what_was_learnt_is_a_policy_that_suffices():
+    since, packets = len(gate.told), gate.outgoing()
+    code = 'import socket\n' + TRY + 'for x in (("four.test", 80), ("a.w.test", 8080), ("%s", 22), ("four.test", 80), ("x.w.test", 80)): print(t(*x))' % EXT
+    with tempfile.TemporaryDirectory() as d:
+        os.chmod(d, 0o755)
+        r = strongroom('learn', '--deny', 'x.w.test', '--', gate.PYTHON, '-c', code)
+        equal(r.returncode, 0, r)
+        assert 'REACHED' not in r.stderr and gate.arrivals('tcp', since) + gate.arrivals('dns', since) == [], r
+        assert gate.outgoing() - packets <= 4, 'packets left'
+        equal(r.stdout, 'net: gate\nallow:\n  - "four.test:80"\n  - "a.w.test:8080"\n  - "%s:22"\n' % EXT, r)
+        with open(d + '/p.yaml', 'w') as f:
+            f.write(r.stdout)
+        again = room(['-p', d + '/p.yaml'], [gate.PYTHON, '-c', code])
+        equal(again.out.split(), ['REACHED', 'REACHED', 'REACHED', 'REACHED', 'refused'], again)
+        twice = strongroom('learn', '-p', d + '/p.yaml', '--', gate.PYTHON, '-c', code.replace('x.w.test', 'six.test'))
+        equal(sorted(twice.stdout.split('\n')[2:-1]), sorted(r.stdout.split('\n')[2:-1] + ['  - "six.test:80"']), twice)
+
+
+@test
+def learning_needs_a_gate_and_a_room():
+    equal(strongroom('learn', '--', 'true').stdout, 'net: gate\n')
+    for words, wanted in ((['--net', 'none', '--', 'true'], 'leave out --net'), (['--'], 'no command'), (['--', '/nonexistent'], 'No such file')):
+        r = strongroom('learn', *words)
+        assert r.returncode != 0 and r.stdout == '', r
+        has(r.stderr, wanted, r)
