@@ -16,6 +16,7 @@
 #include <assert.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -67,6 +68,47 @@ static int send_rules(struct room *r)
     return c == 0 && command.size ? send_command(r, NULL, 0) : c;
 }
 
+/* Puts the login where the policy says it is into *u. */
+static int take_login(const char *where, struct upstream *u, struct err *e)
+{
+    char text[2 * UPSTREAM_WORD_MAX + 8];
+    const char *value = text;
+    ssize_t n = 0;
+    if (strncmp(where, "env:", 4) == 0) {
+        value = getenv(where + 4);
+        n = value ? (ssize_t)strlen(value) : -ENOENT;
+    } else {
+        n = fd_read_file(AT_FDCWD, where + 5, text, sizeof text);
+    }
+    int c = n < 0 ? (int)n : upstream_read_login(value, (size_t)n, u);
+    explicit_bzero(text, sizeof text);
+    if (n < 0)
+        err_set(e, ERR_USAGE, (int)-n, "--upstream-login %s: read the login", where);
+    else if (c < 0)
+        err_set(e, ERR_USAGE, 0,
+                "--upstream-login %s: does not hold USER:PASSWORD, of at most 127 bytes each", where);
+    return c;
+}
+
+static int send_upstream(struct room *r, struct err *e)
+{
+    if (!r->policy->upstream)
+        return 0;
+    struct upstream u = *r->policy->upstream;
+    int c = r->policy->upstream_login ? take_login(r->policy->upstream_login, &u, e) : 0;
+    if (c == 0) {
+        struct sbuf b = {.text = command.text, .size = sizeof command.text};
+        upstream_text(&u, true, &b);
+        command.type = GATE_UPSTREAM;
+        command.size = (uint32_t)b.len;
+        c = send_command(r, NULL, 0);
+        if (c < 0)
+            err_set(e, ERR_ROOM, -c, "tell the gate its proxy");
+    }
+    explicit_bzero(&u, sizeof u);
+    return c;
+}
+
 int gate_start(struct room *r, struct err *e)
 {
     const struct timeval patience = {.tv_sec = 2};
@@ -81,7 +123,7 @@ int gate_start(struct room *r, struct err *e)
     n = send_rules(r);
     if (n == -EPIPE || n == -ECONNRESET)
         return helper_missing(PROGRAM, e);
-    return n < 0 ? err_set(e, ERR_ROOM, -n, "tell the gate its rules") : 0;
+    return n < 0 ? err_set(e, ERR_ROOM, -n, "tell the gate its rules") : send_upstream(r, e);
 }
 
 struct network *gate_record(void)

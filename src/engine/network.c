@@ -104,6 +104,7 @@ static const char *const reason_names[] = {
     [GATE_WHY_MAX_CONNS] = "max-conns",
     [GATE_WHY_RATE] = "rate",
     [GATE_WHY_WITHDRAWN] = "withdrawn",
+    [GATE_WHY_PROXY] = "proxy",
 };
 static_assert(sizeof reason_names / sizeof *reason_names == GATE_WHY_END, "a name for each reason");
 
@@ -144,6 +145,7 @@ static void put_why(const struct network_row *x, const struct network *n, struct
     case GATE_WHY_HIDDEN:
     case GATE_WHY_NAME:
     case GATE_WHY_ANSWER:
+    case GATE_WHY_PROXY:
         sbuf_escaped(out, x->text);
         return;
     case GATE_WHY_MAX_BYTES:

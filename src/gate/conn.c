@@ -65,7 +65,7 @@ static void tell(const struct conn *c, enum gate_verdict verdict, enum gate_reas
     };
 
     memcpy(e.name, c->name, sizeof e.name);
-    (void)addr_text(&c->peer, e.address);
+    (void)addr_text(c->via ? &c->meant : &c->peer, e.address); /* where the proxy is, is nobody's business */
     struct sbuf b = SBUF(e.text);
     sbuf_text(&b, text);
     tell_event(&e);
@@ -123,8 +123,19 @@ void conn_free(struct conn *c, bool hard)
     free_list[free_count++] = (uint16_t)conn_index(c);
 }
 
+void conn_end_proxy(struct conn *c, const char *why)
+{
+    c->code = 0;
+    tell(c, GATE_BROKEN, GATE_WHY_PROXY, why);
+    conn_free(c, true);
+}
+
 void conn_end_broken(struct conn *c, enum gate_reason reason)
 {
+    if (c->via && reason != GATE_WHY_TABLE_FULL && c->code != ECANCELED) {
+        conn_end_proxy(c, "the upstream proxy cannot be reached");
+        return;
+    }
     tell(c, GATE_BROKEN, reason, "");
     conn_free(c, true);
 }
@@ -198,6 +209,8 @@ static void go_by_name(struct conn *c, unsigned pin)
     if (!enter(c))
         return;
     c->takes = takes_of(egress_inside_name(conn_rules, c->name, c->port));
+    if (via_start(c, NULL))
+        return;
     int r = resolve_start(c->name, &c->lookup, &answer);
     if (r < 0) {
         conn_end_broken(c, GATE_WHY_TABLE_FULL);
@@ -221,7 +234,8 @@ static void go_by_address(struct conn *c, const struct gate_addr *a)
     else if (enter(c)) {
         c->takes =
             takes_of(conn_rules->rules[v.rule].inside); /* no name to compare: only what is asked for */
-        dial_start(c, a, 1);
+        if (!via_start(c, a))
+            dial_start(c, a, 1);
     }
 }
 
@@ -329,7 +343,9 @@ void conn_upstream_event(uint32_t index, uint32_t generation, uint32_t events)
 {
     struct conn *c = conn_at(index, generation);
 
-    if (c != NULL && c->state == CONN_OPEN)
+    if (c != NULL && c->state == CONN_ASKING)
+        via_event(c);
+    else if (c != NULL && c->state == CONN_OPEN)
         side_event(c, 1, events);
 }
 
@@ -370,11 +386,11 @@ static bool still_allowed(const struct conn *c)
     if (c->rule < 0 || conn_rules->rules[c->rule].gone)
         return false;
     if (c->name[0] == '\0') {
-        (void)dial_listed(&c->peer, c->port, &v);
+        (void)dial_listed(c->via ? &c->meant : &c->peer, c->port, &v);
         return v.allowed;
     }
     v = egress_verdict_name(conn_rules, c->name, c->port);
-    return v.allowed && (c->state != CONN_OPEN || dial_allowed(c, &c->peer));
+    return v.allowed && (c->state != CONN_OPEN || c->via || dial_allowed(c, &c->peer));
 }
 
 unsigned conn_review(void)

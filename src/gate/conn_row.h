@@ -2,17 +2,19 @@
  *
  *   conn.c   owns the table: takes, decides, times out, tells, frees
  *   dial.c   RESOLVING -> DIALING -> OPEN: judges addresses and tries them; owns dials, addrs
+ *   via.c    DIALING -> ASKING -> OPEN, where an upstream proxy is gone by: owns talk
  *   relay.c  OPEN: moves bytes; owns ways and the queue of those with more to do */
 #ifndef GATE_CONN_ROW_H
 #define GATE_CONN_ROW_H
 
 #include "gate/conn.h"
 #include "gate/flow.h"
+#include "gate/proxy.h"
 
 #define DIAL_MS  20000 /* from the verdict to an open connection */
 #define FIRST_MS 30000 /* from there to the first word that may pass, where it is looked at */
 
-enum conn_state { CONN_FREE, CONN_RESOLVING, CONN_DIALING, CONN_OPEN };
+enum conn_state { CONN_FREE, CONN_RESOLVING, CONN_DIALING, CONN_ASKING, CONN_OPEN };
 
 struct way { /* one direction: 0 from the room, 1 to the room */
     int pipe[2];
@@ -35,7 +37,10 @@ struct conn {
     int rule, lookup, code;
     bool v6;       /* how the program came: that family first */
     bool internal; /* the name may lead to private addresses */
-    bool entered;  /* counts among its rule's connections */
+    bool via;      /* by the upstream proxy: addresses are the proxy's, the peer's own is `meant` */
+    struct proxy_talk talk;
+    struct gate_addr meant;
+    bool entered; /* counts among its rule's connections */
     uint64_t since, beside;
     int dials[DIALS_MAX];
     uint64_t began[DIALS_MAX];
@@ -59,6 +64,15 @@ void conn_end_seen(struct conn *c, enum flow_fault fault, const char *why); /* i
 void conn_end_open(struct conn *c, bool hard);                              /* it was allowed, and is over */
 void conn_close_hard(int *fd);
 
+void conn_end_proxy(struct conn *c, const char *why);
+
+/* Goes it by the proxy? Then that begins, and dial_start() is not for it. */
+bool via_start(struct conn *c, const struct gate_addr *literal);
+uint16_t via_port(void);
+void via_opened(struct conn *c); /* the proxy is connected */
+void via_event(struct conn *c);  /* it has said something; the state is ASKING */
+
+void dial_opened(struct conn *c); /* the peer is there */
 /* Does a rule that lists addresses speak of this one? */
 bool dial_listed(const struct gate_addr *a, uint16_t port, struct egress_verdict *ret);
 /* May this connection, which a rule allows by its name, end there? */

@@ -41,6 +41,13 @@ bool dial_allowed(const struct conn *c, const struct gate_addr *a)
     return egress_may_dial(conn_rules, c->internal, &e, c->port) && (c->internal || !own_is(a));
 }
 
+void dial_opened(struct conn *c)
+{
+    c->state = CONN_OPEN;
+    conn_set_due(c, 0);
+    relay_open(c);
+}
+
 static void opened(struct conn *c, int which)
 {
     static const int on = 1;
@@ -50,24 +57,24 @@ static void opened(struct conn *c, int which)
     c->peer = c->dialled[which];
     for (int i = 0; i < DIALS_MAX; i++)
         conn_close_hard(&c->dials[i]);
-    c->state = CONN_OPEN;
     c->code = 0;
-    conn_set_due(c, 0);
     for (int i = 0; i < 2; i++)
         (void)setsockopt(c->fd[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* speed only */
     (void)setsockopt(c->fd[1], SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     if (loop_change(c->fd[1], EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, LOOP_UPSTREAM, conn_index(c),
                     c->generation) < 0)
         conn_end_broken(c, GATE_WHY_TABLE_FULL);
+    else if (c->via)
+        via_opened(c);
     else
-        relay_open(c);
+        dial_opened(c);
 }
 
 /* Starts one attempt in slot `which`. 0: under way; otherwise it failed. */
 static int dial(struct conn *c, int which, const struct gate_addr *a)
 {
     struct sockaddr_storage to;
-    socklen_t len = addr_to_sock(a, c->port, &to);
+    socklen_t len = addr_to_sock(a, c->via ? via_port() : c->port, &to);
     int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
@@ -130,7 +137,7 @@ static const struct gate_addr *next_of(struct conn *c, const struct gate_addr *a
         const struct gate_addr *a = &addrs[(*at)++];
         if ((a->size == 16) != v6)
             continue;
-        if (c->name[0] == '\0' || dial_allowed(c, a))
+        if (c->via || c->name[0] == '\0' || dial_allowed(c, a))
             return a;
         c->peer = *a;
     }

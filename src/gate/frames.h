@@ -6,6 +6,8 @@
  *
  *   RULES      supervisor -> gate   0..n, before START: a piece of the canonical rule text, one rule a line ("\n" ends
  *                                   a line; a line may go on in the next piece); all pieces <= GATE_RULES_TEXT_MAX
+ *   UPSTREAM   supervisor -> gate   0..1, before START: the proxy to go out by, `size` bytes of text
+ *                                   (policy/upstream.h)
  *   LISTENERS  supervisor -> gate   1..n, before START: carries `count` descriptors, made in the room's network
  *                                   namespace
  *   START      supervisor -> gate   once; `number` is 0, or GATE_EVERY_NAME: also names that no rule lists get an address
@@ -36,7 +38,15 @@
 #define GATE_EVERY_NAME     1
 #define GATE_TEXT_MAX       198
 
-enum gate_command_type { GATE_RULES = 1, GATE_LISTENERS, GATE_START, GATE_STOP, GATE_ADD, GATE_DROP };
+enum gate_command_type {
+    GATE_RULES = 1,
+    GATE_LISTENERS,
+    GATE_START,
+    GATE_STOP,
+    GATE_UPSTREAM,
+    GATE_ADD,
+    GATE_DROP
+};
 enum gate_report_type { GATE_READY = 1, GATE_FAILED, GATE_EVENT, GATE_FINISHED, GATE_CHANGED };
 
 /* What a listener is. All are bound; those for TCP listen. UDP has IP_PKTINFO (IPV6_RECVPKTINFO) on, so that an answer
@@ -85,6 +95,7 @@ enum gate_reason {
     GATE_WHY_MAX_CONNS,   /* `rule` lets no more connections be open */
     GATE_WHY_RATE,        /* `rule` lets no new connection begin now */
     GATE_WHY_WITHDRAWN, /* the rule that allowed it was withdrawn, or another one now denies it: it was cut */
+    GATE_WHY_PROXY,     /* the upstream proxy; `text` says what it did */
     GATE_WHY_END        /* no reason: the number of them, and of 0 */
 };
 

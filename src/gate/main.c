@@ -22,6 +22,7 @@
 #include "gate/refused.h"
 #include "gate/serve.h"
 #include "gate/tell.h"
+#include "gate/via.h"
 #include "sys/fd.h"
 
 #include <errno.h>
@@ -79,6 +80,22 @@ static int take_listeners(int *fds, int count)
     return 0;
 }
 
+static int take_upstream(void)
+{
+    struct upstream u;
+    const char *why, *hint;
+
+    if (command.size >= sizeof command.text)
+        return -EPROTO;
+    command.text[command.size] = '\0';
+    if (upstream_read(command.text, &u, &why, &hint) < 0)
+        return -EPROTO;
+    via_open(&u);
+    explicit_bzero(&u, sizeof u);
+    explicit_bzero(command.text, sizeof command.text);
+    return 0;
+}
+
 /* Everything up to START. */
 static int configure(void)
 {
@@ -95,6 +112,11 @@ static int configure(void)
                 return -EPROTO;
             memcpy(rule_text + rule_text_len, command.text, command.size);
             rule_text_len += command.size;
+            break;
+        case GATE_UPSTREAM:
+            n = take_upstream();
+            if (n < 0)
+                return n;
             break;
         case GATE_LISTENERS:
             n = take_listeners(fds, n);

@@ -149,6 +149,8 @@ SET_FUNCTION(set_uid);
 SET_FUNCTION(set_args);
 SET_FUNCTION(set_net);
 SET_FUNCTION(set_peer);
+SET_FUNCTION(set_upstream);
+SET_FUNCTION(set_upstream_login);
 SET_FUNCTION(set_tty);
 SET_FUNCTION(set_interactive);
 SET_FUNCTION(set_elsewhere); /* rows that the command line handles itself */
@@ -170,6 +172,8 @@ SHOW_FUNCTION(show_uid);
 SHOW_FUNCTION(show_args);
 SHOW_FUNCTION(show_net);
 SHOW_FUNCTION(show_peers);
+SHOW_FUNCTION(show_upstream);
+SHOW_FUNCTION(show_upstream_login);
 SHOW_FUNCTION(show_tty);
 SHOW_FUNCTION(show_interactive);
 SHOW_FUNCTION(show_nothing);

@@ -53,6 +53,65 @@ SHOW_FUNCTION(show_peers)
     }
 }
 
+SET_FUNCTION(set_upstream)
+{
+    struct upstream *u = arena_alloc(p, sizeof *u);
+    const char *why = "", *hint = NULL;
+
+    (void)source;
+    if (!u)
+        return arena_full(p, e);
+    if (upstream_read(value, u, &why, &hint) < 0) { /* the value may hold a password: it is not shown */
+        field_bad(p, f, e, "%s", why);
+        return hint ? err_hint(e, "%s", hint) : -EINVAL;
+    }
+    p->upstream = u;
+    return 0;
+}
+
+SHOW_FUNCTION(show_upstream)
+{
+    char text[UPSTREAM_TEXT_MAX];
+    struct sbuf b = SBUF(text);
+
+    if (!p->upstream)
+        return;
+    upstream_text(p->upstream, false, &b);
+    show_line(f, out, text, field_origin(p, f), explain);
+}
+
+SET_FUNCTION(set_upstream_login)
+{
+    const bool env = strncmp(value, "env:", 4) == 0 && value[4] != '\0' && !strchr(value, '=');
+    const bool file = strncmp(value, "file:", 5) == 0 && value[5] != '\0';
+
+    (void)source;
+    if (!env && !file) {
+        field_bad(p, f, e, "not a place of a login"); /* perhaps the login itself: it is not shown */
+        return err_hint(e, "as env:PROXY_LOGIN or file:/path/of/login, which holds USER:PASSWORD");
+    }
+    p->upstream_login = arena_text(p, value, strlen(value));
+    return p->upstream_login ? 0 : arena_full(p, e);
+}
+
+SHOW_FUNCTION(show_upstream_login)
+{
+    if (p->upstream_login)
+        show_line(f, out, p->upstream_login, field_origin(p, f), explain);
+}
+
+/* A proxy is of use with a gate only. */
+static int check_upstream(struct policy *p, const struct note_sink *n, struct err *e)
+{
+    if (p->upstream_login && !p->upstream) {
+        err_set(e, ERR_USAGE, 0, "--upstream-login %s: there is no --upstream-proxy", p->upstream_login);
+        return err_hint(e, "name the proxy, as --upstream-proxy http://proxy.example:3128");
+    }
+    if (p->upstream && p->net != NET_GATE)
+        note_fmt(n, "--upstream-proxy has no effect: this room has no gate");
+    return 0;
+}
+
 /* An order that depends on what the rules say only. */
 static int by_rule(const void *a, const void *b)
 {
@@ -289,6 +348,9 @@ int peers_check(struct policy *p, const struct note_sink *n, struct err *e)
     struct policy_arena *a = p->arena;
 
     int r = choose(p, n, e);
+    if (r < 0)
+        return r;
+    r = check_upstream(p, n, e);
     if (r < 0)
         return r;
     if (p->net == NET_HOST)

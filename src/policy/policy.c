@@ -217,6 +217,7 @@ size_t policy_text_size(const struct policy *p)
     }
     for (size_t i = 0; i < field_count; i++)
         text += p->arena->origins[i].where ? 4 * strlen(p->arena->origins[i].where) : 0;
+    text += UPSTREAM_TEXT_MAX + 4 * (p->upstream_login ? strlen(p->upstream_login) : 0);
     return text + 4 * ((p->rootfs ? strlen(p->rootfs) : 0) + (p->workdir ? strlen(p->workdir) : 0));
 }
 

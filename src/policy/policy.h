@@ -10,6 +10,7 @@
 #include "policy/egress.h"
 #include "policy/layer.h"
 #include "policy/limit.h"
+#include "policy/upstream.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -108,7 +109,10 @@ struct policy {
     /* walls */
     enum layer_demand layers[LAYER_ID_COUNT]; /* LAYER_OFF: net, when the host's network is asked for */
     enum net_mode net;                        /* after policy_check: NET_GATE when a peer is allowed */
-    struct egress_rules egress; /* after policy_check: sorted, none twice; empty unless NET_GATE */
+    struct egress_rules egress;      /* after policy_check: sorted, none twice; empty unless NET_GATE */
+    const struct upstream *upstream; /* proxy through which the gate goes out; NULL: directly */
+    const char
+        *upstream_login; /* where its login is: "env:NAME", "file:/PATH"; NULL: in `upstream`, or none */
     enum apply_mode apply;
     enum upper_kind upper;
     const char *from;     /* a saved layer that the workspace begins with; NULL */

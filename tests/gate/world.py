@@ -1,6 +1,7 @@
 #!/usr/bin/python3 -B
 """world: "the internet" of the gate's tests, in a network namespace of its own: names, web servers, an echo, and a log
 of all that arrives, one line each on stdout. Started by run; told the folder of certificates and pages."""
+import base64
 import http.server
 import os
 import socket
@@ -257,6 +258,108 @@ def serve_kept(address, port, context=None):
     s.serve_forever()
 
 
+def proxied(c, name, port):
+    """What a company's proxy does: looks the name up, connects, passes on."""
+    log('proxied', name, port)
+    rows = [v for k, v in NAMES.get(name, []) if k == A] or [name]
+    try:
+        far = socket.create_connection((rows[0], port), 5)
+    except OSError:
+        return None
+
+    def back():
+        try:
+            while True:
+                got = far.recv(65536)
+                if not got:
+                    break
+                c.sendall(got)
+            c.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+    threading.Thread(target=back, daemon=True).start()
+    return far
+
+
+def pass_on(c, far):
+    while True:
+        got = c.recv(65536)
+        if not got:
+            break
+        far.sendall(got)
+    far.shutdown(socket.SHUT_WR)
+
+
+def http_proxy(c, login):
+    head = b''
+    while b'\r\n\r\n' not in head:
+        got = c.recv(65536)
+        if not got:
+            return
+        head += got
+    lines = head.decode('latin1').split('\r\n')
+    if login and 'Proxy-Authorization: Basic ' + base64.b64encode(login).decode() not in lines:
+        c.sendall(b'HTTP/1.1 407 Login\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n')
+        return
+    name, port = lines[0].split(' ')[1].rsplit(':', 1)
+    far = proxied(c, name.strip('[]'), int(port))
+    if not far:
+        c.sendall(b'HTTP/1.1 502 No\r\n\r\n')
+        return
+    for piece in (b'HTTP/1.1 20', b'0 OK\r\nVia: x\r', b'\n\r\n'):  # as the network may cut it
+        c.sendall(piece)
+        time.sleep(0.02)
+    pass_on(c, far)
+
+
+def socks_proxy(c, login):
+    c.recv(2)
+    if c.recv(9) != (b'\2' if login else b'\0'):
+        c.sendall(b'\5\xff')
+        return
+    c.sendall(b'\5\2' if login else b'\5\0')
+    if login:
+        said = c.recv(600)
+        user, word = login.split(b':', 1)
+        good = said == b'\1' + bytes([len(user)]) + user + bytes([len(word)]) + word
+        c.sendall(b'\1\0' if good else b'\1\1')
+        if not good:
+            return
+    asked = c.recv(600)
+    if asked[3] == 3:
+        name, port = asked[5:5 + asked[4]].decode(), asked[5 + asked[4]:]
+    else:
+        name = socket.inet_ntop(socket.AF_INET if asked[3] == 1 else socket.AF_INET6, asked[4:-2])
+        port = asked[-2:]
+    far = proxied(c, name, struct.unpack('>H', port)[0])
+    c.sendall(b'\5\0\0\1\0\0\0\0\0\0' if far else b'\5\5\0\1\0\0\0\0\0\0')
+    if far:
+        pass_on(c, far)
+
+
+def garbage_proxy(c, _):
+    c.recv(9)
+    c.sendall(b'220 ftp.test ready\r\n' * 900)
+
+
+def serve_proxy(port, how, login=None):
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind((EXT, port))
+    s.listen(64)
+
+    def go(c):
+        try:
+            c.settimeout(20)
+            how(c, login)
+        except (OSError, IndexError, ValueError):
+            pass
+        finally:
+            c.close()
+    while True:
+        threading.Thread(target=go, args=(s.accept()[0],), daemon=True).start()
+
+
 def serve_tcp(address, port, context=None):
     s = socket.socket(socket.AF_INET6 if ':' in address else socket.AF_INET, socket.SOCK_STREAM)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -276,6 +379,8 @@ def main():
         jobs += [(serve_tcp, address, port) for port in (80, 22, 7, 9, 8080)]
     jobs += [(serve_kept, EXT, 8088), (serve_kept, EXT, 8443, context)]
     jobs += [(serve_dns_tcp,), (log_udp, EXT, 443), (log_udp, EXT, 9999), (log_udp, EXT, 53), (log_udp, EXT6, 443)]
+    jobs += [(serve_proxy, 3128, http_proxy), (serve_proxy, 3129, http_proxy, b'me:p w@d'), (serve_proxy, 1080, socks_proxy),
+             (serve_proxy, 1081, socks_proxy, b'me:p w@d'), (serve_proxy, 3130, garbage_proxy)]
     for job in jobs:
         threading.Thread(target=job[0], args=job[1:], daemon=True).start()
     log('ready')

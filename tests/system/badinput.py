@@ -47,6 +47,7 @@ WRONG = {
     'workspace': ['', '/', 'x', '/no/such', '/etc/passwd', '/proc', '/etc/..'], 'at': ['', '/x', 'x'], 'apply': ['', 'yes', 'Ask'],
     'upper': ['', 'ram', 'tmpfs:', 'tmpfs:1', 'disk:x', 'scratch:4M'], 'from': ['', '../x', 'no-such', 'x' * 100], 'copy-in': ['', 'x', '..', '/no/such', '/dev/null', '/etc/passwd:/srv/x'],
     'copy-out': ['', '/work', '/work:', ':/tmp', 'work:/tmp', '/:/tmp', '/work:/etc/passwd', '/work:/no/such/dir'],
+    'upstream-proxy': ['', 'proxy:1', 'http://a', 'http://a:1/b', 'https://a:1', 'http://a:0'], 'upstream-login': ['', 'a:b', 'env:', 'file:', 'env:X'],
     'net': ['', 'bridge', 'none,host'], 'args': ['', 'rw'],
     'policy': ['', '/no/such', '/etc', 'no-such', '../x', '/dev/null/x'], 'settings': ['', '/no/such', '/etc'],
     'result': ['', '/no/such/dir/file', '/etc', '/proc/version', '/dev/null/x'],
@@ -77,7 +78,7 @@ def wrong_values_of_files():
 
 @test
 def wrong_values_of_words():
-    wrong_values(['env', 'env-file', 'hostname', 'name', 'uid', 'require', 'prefer', 'net', 'allow', 'deny', 'args', 'policy', 'settings'])
+    wrong_values(['env', 'env-file', 'hostname', 'name', 'uid', 'require', 'prefer', 'net', 'allow', 'deny', 'upstream-proxy', 'upstream-login', 'args', 'policy', 'settings'])
 
 
 @test

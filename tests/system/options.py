@@ -239,6 +239,14 @@ def workspaces_and_copies_are_planned():
     assert 'upper' in plan('--workspace', top, '--copy-workspaces', '--from', 'x') and 'upper' not in plan()
 
 
+@option('upstream-proxy', 'upstream-login')
+def the_upstream_proxy_is_gone_by():
+    proxy = ['--upstream-proxy', 'http://127.0.0.1:1', '--allow', 'a.example.org:80']
+    r = python('import socket\ntry: socket.create_connection(("a.example.org", 80), 5).recv(1)\nexcept OSError: print("refused")', options=proxy)
+    assert b'the upstream proxy cannot be reached' in r.err, r
+    refused(room.room('/bin/true', options=[*proxy, '--upstream-login', 'file:/no/such']), 'read the login')
+
+
 @option('net')
 def net_none_and_host():
     there = 'import os,socket; print(sorted(n for _, n in socket.if_nameindex()))'

@@ -2,6 +2,7 @@
 #include "gate/answer.h"
 #include "gate/hosts.h"
 #include "gate/pins.h"
+#include "gate/proxy.h"
 #include "gate/refused.h"
 #include <errno.h>
 #include <setjmp.h>
@@ -207,6 +208,87 @@ static void refused_packets_are_read(void **state)
     }
 }
 
+static const char *canonical(const char *url)
+{
+    static char text[UPSTREAM_TEXT_MAX];
+    struct sbuf b = SBUF(text);
+    struct upstream u;
+    const char *why, *hint;
+
+    if (upstream_read(url, &u, &why, &hint) < 0)
+        return NULL;
+    upstream_text(&u, true, &b);
+    return text;
+}
+
+static void proxies_are_read(void **state)
+{
+    static const char *const bad[] = {"",
+                                      "proxy:3128",
+                                      "https://p:1",
+                                      "http://",
+                                      "http://p",
+                                      "http://p:0",
+                                      "http://p:1,2",
+                                      "http://p:1-2",
+                                      "http://*.p.org:1",
+                                      "http://10.0.0.0/8:1",
+                                      "http://p:1/path",
+                                      "http://@p:1",
+                                      "http://a%3ab:c@p:1",
+                                      "http://a:%zz@p:1",
+                                      "http://a:%0a@p:1",
+                                      "http://p:1 internal",
+                                      "http://::1:1"};
+
+    (void)state;
+    assert_string_equal(canonical("http://Proxy.Example:3128/"), "http://proxy.example:3128");
+    assert_string_equal(canonical("socks5h://me:p%20w@d@[2001:DB8::1]:1080"),
+                        "socks5://me:p%20w%40d@[2001:db8::1]:1080");
+    assert_string_equal(canonical("http://localhost:1"), "http://localhost:1");
+    assert_string_equal(canonical("http://127.0.0.1:1"), "http://127.0.0.1:1");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (canonical(bad[i]))
+            fail_msg("\"%s\" was taken", bad[i]);
+}
+
+static enum proxy_heard hears(enum upstream_kind kind, const char *in, size_t size, size_t *used,
+                              unsigned *code)
+{
+    const struct upstream u = {.kind = kind};
+    struct proxy_talk t = {.step = PROXY_CONNECT};
+    enum proxy_heard heard = proxy_hear(&u, &t, (const uint8_t *)in, size, used);
+
+    *code = t.code;
+    return heard;
+}
+
+static void answers_of_proxies_are_read(void **state)
+{
+    static const char ok[] = "HTTP/1.1 200 OK\r\nVia: x\r\n\r\nmore", no[] = "HTTP/1.0 403 No\r\n\r\n",
+                      nonsense[] = "220 ready\r\n\r\n", socks[] = "\5\0\0\1\1\2\3\4\0\5more",
+                      refused[] = "\5\5\0\1\0\0\0\0\0\0";
+    size_t used, whole = sizeof ok - 1 - 4;
+    unsigned code;
+
+    (void)state;
+    for (size_t n = 0; n < whole; n++)
+        assert_int_equal(hears(UPSTREAM_HTTP, ok, n, &used, &code), PROXY_MORE);
+    assert_int_equal(hears(UPSTREAM_HTTP, ok, sizeof ok - 1, &used, &code), PROXY_OPEN);
+    assert_int_equal(used, whole);
+    assert_int_equal(hears(UPSTREAM_HTTP, no, sizeof no - 1, &used, &code), PROXY_REFUSED);
+    assert_int_equal(code, 403);
+    for (size_t n = 1; n < sizeof nonsense; n++)
+        assert_int_equal(hears(UPSTREAM_HTTP, nonsense, n, &used, &code), PROXY_BAD);
+    for (size_t n = 0; n < 10; n++)
+        assert_int_equal(hears(UPSTREAM_SOCKS5, socks, n, &used, &code), PROXY_MORE);
+    assert_int_equal(hears(UPSTREAM_SOCKS5, socks, sizeof socks - 1, &used, &code), PROXY_OPEN);
+    assert_int_equal(used, 10);
+    assert_int_equal(hears(UPSTREAM_SOCKS5, refused, 10, &used, &code), PROXY_REFUSED);
+    assert_int_equal(code, 5);
+    assert_int_equal(hears(UPSTREAM_SOCKS5, ok, 20, &used, &code), PROXY_BAD);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +301,8 @@ int main(void)
         cmocka_unit_test(a_full_table_of_pins_reuses_the_oldest),
         cmocka_unit_test(the_hosts_files_are_read),
         cmocka_unit_test(refused_packets_are_read),
+        cmocka_unit_test(proxies_are_read),
+        cmocka_unit_test(answers_of_proxies_are_read),
     };
     return cmocka_run_group_tests(tests, read_rules, NULL);
 }
