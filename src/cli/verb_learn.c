@@ -1,7 +1,7 @@
-/* verb_learn: `strongroom learn [options of run] -- COMMAND`: runs it behind a closed gate that gives every name an address,
- * so that what the program would connect to is seen, and prints the policy that would allow it.
+/* verb_learn: `strongroom learn [options of run] -- COMMAND`: runs it behind a closed gate, prints what it would need.
  *
- * Nothing leaves the room but what rules allow already. The program's stdout goes to stderr: stdout is the policy.
+ * The gate gives every name an address, so that what the program would connect to is seen. Nothing leaves the room but
+ * what rules allow already. The program's stdout goes to stderr: stdout is the policy.
  *
  * Lives in: the command. Trusts: nothing of what the room asked for but its form. */
 #include "cli/options.h"

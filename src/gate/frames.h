@@ -10,7 +10,8 @@
  *                                   (policy/upstream.h)
  *   LISTENERS  supervisor -> gate   1..n, before START: carries `count` descriptors, made in the room's network
  *                                   namespace
- *   START      supervisor -> gate   once; `number` is 0, or GATE_EVERY_NAME: also names that no rule lists get an address
+ *   START      supervisor -> gate   once; `number` is 0, or GATE_EVERY_NAME: also names that no rule lists get an
+ *                                   address
  *   ADD        supervisor -> gate   after START, any time: rule `number` is the line in text; it is the next number, or
  *                                   one that was dropped
  *   DROP       supervisor -> gate   after START, any time: rule `number` holds no more

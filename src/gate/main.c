@@ -11,8 +11,8 @@
  *
  * Lives in: a process of its own, one for each room. Trusts: the supervisor, the host's resolv.conf and hosts.
  * May: connect to what the rules allow, ask the host's name servers. Must not: open anything once it serves. */
-#include "gate/budget.h"
 #include "gate/answer.h"
+#include "gate/budget.h"
 #include "gate/confine.h"
 #include "gate/conn.h"
 #include "gate/frames.h"
