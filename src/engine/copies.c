@@ -58,7 +58,7 @@ static int open_source(const struct room *r, const char *path, const char **ret_
 static int take(struct room *r, size_t i, struct err *e)
 {
     const struct policy_copy *c = &r->policy->copies[i];
-    const struct tree_command say = {.type = TREE_COPY};
+    const struct tree_command say = {.type = TREE_COPY, .flags = TREE_STRICT};
     struct tree_session tree;
     const char *name;
     FD_AUTO from = open_source(r, c->src, &name);

@@ -1,12 +1,11 @@
 /* tree: see tree.h.
  *
- * Lives in: a verb, or the supervisor when the room is gone. Trusts: the program beside ours, its frames by size and bound
- * only. Must not: look into a tree itself. */
+ * Lives in: a verb, or the supervisor when the room is gone. Trusts: the program beside ours, its frames by size
+ * and bound only. Must not: look into a tree itself. */
 #include "engine/tree.h"
 #include "engine/helper.h"
 #include "sys/fd.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>

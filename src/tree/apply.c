@@ -6,8 +6,8 @@
  *   journal  every operation, with what was there before; on the disk before the first is done
  *   do       renames only: what goes away goes into the stage; each taken file is looked at once more
  *   keep     the stage, now holding what was taken away, moves to the entry, for undo; the state says "applied"
- * Before the journal is there a crash has changed nothing; after it, recovery does all operations backwards. Both take
- * the state APPLYING as their sign.
+ * Before the journal is there a crash has changed nothing; after it, recovery does all operations backwards. Both
+ * take the state APPLYING as their sign.
  *
  * Lives in: strongroom-tree. Trusts: the index by form. Must not: write into a file that is there. */
 #include "sys/fd.h"
@@ -38,6 +38,7 @@ struct applying {
     uint64_t conflicts;
     struct tree_totals totals;
     bool nothing_done;
+    char first[256]; /* conflict */
 };
 
 static void tell_path(const char *path, const char *why)
@@ -103,11 +104,16 @@ static int check_rows(struct applying *a)
         a->chosen[n / 8] &= (uint8_t) ~(1u << n % 8);
         if (a->conflicts++ < TOLD_MAX)
             tell_path(path, why);
+        if (a->conflicts == 1) {
+            struct sbuf b = SBUF(a->first);
+            sbuf_escaped(&b, path);
+            sbuf_fmt(&b, ": %s", why);
+        }
     }
     if (a->conflicts > TOLD_MAX)
         session_fmt("  and %llu more\n", (unsigned long long)(a->conflicts - TOLD_MAX));
     if (r == 0 && a->conflicts)
-        r = select_tie(&a->index, a->chosen);
+        r = select_settle(&a->index, a->chosen);
     for (at = n = 0; r == 0 && index_next(&a->index, &at, &row, &path, &detail) > 0; n++)
         if (select_has(a->chosen, n))
             count(&a->totals, row);
@@ -128,8 +134,8 @@ static int choose(struct applying *a, const struct tree_command *c)
         return session_fail(r, NULL, "check the changes: %s", strerror(-r));
     if (a->conflicts && !(c->flags & TREE_SKIP_CONFLICTS))
         return session_fail(EBUSY, "--skip-conflicts applies the others; or name paths",
-                            "apply: %llu of the changes are in conflict with the host; nothing was changed",
-                            (unsigned long long)a->conflicts);
+                            "apply: %s%s; nothing was changed", a->first,
+                            a->conflicts > 1 ? ", and more conflicts with the host" : "");
     if (c->flags & TREE_ONLY_CLEAN && (a->totals.alarms || a->index.head->mass))
         return session_fail(EPERM, "strongroom review shows them",
                             "apply: there are alarms; nothing was changed");
@@ -286,30 +292,29 @@ static int prepare(struct applying *a, const char *id)
     step_done();
     if (r < 0)
         return session_fail(r, NULL, "apply: keep the state: %s", strerror(-r));
-    r = stage_create(&a->stage, id);
+    r = fstat(session.lower, &a->stage.root) < 0 ? -errno
+                                                 : journal_create(session.entry, &a->stage.root, &a->out);
+    step_done();
+    if (r == 0)
+        r = stage_create(&a->stage, id);
     step_done();
     if (r < 0) {
+        journal_drop(session.entry, &a->out);
         (void)store_set_state(session.entry, a->before); /* else RECOVER does it */
         a->nothing_done = true;
         return session_fail(r, r == -EEXIST ? "something of this name is there; it is not ours" : NULL,
                             "apply: make %s%s in the workspace: %s", STORE_STAGE, id, strerror(-r));
     }
-    r = journal_create(session.entry, &a->out);
-    if (r == 0)
-        r = plan_all(a);
+    r = plan_all(a);
     if (r == 0)
         r = sync_stage(a);
-    a->out.head.dev = (uint64_t)a->stage.root.st_dev;
-    a->out.head.ino = a->stage.root.st_ino;
-    a->out.head.old_mtime = a->stage.root.st_mtim.tv_sec;
-    a->out.head.old_mtime_nsec = (uint32_t)a->stage.root.st_mtim.tv_nsec;
     a->out.head.totals = a->totals;
     memcpy(a->out.head.id, id, STORE_ID_SIZE);
     step_done();
     if (r == 0)
         r = journal_finish(session.entry, &a->out);
     else
-        journal_drop(session.entry, &a->out);
+        journal_leave(&a->out); /* what was before is read from it once more */
     step_done();
     return r < 0 ? session_fail(r, NULL, "apply: get ready: %s; nothing was changed", strerror(-r)) : 0;
 }

@@ -34,12 +34,10 @@ static int open_against_mode(int dir, const char *name, int flags)
 {
     FD_AUTO at = open_once(dir, name, O_PATH);
     struct stat s;
-    mode_t need = S_ISDIR(flags & O_DIRECTORY ? S_IFDIR : S_IFREG) ? 0500 : 0400;
+    const mode_t need = flags & O_DIRECTORY ? 0700 : 0400;
 
     if (at < 0 || fstat(at, &s) < 0 || (!S_ISDIR(s.st_mode) && !S_ISREG(s.st_mode)))
         return -EACCES;
-    if ((flags & O_ACCMODE) != O_RDONLY)
-        need |= 0200;
     if (syscall(SYS_fchmodat2, at, "", (s.st_mode & 07777) | need, AT_EMPTY_PATH) < 0 &&
         (errno != ENOSYS || fchmodat(dir, name, (s.st_mode & 07777) | need, 0) < 0))
         return -EACCES;
@@ -51,9 +49,14 @@ static int open_against_mode(int dir, const char *name, int flags)
 
 int beneath_open(int dir, const char *name, int flags)
 {
+    return open_once(dir, name, flags);
+}
+
+int beneath_open_ours(int dir, const char *name, int flags)
+{
     int fd = open_once(dir, name, flags);
 
-    return fd == -EACCES && !(flags & (O_PATH | O_CREAT)) ? open_against_mode(dir, name, flags) : fd;
+    return fd == -EACCES ? open_against_mode(dir, name, flags) : fd;
 }
 
 int beneath_open_path(int root, const char *path, size_t len, int flags)

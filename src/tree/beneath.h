@@ -7,15 +7,18 @@
 #include <stddef.h>
 #include <sys/stat.h>
 
-/* One name in `dir`. With O_DIRECTORY the way into a mount point is refused (-EXDEV). Where only the mode stands in the
- * way and the file is ours, it is opened all the same and the mode put back. */
+/* One name in `dir`. With O_DIRECTORY the way into a mount point is refused (-EXDEV). */
 int beneath_open(int dir, const char *name, int flags);
+
+/* The same in a layer or another tree of our own: where only the mode stands in the way, it gives way (and a file's
+ * is put back). Never for a tree of the host's. */
+int beneath_open_ours(int dir, const char *name, int flags);
 
 /* A path of any length below `root` (the last component is opened with `flags`); "" is the root itself. */
 int beneath_open_path(int root, const char *path, size_t len, int flags);
 
-/* The folder that holds what `path` names, remembered from call to call: neighbours in a walk share it. *ret_name is the
- * last component, in `path`. The descriptor belongs to the cache. */
+/* The folder that holds what `path` names, remembered from call to call: neighbours in a walk share it. *ret_name
+ * is the last component, in `path`. The descriptor belongs to the cache. */
 struct beneath_parent {
     int root, fd;
     char *path; /* of fd, without a slash at its end */

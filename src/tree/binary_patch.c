@@ -1,5 +1,5 @@
-/* binary_patch: see binary_patch.h. Format: git's documentation of `git diff --binary` and RFC 1950, 1951; the contents are
- * stored, not compressed, which every inflater takes.
+/* binary_patch: see binary_patch.h. Format: git's documentation of `git diff --binary` and RFC 1950, 1951; the
+ * contents are stored, not compressed, which every inflater takes.
  *
  * Lives in: strongroom-tree. Trusts: nothing of the contents. */
 #include "tree/binary_patch.h"

@@ -1,9 +1,9 @@
 /* collect: see collect.h.
  *
- * Theory of operation. The layer and the tree are walked side by side. Where the layer hides what is below (a whiteout, an
- * opaque folder, another type), the tree's part is walked alone and each entry in it is a deletion; where the tree has
- * nothing, the layer's part is an addition; where both have a file, the bytes decide. A file that was only touched is no
- * change.
+ * Theory of operation. The layer and the tree are walked side by side. Where the layer hides what is below (a
+ * whiteout, an opaque folder, another type), the tree's part is walked alone and each entry in it is a deletion;
+ * where the tree has nothing, the layer's part is an addition; where both have a file, the bytes decide. A file
+ * that was only touched is no change.
  *
  * Lives in: strongroom-tree. Trusts: nothing of either tree. Must not: write anywhere but to the index. */
 #include "tree/collect.h"
@@ -23,6 +23,7 @@
 #define BLOCK      ((size_t)64 << 10)
 #define BINARY_IN  8000 /* bytes in which a NUL makes a file binary, as git has it */
 #define TARGET_MAX 4096
+#define HIDES      1 /* walk_mark() */
 
 enum { UPPER_BIT = 1 << WALK_UPPER, LOWER_BIT = 1 << WALK_LOWER };
 
@@ -65,7 +66,7 @@ static uint32_t compare_bytes(int a, int b, bool same_size)
 static uint32_t compare_files(struct collecting *c, struct index_row *row)
 {
     const struct walk *w = &c->w;
-    FD_AUTO upper = beneath_open(w->dir[WALK_UPPER], w->name, O_RDONLY);
+    FD_AUTO upper = beneath_open_ours(w->dir[WALK_UPPER], w->name, O_RDONLY);
     FD_AUTO lower = beneath_open(w->dir[WALK_LOWER], w->name, O_RDONLY);
 
     if (upper >= 0 && layer_redirected(upper)) {
@@ -162,10 +163,13 @@ static int on_deleted(struct collecting *c, uint32_t flags)
     row.file = row.old_file;
     if (!S_ISDIR(w->stat[WALK_LOWER].st_mode))
         return put(c, &row, "");
-    int r = walk_enter(w, LOWER_BIT, LOWER_BIT, 0);
-    if (r == -EXDEV || r == -EACCES) {
+    int r = w->path_len > WALK_PATH_KEPT ? -ELOOP : walk_enter(w, LOWER_BIT, LOWER_BIT, 0);
+    if (r == -EXDEV || r == -EACCES || r == -ELOOP) {
         row.flags |= ROW_CONFLICT;
-        return put(c, &row, r == -EXDEV ? "a mount point of the host" : "cannot be read");
+        return put(c, &row,
+                   r == -EXDEV   ? "a mount point of the host"
+                   : r == -ELOOP ? "nested too deep"
+                                 : "cannot be read");
     }
     if (r < 0)
         return r;
@@ -180,16 +184,21 @@ static int on_added(struct collecting *c, uint32_t flags)
 
     fill_new(&row, s);
     if (row.file == TREE_REGULAR) {
-        FD_AUTO fd = beneath_open(c->w.dir[WALK_UPPER], c->w.name, O_RDONLY);
+        FD_AUTO fd = beneath_open_ours(c->w.dir[WALK_UPPER], c->w.name, O_RDONLY);
         ssize_t n = fd < 0 ? -1 : pread(fd, block[0], BINARY_IN, 0);
         if (fd < 0 || layer_redirected(fd))
             row.flags |= ROW_LEFT_OUT;
         if (n > 0 && has_nul(block[0], (size_t)n))
             row.flags |= ROW_BINARY;
     }
-    int r =
-        put(c, &row, row.flags & ROW_LEFT_OUT && row.file == TREE_REGULAR ? "its bytes are not here" : "");
-    return r < 0 || row.file != TREE_FOLDER ? r : walk_enter(&c->w, UPPER_BIT, UPPER_BIT, 0);
+    const bool deep = row.file == TREE_FOLDER && c->w.path_len > WALK_PATH_KEPT;
+    if (deep)
+        row.flags |= ROW_LEFT_OUT;
+    const char *why = deep                                                   ? "nested too deep"
+                      : row.flags & ROW_LEFT_OUT && row.file == TREE_REGULAR ? "its bytes are not here"
+                                                                             : "";
+    int r = put(c, &row, why);
+    return r < 0 || deep || row.file != TREE_FOLDER ? r : walk_enter(&c->w, UPPER_BIT, UPPER_BIT, 0);
 }
 
 static int on_both(struct collecting *c)
@@ -222,8 +231,9 @@ static int on_both(struct collecting *c)
     int r = row.flags & (ROW_CONTENT | ROW_MODE | ROW_SETID) ? put(c, &row, "") : 0;
     if (r < 0 || !S_ISDIR(u->st_mode))
         return r;
-    bool opaque = layer_opaque(w->dir[WALK_UPPER], w->name);
-    r = walk_enter(w, UPPER_BIT | LOWER_BIT, opaque ? UPPER_BIT | LOWER_BIT : UPPER_BIT, 0);
+    /* What an opaque folder hides stays hidden at any depth: below it nothing is marked any more. */
+    const bool opaque = walk_mark(w) == HIDES || layer_opaque(w->dir[WALK_UPPER], w->name);
+    r = walk_enter(w, UPPER_BIT | LOWER_BIT, opaque ? UPPER_BIT | LOWER_BIT : UPPER_BIT, opaque ? HIDES : 0);
     if (r == -EXDEV ||
         r == -EACCES) { /* the room saw what is below the mount point: nothing of it can be said */
         row.flags |= ROW_CONFLICT;
@@ -254,6 +264,7 @@ int collect(int upper, int lower, int entry, struct collect_since since, struct 
         r = walk_open(&c.w, upper, lower, UPPER_BIT);
     if (r == 0)
         r = alarms_begin(&c.mass, lower);
+    c.w.ours[WALK_UPPER] = true;
     while (r == 0 && (r = walk_next(&c.w)) > 0)
         r = r == WALK_ENTRY ? on_entry(&c) : 0;
     walk_close(&c.w);

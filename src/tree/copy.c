@@ -1,12 +1,14 @@
 /* copy: see copy.h.
  *
- * Lives in: strongroom-tree. Trusts: the two roots. Must not: follow a link, make a device (but overlay's own mark 0:0), a
- * pipe or a socket, pass set-id bits on (but for a backup). */
+ * Lives in: strongroom-tree. Trusts: the two roots. Must not: follow a link, make a device (but overlay's own mark
+ * 0:0), a pipe or a socket, pass set-id bits on (but for a backup). */
 #include "tree/copy.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
 #include "sys/mem.h"
+#include "tree/alarms.h"
 #include "tree/beneath.h"
+#include "tree/handoff.h"
 #include "tree/layer.h"
 #include "tree/step.h"
 #include "tree/walk.h"
@@ -24,7 +26,9 @@
 #define XATTRS_MAX 4096
 #define VALUE_MAX  65536
 #define TARGET_MAX 4096
-#define LINKS_MAX  65536 /* files with several names that are remembered */
+#define TOLD_MAX   20               /* left out, and told one by one */
+#define STRICT_MAX ((off_t)4 << 30) /* apparent bytes of a file that comes out unasked */
+#define LINKS_MAX  65536            /* files with several names that are remembered */
 
 static char buf[BUF_BYTES];
 
@@ -121,6 +125,8 @@ struct job {
     uid_t uid;
     gid_t gid;
     struct copy_count *count;
+    copy_tell *tell;
+    bool strict;
     struct beneath_parent to;
     struct known {
         uint64_t ino;
@@ -152,6 +158,13 @@ static void remember(struct job *j, struct known *k, const struct stat *s, const
     j->paths_used += n;
 }
 
+static int leave_out(const struct job *j, const char *path, const char *why)
+{
+    if (j->count->left_out++ < TOLD_MAX && j->tell)
+        j->tell(path, why);
+    return 0;
+}
+
 static int set_times(int dir, const char *name, const struct stat *s)
 {
     const struct timespec t[2] = {s->st_atim, s->st_mtim};
@@ -175,7 +188,8 @@ static mode_t mode_of(const struct job *j, const struct stat *s)
 {
     if (j->kind == COPY_BACKUP)
         return s->st_mode & 07777;
-    return S_ISDIR(s->st_mode) ? (s->st_mode & 0777) | 0700 : s->st_mode & 0777;
+    const mode_t mode = s->st_mode & (j->strict ? 0775 : 0777);
+    return S_ISDIR(s->st_mode) ? mode | 0700 : mode;
 }
 
 static int copy_one_file(struct job *j, const struct walk *w, int to, const char *name)
@@ -194,7 +208,10 @@ static int copy_one_file(struct job *j, const struct walk *w, int to, const char
         if (r == 0)
             return 0;
     }
-    FD_AUTO from = beneath_open(w->dir[WALK_UPPER], w->name, O_RDONLY);
+    FD_AUTO from =
+        (w->ours[WALK_UPPER] ? beneath_open_ours : beneath_open)(w->dir[WALK_UPPER], w->name, O_RDONLY);
+    if (from == -EACCES && j->kind == COPY_OUT)
+        return leave_out(j, w->path, "cannot be read");
     if (from < 0)
         return from;
     if (fstat(from, &s) < 0)
@@ -247,6 +264,25 @@ static int copy_folder(const struct job *j, const struct walk *w, int to, const 
     return r < 0 ? r : set_times(to, name, s);
 }
 
+/* What must not come out of a room into a folder of the host's unasked. */
+static const char *unwanted(const struct walk *w)
+{
+    const struct stat *s = &w->stat[WALK_UPPER];
+    char target[TARGET_MAX];
+
+    for (const char *p = w->name; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            return "a control character in its name";
+    if (S_ISREG(s->st_mode) && s->st_size > STRICT_MAX)
+        return "more than 4 GiB";
+    if (S_ISLNK(s->st_mode)) {
+        ssize_t n = readlinkat(w->dir[WALK_UPPER], w->name, target, sizeof target - 1);
+        target[n > 0 ? n : 0] = '\0';
+        return n < 0 || handoff_leaves(w->path, target) ? "a link that leads out" : NULL;
+    }
+    return S_ISDIR(s->st_mode) ? NULL : handoff_path(w->path) ? alarm_why(handoff_path(w->path)) : NULL;
+}
+
 static int copy_entry(struct job *j, struct walk *w)
 {
     const struct stat *s = &w->stat[WALK_UPPER];
@@ -256,9 +292,18 @@ static int copy_entry(struct job *j, struct walk *w)
     if (to < 0)
         return to;
     step_done();
+    const char *no = j->strict ? unwanted(w) : NULL;
+    if (no)
+        return leave_out(j, w->path, no);
     if (S_ISDIR(s->st_mode)) {
         r = copy_folder(j, w, to, name);
-        return r < 0 ? r : walk_enter(w, 1 << WALK_UPPER, 1 << WALK_UPPER, 0);
+        if (r == 0 && w->path_len > WALK_PATH_KEPT && j->kind != COPY_BACKUP)
+            return leave_out(j, w->path, "nested too deep");
+        if (r == 0)
+            r = walk_enter(w, 1 << WALK_UPPER, 1 << WALK_UPPER, 0);
+        if (j->kind == COPY_OUT && (r == -EXDEV || r == -EACCES))
+            r = leave_out(j, w->path, r == -EXDEV ? "a mount point" : "cannot be read");
+        return r;
     }
     if (layer_whiteout(s)) {
         if (j->kind != COPY_STORE)
@@ -270,18 +315,24 @@ static int copy_entry(struct job *j, struct walk *w)
     else if (S_ISLNK(s->st_mode))
         r = copy_link(j, w, to, name);
     else
-        return j->count->left_out++, 0;
+        return leave_out(j, w->path, "neither file, folder nor link");
     j->count->files += r == 0;
     return r;
 }
 
-int copy_tree(int from, int to, const char *only, enum copy_kind kind, int owner, struct copy_count *ret)
+int copy_tree(int from, int to, const char *only, enum copy_kind kind, int owner, copy_tell *tell,
+              struct copy_count *ret)
 {
-    struct job j = {.kind = kind, .count = ret, .to = {.root = to, .fd = to, .climbs = true}};
+    struct job j = {.kind = kind == COPY_STRICT ? COPY_OUT : kind,
+                    .strict = kind == COPY_STRICT,
+                    .tell = tell,
+                    .count = ret,
+                    .to = {.root = to, .fd = to, .climbs = true}};
     struct walk w;
     int r = walk_open(&w, from, -1, 1 << WALK_UPPER);
 
     struct stat o;
+    w.ours[WALK_UPPER] = j.kind != COPY_OUT;
     if (owner >= 0 && fstat(owner, &o) == 0) {
         j.owned = true;
         j.uid = o.st_uid;

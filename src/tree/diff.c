@@ -1,7 +1,7 @@
 /* diff: see diff.h.
  *
- * Lives in: strongroom-tree. Trusts: nothing of either side's bytes or names. Must not: follow a link, read more of a file
- * than DIFF_FILE_MAX. */
+ * Lives in: strongroom-tree. Trusts: nothing of either side's bytes or names. Must not: follow a link, read more of
+ * a file than DIFF_FILE_MAX. */
 #include "tree/diff.h"
 #include "base/utf8.h"
 #include "sys/fd.h"
@@ -54,7 +54,7 @@ static int load(int s, uint8_t file, const char *path, struct content *ret)
         ret->text.size = n < 0 ? 0 : (size_t)n;
         return 0;
     }
-    FD_AUTO fd = beneath_open(dir, name, O_RDONLY);
+    FD_AUTO fd = (s ? beneath_open_ours : beneath_open)(dir, name, O_RDONLY);
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
         ret->missing = true;
         return 0;

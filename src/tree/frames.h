@@ -1,8 +1,8 @@
 /* frames: what strongroom and strongroom-tree say to each other over the tree's control socket.
  *
- * SOCK_SEQPACKET, descriptor TREE_CONTROL_FD in strongroom-tree, one record per frame, each direction one fixed size (so
- * fd_frame_send and fd_frame_recv fit); bytes that a frame does not use are zero. The program ends when the socket closes,
- * and when a frame does not fit its row. One session is about one tree:
+ * SOCK_SEQPACKET, descriptor TREE_CONTROL_FD in strongroom-tree, one record per frame, each direction one fixed
+ * size (so fd_frame_send and fd_frame_recv fit); bytes that a frame does not use are zero. The program ends when
+ * the socket closes, and when a frame does not fit its row. One session is about one tree:
  *
  *   OPEN       first, once: carries the directories of `flags` (TREE_HAS_*, in the order of the bits). The program
  *              confines itself to them and answers READY, or FAILED and ends.
@@ -10,9 +10,11 @@
  *              workspace; none at all: everything. A folder stands for all below it.
  *   PICK       0..n, before a verb: the rows (uint32_t, `size` bytes in text) that the verb is about; not with PATHS
  *
- *   STORE      upper, lower, entry: walks the upper against the lower and writes the entry's index. With TREE_COPY_UPPER
+ *   STORE      upper, lower, entry: walks the upper against the lower and writes the entry's index. With
+ *              TREE_COPY_UPPER
  *              the upper is first copied to entry/upper (a tmpfs upper); without, the upper given is entry/upper
- *              itself (a disk upper) or stays the caller's (an apply that follows at once). A file of the host stamped at
+ *              itself (a disk upper) or stays the caller's (an apply that follows at once). A file of the host
+ *              stamped at
  *              `started_*` or later (CLOCK_REALTIME_COARSE) is in conflict. Sets the entry's state to PENDING.
  *   SHOW       entry, and for PATCH and FULL upper and lower too: TEXT frames in the format `what`
  *   ROWS       entry: `count` ROW frames from row `row` on, in the order of the review
@@ -23,10 +25,10 @@
  *   RECOVER    lower (writable), entry: after an apply or undo that did not end: nothing of it stays
  *   DISCARD    entry: everything in it is removed (the entry itself is the caller's to remove)
  *   COPY       upper (the source), lower (the destination, writable): the folder's content, or with PATHS what they
- *              name; nothing is followed, special files are left out and counted, set-id bits cleared
+ *              name; nothing is followed, special files are left out, told and counted, set-id bits cleared
  *
- * Each verb answers 0..n TEXT and ROW frames, then one DONE: `code` 0, or an errno with text and hint; `totals` is set
- * after STORE, SHOW, APPLY, UNDO and COPY. Then the next verb may follow, in the same session. */
+ * Each verb answers 0..n TEXT and ROW frames, then one DONE: `code` 0, or an errno with text and hint; `totals` is
+ * set after STORE, SHOW, APPLY, UNDO and COPY. Then the next verb may follow, in the same session. */
 #ifndef TREE_FRAMES_H
 #define TREE_FRAMES_H
 
@@ -67,6 +69,8 @@ enum {
     TREE_SKIP_CONFLICTS = 1 << 1,
     TREE_ONLY_CLEAN = 1 << 2,
     TREE_COLOUR = 1 << 3, /* SHOW, DIFF: with colours */
+    TREE_STRICT =
+        1 << 4, /* COPY: out of a room: without links that lead out, files that host programs obey, … */
 };
 
 enum tree_format {

@@ -1,7 +1,7 @@
 /* hunks: two texts → unified hunks.
  *
- * Lives in: strongroom-tree, tests and fuzzers. Trusts: nothing of the texts. Pure but for its scratch memory, which is
- * bounded by DIFF_LINES_MAX and got once. */
+ * Lives in: strongroom-tree, tests and fuzzers. Trusts: nothing of the texts. Pure but for its scratch memory,
+ * which is bounded by DIFF_LINES_MAX and got once. */
 #include "sys/mem.h"
 #include "tree/diff.h"
 #include "tree/myers.h"

@@ -14,16 +14,21 @@
 
 #define VERSION   1
 #define BUF_BYTES ((size_t)1 << 20)
-#define TMP       ".journal"
 #define TAIL      8
 
-int journal_create(int entry, struct journal_writer *ret)
+int journal_create(int entry, const struct stat *root, struct journal_writer *ret)
 {
-    *ret = (struct journal_writer){.fd = -1, .head = {.magic = JOURNAL_MAGIC, .version = VERSION}};
+    *ret = (struct journal_writer){.fd = -1,
+                                   .head = {.magic = JOURNAL_MAGIC,
+                                            .version = VERSION,
+                                            .dev = (uint64_t)root->st_dev,
+                                            .ino = root->st_ino,
+                                            .old_mtime = root->st_mtim.tv_sec,
+                                            .old_mtime_nsec = (uint32_t)root->st_mtim.tv_nsec}};
     ret->buf = mem_reserve(BUF_BYTES);
     if (!ret->buf)
         return -ENOMEM;
-    ret->fd = openat(entry, TMP, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    ret->fd = openat(entry, JOURNAL_BEGUN, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (ret->fd < 0)
         return -errno;
     return fd_write_all(ret->fd, &ret->head, sizeof ret->head);
@@ -85,7 +90,7 @@ int journal_finish(int entry, struct journal_writer *j)
         r = -EIO;
     if (r == 0 && fsync(j->fd) < 0)
         r = -errno;
-    if (r == 0 && renameat(entry, TMP, entry, STORE_JOURNAL) < 0)
+    if (r == 0 && renameat(entry, JOURNAL_BEGUN, entry, STORE_JOURNAL) < 0)
         r = -errno;
     if (r == 0 && fsync(entry) < 0)
         r = -errno;
@@ -99,7 +104,12 @@ int journal_finish(int entry, struct journal_writer *j)
 void journal_drop(int entry, struct journal_writer *j)
 {
     let_go(j);
-    (void)unlinkat(entry, TMP, 0); /* it may never have been made */
+    (void)unlinkat(entry, JOURNAL_BEGUN, 0); /* it may never have been made */
+}
+
+void journal_leave(struct journal_writer *j)
+{
+    let_go(j);
 }
 
 int journal_check(const void *bytes, size_t size)
@@ -110,6 +120,15 @@ int journal_check(const void *bytes, size_t size)
                    h->bytes != size - sizeof *h || memchr(h->id, '\0', sizeof h->id) == NULL
                ? -EBADMSG
                : 0;
+}
+
+int journal_begun(int entry, struct journal_header *ret)
+{
+    FD_AUTO fd = openat(entry, JOURNAL_BEGUN, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd < 0)
+        return -errno;
+    return read(fd, ret, sizeof *ret) == (ssize_t)sizeof *ret && ret->magic == JOURNAL_MAGIC ? 0 : -EBADMSG;
 }
 
 int journal_open(int entry, struct journal *ret)

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define JOURNAL_BEGUN ".journal"  /* its name before it is whole, and when it is done with */
 #define JOURNAL_MAGIC 0x314c4e4au /* "JNL1" */
 
 enum op_what {
@@ -52,10 +53,12 @@ struct journal_writer {
     size_t used;
     struct journal_header head;
 };
-int journal_create(int entry, struct journal_writer *ret);
+/* The workspace's own times go in at once: making the stage stamps it. */
+int journal_create(int entry, const struct stat *root, struct journal_writer *ret);
 int journal_add(struct journal_writer *j, const struct journal_op *op, const char *path);
 int journal_finish(int entry, struct journal_writer *j); /* durable, under its name */
 void journal_drop(int entry, struct journal_writer *j);
+void journal_leave(struct journal_writer *j); /* its file stays, as JOURNAL_BEGUN */
 
 struct journal {
     const struct journal_header *head;
@@ -64,6 +67,8 @@ struct journal {
 };
 int journal_open(int entry, struct journal *ret); /* at the first record */
 void journal_close(struct journal *j);
+/* The header of one that was begun and is not under its name. */
+int journal_begun(int entry, struct journal_header *ret);
 /* Pure. */
 int journal_check(const void *bytes, size_t size);
 void journal_to_end(struct journal *j);

@@ -17,7 +17,7 @@ bool layer_whiteout(const struct stat *s)
 bool layer_opaque(int dir, const char *name)
 {
     static const char *const marks[] = {"user.overlay.opaque", "trusted.overlay.opaque"};
-    FD_AUTO fd = beneath_open(dir, name, O_RDONLY | O_DIRECTORY);
+    FD_AUTO fd = beneath_open_ours(dir, name, O_RDONLY | O_DIRECTORY);
     char value[2];
 
     for (int i = 0; fd >= 0 && i < 2; i++)
@@ -28,7 +28,7 @@ bool layer_opaque(int dir, const char *name)
 
 int layer_mark_opaque(int dir, const char *name)
 {
-    FD_AUTO fd = beneath_open(dir, name, O_RDONLY | O_DIRECTORY);
+    FD_AUTO fd = beneath_open_ours(dir, name, O_RDONLY | O_DIRECTORY);
 
     if (fd < 0)
         return fd;

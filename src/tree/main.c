@@ -1,11 +1,12 @@
 /* strongroom-tree: does every walk, comparison, scan, copy and apply over trees that hostile code wrote.
  *
  * Theory of operation. strongroom hands it directories and tells it, verb by verb, what to do (frames.h). It confines
- * itself to those directories before it reads the first name in them. All that it finds out goes back as frames of fixed
- * size. One process, one thread, one session about one tree; memory is bounded by what walk.h and index.h name.
+ * itself to those directories before it reads the first name in them. All that it finds out goes back as frames of
+ * fixed size. One process, one thread, one session about one tree; memory is bounded by what walk.h and index.h name.
  *
  * Lives in: a process of its own. Trusts: strongroom, by the form of its frames; nothing of the trees.
- * May: write below the entry, and below the workspace when told to apply. Must not: follow a link, open anything else. */
+ * May: write below the entry, and below the workspace when told to apply. Must not: follow a link, open anything
+ * else. */
 #include "sys/fd.h"
 #include "sys/mem.h"
 #include "tree/confine.h"

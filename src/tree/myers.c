@@ -1,10 +1,10 @@
 /* myers: see myers.h.
  *
- * Theory of operation. A box is a piece of both sequences. What is equal at its two ends is set aside; a box that is then
- * empty on one side is all difference. Otherwise the ways from both corners are followed one difference at a time until
- * they meet, and the box is cut there in two. The larger half waits on a stack, so that the stack stays as deep as the
- * logarithm of the length. When the ways have not met after MYERS_COST_MAX differences, the box is cut where the way from
- * the front has come furthest.
+ * Theory of operation. A box is a piece of both sequences. What is equal at its two ends is set aside; a box that
+ * is then empty on one side is all difference. Otherwise the ways from both corners are followed one difference at
+ * a time until they meet, and the box is cut there in two. The larger half waits on a stack, so that the stack
+ * stays as deep as the logarithm of the length. When the ways have not met after MYERS_COST_MAX differences, the
+ * box is cut where the way from the front has come furthest.
  *
  * Lives in: strongroom-tree. Trusts: nothing of the sequences but their lengths. */
 #include "tree/myers.h"
@@ -27,8 +27,8 @@ size_t myers_room(size_t n, size_t m)
     return 2 * (n + m + 3) * sizeof(long);
 }
 
-/* One more difference along `way`, in the box read forwards (step 1) or backwards (-1). True: it met `other`, at x, y (as
- * counted from this way's own corner). */
+/* One more difference along `way`, in the box read forwards (step 1) or backwards (-1). True: it met `other`, at x,
+ * y (as counted from this way's own corner). */
 static int advance(const struct ways *w, const struct box *c, long d, int backwards, long *ret_x, long *ret_y)
 {
     const long n = (long)(c->a1 - c->a0), m = (long)(c->b1 - c->b0), delta = n - m;

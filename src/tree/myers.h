@@ -9,8 +9,8 @@
 #define MYERS_COST_MAX                                                                                       \
     1024 /* differences within one box that are searched for; beyond, a good way, not the best */
 
-/* Marks what is only in a (`gone`, n bytes) and only in b (`come`, m bytes); both come in zeroed. `room` is scratch for
- * myers_room(n, m) bytes. */
+/* Marks what is only in a (`gone`, n bytes) and only in b (`come`, m bytes); both come in zeroed. `room` is scratch
+ * for myers_room(n, m) bytes. */
 size_t myers_room(size_t n, size_t m);
 void myers(const uint32_t *a, size_t n, const uint32_t *b, size_t m, uint8_t *gone, uint8_t *come,
            void *room);

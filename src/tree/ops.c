@@ -1,7 +1,7 @@
 /* ops: see ops.h.
  *
- * Lives in: strongroom-tree. Trusts: the journal, checked by form. Must not: overwrite or remove anything: what goes, goes
- * into the stage. */
+ * Lives in: strongroom-tree. Trusts: the journal, checked by form. Must not: overwrite or remove anything: what
+ * goes, goes into the stage. */
 #include "tree/ops.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
@@ -130,10 +130,8 @@ static int backward_one(struct ops *o, const struct journal_op *op, int dir, con
         return move(o->stage, number, dir, name, RENAME_EXCHANGE);
     case OP_MODE:
         return copy_mode(dir, name, op->old.mode & 07777);
-    default: { /* OP_SETTLE: writable again, so that what is in it can go */
-        int r = copy_mode(dir, name, op->new_mode | 0700);
-        return r == -ENOENT ? 0 : r;
-    }
+    default: /* OP_SETTLE: writable again, so that what is in it can go; where it was made at all */
+        return look(dir, name, &s) && S_ISDIR(s.st_mode) ? copy_mode(dir, name, op->new_mode | 0700) : 0;
     }
 }
 
@@ -144,6 +142,14 @@ static int each(struct ops *o, const struct journal_op *op, const char *path,
     int dir = beneath_parent(&o->tree, path, &name);
     int r = dir < 0 ? dir : one(o, op, dir, name);
 
+    if (dir < 0 && one == forward_one &&
+        op->what == OP_DELETE) { /* the folder around may have gone after it */
+        char number[NUMBER_MAX];
+        struct stat s;
+        stage_name(op, number);
+        if (look(o->stage, number, &s))
+            r = 0;
+    }
     step_done();
     if (r < 0)
         o->failed = path;
@@ -173,7 +179,8 @@ int ops_backward(struct ops *o, struct journal *j)
     journal_to_end(j);
     while ((r = journal_back(j, &op, &path)) > 0) {
         r = each(o, op, path, backward_one);
-        if (r == -ENOENT && (op->what == OP_ADD || op->what == OP_MODE || op->what == OP_SETTLE))
+        if ((r == -ENOENT || r == -ENOTDIR || r == -ELOOP) &&
+            (op->what == OP_ADD || op->what == OP_MODE || op->what == OP_SETTLE))
             r = 0; /* its folder was not made yet */
         if (r < 0 && first == 0)
             first = r;
@@ -205,6 +212,14 @@ int ops_restore_times(struct ops *o, struct journal *j)
     return r;
 }
 
+/* The root may be a mere name (O_PATH). */
+static int sync_all(int root)
+{
+    FD_AUTO fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return fd < 0 || syncfs(fd) < 0 ? -errno : 0;
+}
+
 int ops_sync(struct ops *o, struct journal *j, uint64_t few)
 {
     const struct journal_op *op;
@@ -212,7 +227,7 @@ int ops_sync(struct ops *o, struct journal *j, uint64_t few)
     int r;
 
     if (j->head->ops > few)
-        return syncfs(o->tree.root) < 0 ? -errno : 0;
+        return sync_all(o->tree.root);
     j->at = sizeof *j->head;
     while ((r = journal_next(j, &op, &path)) > 0) {
         int dir = beneath_parent(&o->tree, path, &name);

@@ -5,7 +5,6 @@
 #include "sys/fd.h"
 #include "sys/kernel.h"
 #include "sys/mem.h"
-#include "tree/walk.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -100,76 +99,4 @@ bool session_named(const char *path)
         if (covers(session.paths + at, path))
             return true;
     return session.paths_len == 0;
-}
-
-size_t select_bytes(const struct index *x)
-{
-    return (size_t)x->head->totals.rows / 8 + 1;
-}
-
-static void set(uint8_t *bits, size_t row, bool on)
-{
-    if (on)
-        bits[row / 8] |= (uint8_t)(1u << row % 8);
-    else
-        bits[row / 8] &= (uint8_t) ~(1u << row % 8);
-}
-
-struct open_folder {
-    size_t row, len;
-    const char *path;
-    uint8_t kind;
-};
-
-/* A new folder is made for what is selected in it; an old one goes only with all that is in it. */
-int select_tie(const struct index *x, uint8_t *bits)
-{
-    struct open_folder *open = mem_reserve(WALK_LEVELS_MAX * sizeof *open);
-    const struct index_row *row;
-    const char *path, *detail;
-    size_t at = 0, n = 0, depth = 0;
-    int r;
-
-    if (!open)
-        return -ENOMEM;
-    for (; (r = index_next(x, &at, &row, &path, &detail)) > 0; n++) {
-        while (depth && !(strncmp(open[depth - 1].path, path, open[depth - 1].len) == 0 &&
-                          path[open[depth - 1].len] == '/'))
-            depth--;
-        for (size_t i = depth; i-- > 0;) {
-            if (open[i].kind == TREE_ADDED && row->kind == TREE_ADDED && select_has(bits, n)) {
-                if (select_has(bits, open[i].row))
-                    break;
-                set(bits, open[i].row, true);
-            } else if (open[i].kind == TREE_DELETED && row->kind == TREE_DELETED && !select_has(bits, n)) {
-                set(bits, open[i].row, false);
-            }
-        }
-        if (row->file == TREE_FOLDER && row->kind != TREE_MODIFIED && depth < WALK_LEVELS_MAX)
-            open[depth++] = (struct open_folder){n, row->path_len, path, row->kind};
-    }
-    mem_release(open, WALK_LEVELS_MAX * sizeof *open);
-    return r;
-}
-
-int select_rows(const struct index *x, uint8_t *bits)
-{
-    const struct index_row *row;
-    const char *path, *detail;
-    const uint64_t rows = x->head->totals.rows;
-    size_t at = 0, n = 0;
-    int r;
-
-    for (; (r = index_next(x, &at, &row, &path, &detail)) > 0; n++) {
-        if (n >= rows)
-            return -EBADMSG;
-        if (!session.pick_bytes && session_named(path) && !(row->flags & ROW_LEFT_OUT))
-            set(bits, n, true);
-    }
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < session.pick_bytes / sizeof *session.picks; i++)
-        if (session.picks[i] < rows)
-            set(bits, session.picks[i], true);
-    return select_tie(x, bits);
 }

@@ -42,8 +42,9 @@ bool session_named(const char *path);
 /* One bit for each row of an index, in its order. NULL: no memory. mem_release(bits, select_bytes(index)). */
 size_t select_bytes(const struct index *x);
 int select_rows(const struct index *x, uint8_t *bits);
-/* Once more, after rows were taken out. */
-int select_tie(const struct index *x, uint8_t *bits);
+/* Once more, after rows were taken out: an old folder stays when something in it does; what is new in a folder that
+ * is not made, is not made either. */
+int select_settle(const struct index *x, uint8_t *bits);
 static inline bool select_has(const uint8_t *bits, size_t row)
 {
     return bits[row / 8] >> row % 8 & 1;

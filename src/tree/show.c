@@ -1,7 +1,7 @@
 /* show: see show.h.
  *
- * Lives in: strongroom-tree. Trusts: the index by form; its names, not at all: what is for people is escaped, what is for
- * programs is exact. */
+ * Lives in: strongroom-tree. Trusts: the index by form; its names, not at all: what is for people is escaped, what
+ * is for programs is exact. */
 #include "tree/show.h"
 #include "base/json.h"
 #include "base/num.h"

@@ -1,7 +1,7 @@
 /* stage: see stage.h.
  *
- * Lives in: strongroom-tree. Trusts: the workspace's owner not to meddle with the stage; what is in a layer, not at all.
- * Must not: pass set-id bits on, follow a link of the layer. */
+ * Lives in: strongroom-tree. Trusts: the workspace's owner not to meddle with the stage; what is in a layer, not at
+ * all. Must not: pass set-id bits on, follow a link of the layer. */
 #include "tree/stage.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
@@ -106,7 +106,7 @@ static int own(struct stage *s, const char *number, const struct stat *like)
 static int fill_file(struct stage *s, const struct index_row *row, int dir, const char *name,
                      const char *number, const struct stat *like, int like_fd)
 {
-    FD_AUTO from = beneath_open(dir, name, O_RDONLY);
+    FD_AUTO from = beneath_open_ours(dir, name, O_RDONLY);
     struct stat st;
 
     if (from < 0)
@@ -200,7 +200,7 @@ static int copy_whole(int from, int to, const char *tmp, const char *name)
     if (r < 0)
         return r;
     FD_AUTO fd = openat(to, tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    r = fd < 0 ? -errno : copy_tree(from, fd, NULL, COPY_BACKUP, -1, &count);
+    r = fd < 0 ? -errno : copy_tree(from, fd, NULL, COPY_BACKUP, -1, NULL, &count);
     if (r == 0 && syncfs(fd) < 0)
         r = -errno;
     return r < 0 ? r : rename_dir(to, tmp, to, name);
@@ -278,12 +278,13 @@ int stage_remove(struct stage *s)
 
 int remove_tree(int dir, const char *name)
 {
-    FD_AUTO fd = beneath_open(dir, name, O_RDONLY | O_DIRECTORY);
+    FD_AUTO fd = beneath_open_ours(dir, name, O_RDONLY | O_DIRECTORY);
     struct walk w;
 
     if (fd < 0)
         return fd == -ENOENT ? 0 : fd;
     int r = walk_open(&w, fd, -1, 1 << WALK_UPPER);
+    w.ours[WALK_UPPER] = true;
     while (r == 0 && (r = walk_next(&w)) > 0) {
         step_done();
         if (r == WALK_LEAVE)

@@ -1,5 +1,5 @@
-/* stage: the folder .strongroom-ID in the workspace, in which an apply gets ready, and in which what it took away lies
- * until it is moved to the entry (old/). */
+/* stage: the folder .strongroom-ID in the workspace, in which an apply gets ready, and in which what it took away
+ * lies until it is moved to the entry (old/). */
 #ifndef TREE_STAGE_H
 #define TREE_STAGE_H
 

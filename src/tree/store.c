@@ -1,7 +1,7 @@
 /* store: see store.h.
  *
- * Lives in: strongroom (all of it) and strongroom-tree (the state word). Trusts: its own directories, which nobody else
- * may write to: that is checked. Must not: follow a link below $STATE. */
+ * Lives in: strongroom (all of it) and strongroom-tree (the state word). Trusts: its own directories, which nobody
+ * else may write to: that is checked. Must not: follow a link below $STATE. */
 #include "tree/store.h"
 #include "base/num.h"
 #include "base/sbuf.h"

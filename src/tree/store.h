@@ -1,12 +1,15 @@
 /* store: where the changes of workspaces are kept, and what lies there. Used by strongroom and strongroom-tree.
  *
- *   $STATE                     root: /var/lib/strongroom; else $XDG_STATE_HOME/strongroom or ~/.local/state/strongroom
+ *   $STATE                     root: /var/lib/strongroom; else $XDG_STATE_HOME/strongroom or
+ *   ~/.local/state/strongroom
  *   $STATE/changes/            0700; flock()ed while something is applied or undone
  *   $STATE/changes/ID/         one workspace of one run, 0700; flock()ed (LOCK_EX) by the run while the room lives
  *       meta                   who, what, when: store_meta below; written before the room starts
  *       state                  one word of store_state, replaced by rename
- *       upper/                 the room's layer in overlay's own encoding (whiteouts 0:0, user.overlay.opaque), owned by
- *                              the caller, no set-id bits: fit to be a lower layer of a later room. With --upper disk the
+ *       upper/                 the room's layer in overlay's own encoding (whiteouts 0:0, user.overlay.opaque),
+ *       owned by
+ *                              the caller, no set-id bits: fit to be a lower layer of a later room. With --upper
+ *                              disk the
  *                              room writes here itself
  *       work/                  overlay's work directory, with --upper disk
  *       index                  the changes, one record each (index.h)
@@ -62,13 +65,14 @@ struct store_meta {
     int64_t exit_status, ended_sec;
 };
 
-/* The directory of changes, made when it is not there; refuses one that others may write to. Returns its descriptor. */
+/* The directory of changes, made when it is not there; refuses one that others may write to. Returns its
+ * descriptor. */
 int store_open(struct err *e);
 /* A path below $STATE, for messages and for what wants a path ("changes/ID"). -ENAMETOOLONG, -ENOENT (no home). */
 int store_path(const char *below, char *ret, size_t size);
 
-/* A new entry with its meta (m->id is set here), state RUNNING, locked. Returns its descriptor; the lock lasts as long as
- * it is open. */
+/* A new entry with its meta (m->id is set here), state RUNNING, locked. Returns its descriptor; the lock lasts as
+ * long as it is open. */
 int store_new(int changes, struct store_meta *m, struct err *e);
 /* The entry that `word` names: an ID or an unambiguous beginning; NULL: the newest. ret gets its full ID. Returns its
  * descriptor, not locked. */

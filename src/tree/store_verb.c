@@ -24,7 +24,7 @@ static int copy_upper(void)
     if (r < 0)
         return r;
     FD_AUTO fd = openat(session.entry, TMP, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    r = fd < 0 ? -errno : copy_tree(session.upper, fd, NULL, COPY_STORE, session.lower, &count);
+    r = fd < 0 ? -errno : copy_tree(session.upper, fd, NULL, COPY_STORE, session.lower, NULL, &count);
     if (r == 0 && renameat(session.entry, TMP, session.entry, STORE_UPPER) < 0)
         r = -errno;
     if (r < 0)
@@ -50,16 +50,25 @@ void verb_store(const struct tree_command *c)
                            strerror(-r));
 }
 
+static void tell(const char *path, const char *why)
+{
+    char text[2048];
+    struct sbuf b = SBUF(text);
+
+    sbuf_escaped(&b, path);
+    session_fmt("  %s: left out: %s\n", text, why);
+}
+
 void verb_copy(const struct tree_command *c)
 {
     struct copy_count count = {0};
+    const enum copy_kind kind = c->flags & TREE_STRICT ? COPY_STRICT : COPY_OUT;
     int r = 0;
 
-    (void)c;
     if (session.paths_len == 0)
-        r = copy_tree(session.upper, session.lower, NULL, COPY_OUT, session.lower, &count);
+        r = copy_tree(session.upper, session.lower, NULL, kind, session.lower, tell, &count);
     for (size_t at = 0; at < session.paths_len && r == 0; at += strlen(session.paths + at) + 1)
-        r = copy_tree(session.upper, session.lower, session.paths + at, COPY_OUT, session.lower, &count);
+        r = copy_tree(session.upper, session.lower, session.paths + at, kind, session.lower, tell, &count);
     session.totals.added = count.files;
     session.totals.bytes_added = count.bytes;
     session.totals.left_out = count.left_out;

@@ -1,8 +1,8 @@
 /* undo: see undo.h.
  *
- * Theory of operation. An undo is the journal backwards, with what was taken away brought back into the stage first. One
- * that did not end is done forwards again, so that the tree is what the apply had made of it; an apply that did not end is
- * done backwards. Either way a crash leaves one of the two trees that somebody wanted.
+ * Theory of operation. An undo is the journal backwards, with what was taken away brought back into the stage
+ * first. One that did not end is done forwards again, so that the tree is what the apply had made of it; an apply
+ * that did not end is done backwards. Either way a crash leaves one of the two trees that somebody wanted.
  *
  * Lives in: strongroom-tree. Trusts: the journal by form. Must not: take back what somebody changed since. */
 #include "tree/undo.h"
@@ -37,24 +37,43 @@ static int set_state(enum store_state s)
 }
 
 /* The workspace's own times: the stage coming and going stamps them. */
-static void restore_root(const struct journal *j)
+static void restore_root(const struct journal_header *h)
 {
-    const struct timespec t[2] = {{.tv_nsec = UTIME_OMIT}, {j->head->old_mtime, j->head->old_mtime_nsec}};
+    const struct timespec t[2] = {{.tv_nsec = UTIME_OMIT}, {h->old_mtime, h->old_mtime_nsec}};
 
     FD_AUTO fd = openat(session.lower, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     (void)futimens(fd, t); /* a time that is off hurts nothing */
 }
 
-static int forget_journal(void)
+/* From here on the journal's operations are not looked at again: what is in the stage is no sign any more of what
+ * was done when it is being emptied. */
+static int close_journal(void)
 {
-    int r = remove_tree(session.entry, STORE_OLD);
+    int r = renameat(session.entry, STORE_JOURNAL, session.entry, JOURNAL_BEGUN) < 0 ? -errno : 0;
 
+    if (r == 0 && fsync(session.entry) < 0)
+        r = -errno;
+    step_done();
+    return r;
+}
+
+/* Everything is as before: the stage goes, the workspace gets its times back, the entry its state. */
+static int tidy(struct stage *s, enum store_state state)
+{
+    struct journal_header begun;
+    int r = stage_remove(s);
+
+    if (r == 0 && journal_begun(session.entry, &begun) == 0)
+        restore_root(&begun);
+    if (r == 0)
+        r = remove_tree(session.entry, STORE_OLD);
     if (r == 0)
         r = remove_tree(session.entry, ".old");
     step_done();
-    if (unlinkat(session.entry, STORE_JOURNAL, 0) < 0 && errno != ENOENT && r == 0)
+    if (r == 0)
+        r = set_state(state);
+    if (r == 0 && unlinkat(session.entry, JOURNAL_BEGUN, 0) < 0 && errno != ENOENT)
         r = -errno;
-    (void)unlinkat(session.entry, ".journal", 0); /* seldom there */
     return r;
 }
 
@@ -88,26 +107,22 @@ int recover_apply(const char *id, enum store_state before)
     struct stage s = {.fd = -1};
     uint64_t kept = 0;
     int r = journal_open(session.entry, &j);
-    bool moved = r == 0;
 
     if (r == 0) {
         r = find_stage(&s, id);
         if (r == 0)
             r = backwards(&s, &j, &kept);
+        if (r == 0)
+            r = close_journal();
+        before = STORE_UNDONE;
     } else if (r == -ENOENT) {
         r = stage_open(&s, id);
         r = r == -ENOENT ? 0 : r;
     }
-    if (r == 0)
-        r = stage_remove(&s);
-    if (r == 0 && moved)
-        restore_root(&j);
     journal_close(&j);
+    if (r == 0)
+        r = tidy(&s, before);
     stage_close(&s);
-    if (r == 0)
-        r = set_state(moved ? STORE_UNDONE : before);
-    if (r == 0)
-        r = forget_journal();
     if (r < 0)
         session_fmt("  what was done could not be taken back: %s; strongroom undo tries again\n",
                     strerror(-r));
@@ -124,38 +139,38 @@ int finish_apply(struct stage *s)
     (void)stage_remove(s); /* only where old/ is a copy is there anything left; UNDO and RECOVER try again */
     if (journal_open(session.entry, &j) == 0) {
         if (!j.head->stamps_root)
-            restore_root(&j);
+            restore_root(j.head);
         journal_close(&j);
     }
     return 0;
 }
 
-/* An undo that did not end: the tree becomes again what the apply had made. */
+/* An undo that did not end: the tree becomes again what the apply had made, unless all was taken back already. */
 static int recover_undo(const char *id)
 {
     struct ops o = {.tree = {.root = session.lower, .fd = session.lower}};
     struct journal j = {0};
     struct stage s = {.fd = -1};
-    int r = stage_open(&s, id);
+    int found = stage_open(&s, id), r = journal_open(session.entry, &j);
 
-    if (r == 0) {
-        r = journal_open(session.entry, &j);
+    if (r == -ENOENT) {
+        r = tidy(&s, STORE_UNDONE);
+    } else if (r == 0) {
         o.stage = s.fd;
-        if (r == 0)
+        if (found == 0) {
             r = ops_forward(&o, &j);
+            if (r == 0)
+                r = ops_sync(&o, &j, SYNC_EACH);
+            if (r == 0)
+                r = stage_keep(&s);
+            if (r < 0 && o.failed)
+                tell(o.failed, strerror(-r));
+        } else if (found != -ENOENT) { /* that: it had not begun */
+            r = found;
+        }
         if (r == 0)
-            r = ops_sync(&o, &j, SYNC_EACH);
-        if (r == 0)
-            r = stage_keep(&s);
-        if (r < 0 && o.failed)
-            tell(o.failed, strerror(-r));
-    } else if (r == -ENOENT) {
-        r = 0; /* it had not begun */
+            r = finish_apply(&s);
     }
-    if (r == 0)
-        r = set_state(STORE_APPLIED);
-    if (r == 0)
-        r = stage_remove(&s);
     journal_close(&j);
     stage_close(&s);
     beneath_parent_close(&o.tree);
@@ -189,13 +204,9 @@ static int undo(const char *id)
         if (r == 0)
             r = backwards(&s, &j, &kept);
         if (r == 0)
-            r = stage_remove(&s);
+            r = close_journal();
         if (r == 0)
-            restore_root(&j);
-        if (r == 0)
-            r = set_state(STORE_UNDONE);
-        if (r == 0)
-            r = forget_journal();
+            r = tidy(&s, STORE_UNDONE);
         if (r < 0) {
             stage_close(&s);
             int again = recover_undo(id);
@@ -227,8 +238,8 @@ static int begin(struct store_meta **ret, enum store_state *ret_state)
 
 void verb_undo(const struct tree_command *c)
 {
-    struct store_meta *m;
-    enum store_state state;
+    struct store_meta *m = NULL;
+    enum store_state state = STORE_RUNNING;
 
     (void)c;
     if (begin(&m, &state) < 0)
@@ -243,8 +254,8 @@ void verb_undo(const struct tree_command *c)
 
 void verb_recover(const struct tree_command *c)
 {
-    struct store_meta *m;
-    enum store_state state;
+    struct store_meta *m = NULL;
+    enum store_state state = STORE_RUNNING;
     int r = 0;
 
     (void)c;

@@ -4,7 +4,8 @@
 
 #include "tree/stage.h"
 
-/* An apply that did not end: nothing of it stays, and the state is `before` (UNDONE, when something had been moved). */
+/* An apply that did not end: nothing of it stays, and the state is `before` (UNDONE, when something had been
+ * moved). */
 int recover_apply(const char *id, enum store_state before);
 /* The end of one that went well. */
 int finish_apply(struct stage *s);

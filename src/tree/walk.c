@@ -192,9 +192,9 @@ static int pop(struct walk *w)
     return r;
 }
 
-/* A side whose folder was not entered has no descriptor to climb from: its levels above must have kept theirs. They do:
- * a side that ends at some level is opened again below no deeper one, so its innermost WALK_FDS_KEPT may be closed while
- * the other side goes on. Such a side is reached from the root instead. */
+/* A side whose folder was not entered has no descriptor to climb from: its levels above must have kept theirs. They
+ * do: a side that ends at some level is opened again below no deeper one, so its innermost WALK_FDS_KEPT may be
+ * closed while the other side goes on. Such a side is reached from the root instead. */
 static int side_again(struct walk *w, struct walk_level *l, int side)
 {
     const int root = w->levels[0].fd[side];
@@ -259,6 +259,11 @@ int walk_next(struct walk *w)
     }
 }
 
+uint64_t walk_mark(const struct walk *w)
+{
+    return w->levels[w->depth - 1].mark;
+}
+
 int walk_enter(struct walk *w, unsigned sides, unsigned list, uint64_t mark)
 {
     int fd[WALK_SIDES] = {-1, -1}, r = 0;
@@ -267,7 +272,8 @@ int walk_enter(struct walk *w, unsigned sides, unsigned list, uint64_t mark)
         if (!(sides >> side & 1) || !w->has[side])
             continue;
         struct stat s;
-        fd[side] = beneath_open(w->dir[side], w->name, O_RDONLY | O_DIRECTORY);
+        fd[side] =
+            (w->ours[side] ? beneath_open_ours : beneath_open)(w->dir[side], w->name, O_RDONLY | O_DIRECTORY);
         if (fd[side] < 0)
             r = fd[side];
         else if (fstat(fd[side], &s) < 0 || s.st_ino != w->stat[side].st_ino ||

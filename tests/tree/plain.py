@@ -1,0 +1,271 @@
+"""plain: what people do, and what agents do to people's folders."""
+import json
+import os
+import shutil
+import subprocess
+
+from treelib import JSON, LIST, NAMES, PATCH, STAT, Died, differ, manifest
+from treetest import Skip, check, test
+
+
+def fill(b):
+    """A small project with one of everything."""
+    (b.lower / "a").mkdir()
+    (b.lower / "a/x.txt").write_text("one\ntwo\nthree\n")
+    (b.lower / "a/gone").write_text("bye\n")
+    (b.lower / "dir").mkdir(mode=0o750)
+    for i in range(5):
+        (b.lower / f"dir/f{i}").write_text(f"{i}\n")
+    (b.lower / "t").write_text("file\n")
+    os.symlink("a/x.txt", b.lower / "l")
+    (b.lower / "replaced").mkdir()
+    (b.lower / "replaced/old").write_text("old\n")
+    (b.lower / "folder").mkdir()
+    (b.lower / "folder/in").write_text("in\n")
+    (b.lower / "same").write_text("same\n")
+    (b.lower / "mode").write_text("mode\n")
+
+
+WORK = """
+echo four >>a/x.txt; chmod 755 a/x.txt; rm a/gone; rm -r dir; mkdir new; echo hi >new/f; ln new/f new/g; mkdir new/empty
+rm t; mkdir t; echo in >t/in; rm l; ln -s a/gone l; rm -r replaced; mkdir replaced; echo n >replaced/new
+rm -r folder; echo now a file >folder; printf 'a\\0b' >bin; touch same; chmod 600 mode; mkdir -m 700 deep; mkdir -m 500 deep/er
+"""
+
+
+def ready(b, work=WORK):
+    fill(b)
+    b.start()
+    b.room(work)
+    got = b.store()
+    check(got.code == 0, f"store: {got.why}")
+    return got
+
+
+def direct(b, work=WORK):
+    """The same work done to a copy of the workspace, without any room."""
+    copy = b.top / "direct"
+    subprocess.run(["cp", "-a", b.lower, copy], check=True)
+    subprocess.run(["sh", "-c", work], cwd=copy, check=True)
+    return manifest(copy, times=False)
+
+
+@test("what is listed is what was done")
+def listed(b):
+    got = ready(b)
+    t = got.totals
+    check((t["deleted"], t["modified"], t["added"]) == (11, 3, 11), f"totals: {t}")
+    names = b.show(NAMES).text.decode().split()
+    check(set(names) == {"a/gone", "dir/", *(f"dir/f{i}" for i in range(5)), "t", "replaced/old", "folder/", "folder/in", "l",
+                         "a/x.txt", "mode", "new/", "new/f", "new/g", "new/empty/", "t/", "t/in", "replaced/new", "folder",
+                         "bin", "deep/", "deep/er/"}, f"names: {names}")
+    check("same" not in names, "a file that was only touched is listed")
+    check(len(names) - names[::-1].index("t") - 1 < names.index("a/x.txt"), "deletions do not come first")
+
+
+@test("applied is what the same work does without a room")
+def applied(b):
+    ready(b)
+    wanted = direct(b)
+    got = b.apply()
+    check(got.code == 0, f"apply: {got.why} {got.text}")
+    check(b.state() == "applied", b.state())
+    bad = differ(wanted, manifest(b.lower, times=False))
+    check(not bad, bad)
+    check(os.stat(b.lower / "new/f").st_ino == os.stat(b.lower / "new/g").st_ino, "a hard link became two files")
+
+
+@test("undo gives everything back, times included")
+def undone(b):
+    ready(b)
+    before = manifest(b.lower)
+    check(b.apply().code == 0, "apply")
+    got = b.undo()
+    check(got.code == 0, f"undo: {got.why} {got.text}")
+    bad = differ(before, manifest(b.lower))
+    check(not bad and b.state() == "undone", bad or b.state())
+    wanted = direct(b)
+    got = b.apply()
+    check(got.code == 0, f"apply again: {got.why} {got.text}")
+    bad = differ(wanted, manifest(b.lower, times=False))
+    check(not bad, f"again: {bad}")
+
+
+@test("a state folder on another file system keeps and undoes the same")
+def other_file_system(b):
+    shm = f"/dev/shm/strongroom-tree-{os.getpid()}"
+    if os.stat("/dev/shm").st_dev == os.stat(b.top).st_dev:
+        raise Skip("no second file system")
+    os.mkdir(shm)
+    try:
+        b.entry = type(b.entry)(shm)
+        ready(b)
+        wanted, before = direct(b), manifest(b.lower)
+        check(b.apply().code == 0, "apply")
+        bad = differ(wanted, manifest(b.lower, times=False))
+        check(not bad, f"applied: {bad}")
+        got = b.undo()
+        check(got.code == 0, f"undo: {got.why}")
+        bad = differ(before, manifest(b.lower))
+        check(not bad, f"undone: {bad}")
+    finally:
+        subprocess.run(["chmod", "-R", "u+rwx", shm], check=False)
+        shutil.rmtree(shm)
+
+
+@test("a path takes what lies below it and nothing else")
+def paths(b):
+    ready(b)
+    got = b.apply(paths=["new/f", "dir"])
+    check(got.code == 0, got.why)
+    check((b.lower / "new/f").exists() and not (b.lower / "new/g").exists(), "new/f alone")
+    check(not (b.lower / "dir").exists() and (b.lower / "a/gone").exists(), "dir alone")
+    check(b.undo().code == 0 and (b.lower / "dir/f3").exists(), "undo of a part")
+    got = b.apply(paths=["no/such"])
+    check(got.code == 2 and b.state() == "undone", f"a path without a change: {got.code} {got.why}")
+
+
+@test("a folder goes only with all that is in it")
+def part_of_folder(b):
+    ready(b)
+    check(b.apply(paths=["dir/f1", "dir/f2"]).code == 0, "apply")
+    check(sorted(p.name for p in (b.lower / "dir").iterdir()) == ["f0", "f3", "f4"], "dir")
+
+
+@test("what the host changed meanwhile is refused, nothing else is lost")
+def conflict(b):
+    fill(b)
+    b.start()
+    b.room(WORK)
+    (b.lower / "a/x.txt").write_text("the host's\n")
+    (b.lower / "dir/f9").write_text("the host's\n")
+    check(b.store().totals["conflicts"] == 2, "conflicts while the room ran")
+    (b.lower / "new").write_text("after the room\n")
+    before = manifest(b.lower)
+    got = b.apply()
+    check(got.code != 0 and "conflict" in got.why, f"{got.code} {got.why}")
+    for path in ("a/x.txt", "dir/f9", "new"):
+        check(f"  {path}: " in got.text.decode(), f"{path} is not told: {got.text}")
+    check(not differ(before, manifest(b.lower)), "something changed")
+    got = b.apply(flags=2)
+    check(got.code == 0, f"skip: {got.why} {got.text}")
+    check((b.lower / "a/x.txt").read_text() == "the host's\n" and (b.lower / "dir/f9").exists(), "the host's was lost")
+    check(not (b.lower / "dir/f0").exists() and not (b.lower / "a/gone").exists(), "the rest was not applied")
+
+
+@test("undo refuses what somebody changed since")
+def undo_conflict(b):
+    ready(b)
+    check(b.apply().code == 0, "apply")
+    (b.lower / "replaced/new").write_text("mine now\n")
+    got = b.undo()
+    check(got.code == 16 and b.state() == "applied", f"{got.code} {got.why}")
+    check((b.lower / "replaced/new").read_text() == "mine now\n", "it was touched")
+
+
+@test("git apply takes the patch, and makes the same tree")
+def patch(b):
+    fill(b)
+    (b.lower / "na me\t\"\\\n\u00e9").write_text("x\n")
+    (b.lower / "no-end").write_text("a\nb")
+    (b.lower / "bin2").write_bytes(bytes(range(256)) * 300)
+    b.start()
+    b.room(WORK + "printf 'a\\nc' >no-end; echo y >>'na me\t\"\\\n\u00e9'; printf x >>bin2; : >empty; rm bin; printf '\\000\\377' >bin")
+    check(b.store().code == 0, "store")
+    copy = b.top / "git"
+    subprocess.run(["cp", "-a", b.lower, copy], check=True)
+    got = b.show(PATCH)
+    check(got.code == 0, got.why)
+    done = subprocess.run(["git", "apply", "--check", "-"], input=got.text, cwd=copy, capture_output=True)
+    check(done.returncode == 0, done.stderr.decode())
+    subprocess.run(["git", "apply", "-"], input=got.text, cwd=copy, check=True)
+    check(b.apply().code == 0, "apply")
+
+    def files(top):
+        return {p: w[5:] if len(w) > 5 else w[4:] for p, w in manifest(top, times=False).items() if w[0] != 0o040000 and p}
+    bad = differ(files(copy), files(b.lower))
+    check(not bad, bad)
+
+
+@test("all formats agree, and the JSON is JSON")
+def formats(b):
+    ready(b)
+    names = b.show(NAMES).text.decode().split()
+    data = json.loads(b.show(JSON).text)
+    check([c["path"] + ("/" if c["type"] == "folder" else "") for c in data["changes"]] == names, "names")
+    check(data["totals"]["deleted"] == 11, "totals")
+    for line in b.show(LIST).text.decode().splitlines():
+        check(len(line) <= 80, f"{len(line)} columns: {line}")
+    check("files changed" in b.show(STAT).text.decode(), "stat")
+
+
+@test("discard leaves nothing")
+def discard(b):
+    ready(b, WORK + "chmod 0 new; mkdir -p shut/in; chmod 0 shut/in shut")
+    check(b.ask(11).code == 0, "discard")
+    left = {p.name for p in b.entry.iterdir()} - {"meta", "state", "index"}
+    check(not left, f"left: {left}")
+
+
+@test("a crash at any step leaves the old or the new, and recovery the old", build="build-fault")
+def crashes(b):
+    ready(b)
+    wanted, before = direct(b), manifest(b.lower)
+    steps = 0
+    for n in range(1, 1000):
+        try:
+            got = b.apply(fault=n)
+            check(got.code == 0, f"step {n}: {got.why}")
+            break
+        except Died:
+            steps = n
+        left = b.state()
+        got = b.recover()
+        check(got.code == 0, f"recovery after step {n}: {got.why} {got.text}")
+        bad = differ(before, manifest(b.lower))
+        if bad and b.state() == "applied":
+            bad = differ(wanted, manifest(b.lower, times=False)) or ("" if b.undo().code == 0 else "undo")
+            bad = bad or differ(before, manifest(b.lower))
+        check(not bad, f"after step {n} ({left}): {bad}")
+        check(b.state() in ("pending", "undone"), f"after step {n}: {b.state()}")
+    check(steps > 30, f"only {steps} steps")
+    for n in range(1, 1000):
+        try:
+            got = b.undo(fault=n)
+            check(got.code == 0, f"undo, step {n}: {got.why} {got.text}")
+            break
+        except Died:
+            pass
+        got = b.recover()
+        check(got.code == 0, f"recovery after step {n} of undo: {got.why} {got.text}")
+        now = manifest(b.lower)
+        if b.state() == "applied":
+            bad = differ(wanted, manifest(b.lower, times=False))
+        else:
+            bad = differ(before, now)
+            got = b.apply()
+            check(got.code == 0, f"apply after step {n}: {got.why} {got.text}")
+        check(not bad, f"undo, after step {n} ({b.state()}): {bad}")
+    bad = differ(before, manifest(b.lower))
+    check(not bad, f"at last: {bad}")
+
+
+@test("a crash of the recovery is recovered from, too", build="build-fault")
+def crashes_twice(b):
+    ready(b)
+    before = manifest(b.lower)
+    for n in (12, 30, 44):
+        try:
+            b.apply(fault=n)
+            check(False, f"no step {n}")
+        except Died:
+            pass
+        for m in range(1, 500):
+            try:
+                got = b.recover(fault=m)
+                check(got.code == 0, f"{n}, recovery {m}: {got.why} {got.text}")
+                break
+            except Died:
+                pass
+        bad = differ(before, manifest(b.lower))
+        check(not bad, f"{n}: {bad}")
