@@ -17,7 +17,7 @@ def a_workspace_is_where_it_was_asked_for():
     same(run('pwd; ls', top, '--at', '/proj').out, b'/proj\na.txt\nb.txt\ndir\n')
     same(run('pwd', top + ':/proj').out, b'/proj\n')
     same(run('pwd', top, '--at', '/work').out, b'/work\n')
-    same(run('pwd; ls', top, '--at', '/usr/share/doc').out, b'/usr/share/doc\na.txt\nb.txt\ndir\n')
+    same(run('pwd; ls', top, '--at', '/usr/share').out, b'/usr/share\na.txt\nb.txt\ndir\n')
     same(run('pwd', top, '--at', '/p', cwd=top + '/dir').out, b'/p/dir\n')
     same(run('pwd', top, '-C', '/tmp').out, b'/tmp\n')
     link = os.path.dirname(top) + '/link'
@@ -66,7 +66,7 @@ def the_layers_are_out_of_reach_and_cannot_be_forged():
 def the_receipt_tells_of_the_layer():
     r = ended(run('true', folder()), 'exited', 0)
     layer = r.record['receipt']['workspace']
-    assert layer['state'] == 'on' and layer['probed'], layer
+    assert layer['state'] == ('on' if in_memory() else 'degraded') and layer['probed'], layer
     assert 'workspace' not in ended(room.sh('true')).record['receipt']
 
 
@@ -92,8 +92,15 @@ def each_kind_of_upper_keeps_changes():
     refused(room.room('true', options=['-w', folder(), '--upper', 'disk', '--require', 'workspace'], record=False), 'require the layer workspace')
 
 
+def in_memory():
+    """Can this kernel's tmpfs hold layers (since 6.6)? Else changes are on disk, and only watched."""
+    return tuple(map(int, os.uname().release.split('.')[:2])) >= (6, 6)
+
+
 @test
 def changes_count_under_the_disk_limit():
+    if not in_memory():
+        raise Skip('changes are on disk here')
     script = 'head -c 6000000 /dev/zero >big 2>/dev/null; echo $?'
     r = ended(run(script, folder(), '--disk', '4M'), 'exited', 0)
     assert r.out == b'1\n' and r.limit('disk')['hits'], (r.out, r.limit('disk'))
@@ -151,7 +158,7 @@ def what_no_overlay_can_lie_over_is_copied_and_said():
     assert done.stdout == b'old\nnew\n' and b'copies instead' in done.stderr, done
     done = nested(script.replace('run -w', 'run --require workspace -w'), top, room.PROGRAM)
     assert b'require' in done.stderr or b'show' in done.stderr, done
-    same(done.stdout, b'old\n')
+    same(done.stdout, b'', 'nothing was run')
 
 
 @test
@@ -168,7 +175,7 @@ def a_workspace_that_is_not_ours():
     if room.ROOT:
         raise Skip('root may read everything')
     r = ended(run('touch x; ls >/dev/null', '/etc/alternatives', '--at', '/p'), 'exited', 0)
-    same(r.record['receipt']['workspace']['state'], 'on')
+    same(r.record['receipt']['workspace']['state'], 'on' if in_memory() else 'degraded')
     done = verb('apply', r.id, status=125)
     assert done.stderr.startswith(b'strongroom: '), done
     verb('discard', r.id)
