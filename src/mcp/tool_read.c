@@ -182,7 +182,7 @@ json_t *resource_list(void *ctx)
     const struct server *s = ctx;
     json_t *list = json_array();
 
-    for (size_t i = 0; i < s->outputs.count; i++) {
+    for (size_t i = s->outputs.count; i-- > 0;) { /* the newest first */
         for (size_t k = 0; k < OUTPUT_STREAMS; k++) {
             const struct output_run *run = &s->outputs.runs[i];
             (void)json_array_append_new(
