@@ -9,6 +9,7 @@
 #include "cli/policy_reader.h"
 #include "cli/say.h"
 #include "cli/verbs.h"
+#include "policy/fields.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -45,6 +46,7 @@ static int usage(enum role role)
         "All options of `strongroom run` that say what a room may do: they are the ceiling of\n"
         "every room of this server; an agent can only tighten.\n\n"
         "      --rooms N               rooms at once [twice the processors, 2 to 8]\n"
+        "      --let-apply             the agent may make changes to a workspace real\n"
         "      --dry-run               install: show what would be written\n"
         "  -h, --help                  show this text\n";
     static char hook[] =
@@ -107,6 +109,8 @@ static int own_option(char **argv, int *i, enum role role, struct mcp_options *o
         n = rooms_set(argv[++*i], &o->rooms, e);
     else if (role != ROLE_HOOK && strncmp(w, "--rooms=", 8) == 0)
         n = rooms_set(w + 8, &o->rooms, e);
+    else if (role != ROLE_HOOK && strcmp(w, "--let-apply") == 0)
+        o->let_apply = true;
     else if (role == ROLE_INSTALL && strcmp(w, "--dry-run") == 0)
         o->dry_run = true;
     else if (role == ROLE_HOOK && strcmp(w, "--approve") == 0)
@@ -150,6 +154,17 @@ static int check(const struct run_options *r, char **words, struct err *e)
     return 0;
 }
 
+/* Seconds that a room of the server may live on: as `run --detach` has it. */
+static uint64_t lifetime(const struct policy *p)
+{
+    const struct field *f = field_find("timeout");
+    const uint64_t ms = p->limits[LIMIT_ID_TIMEOUT];
+
+    if (p->origin[f - fields] == SOURCE_DEFAULT)
+        return 3600;
+    return ms == LIMIT_UNLIMITED ? 0 : ms < 1000 ? 1 : ms / 1000;
+}
+
 static void write_facts(const struct policy *p, const struct mcp_options *o, struct sbuf *out)
 {
     struct json j = {.out = out};
@@ -163,6 +178,7 @@ static void write_facts(const struct policy *p, const struct mcp_options *o, str
     json_open(&j, NULL, '{');
     json_unum(&j, "timeout_s", time == LIMIT_UNLIMITED ? 0 : time < 1000 ? 1 : time / 1000);
     json_unum(&j, "memory_mb", memory == LIMIT_UNLIMITED ? 0 : memory >> 20);
+    json_unum(&j, "lifetime_s", lifetime(p));
     json_bool(&j, "network", p->net != NET_NONE);
     json_bool(&j, "writes", writes);
     json_bool(&j, "may_apply", o->let_apply);
@@ -221,6 +237,8 @@ static void add_own(struct helper_words *h, enum role role, const struct mcp_opt
     if (role == ROLE_INSTALL) {
         add(h, client);
         add(h, o->dry_run ? "show" : "write");
+        if (o->let_apply)
+            add(h, "--let-apply");
         sbuf_fmt(rooms, "--rooms=%llu", (unsigned long long)o->rooms);
         if (o->rooms)
             add(h, rooms->text);

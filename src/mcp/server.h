@@ -8,16 +8,20 @@
 #include "mcp/tools.h"
 
 #define ROOMS_MAX   64         /* --rooms, at most */
+#define LIVE_MAX    16         /* rooms that live on, of one server */
+#define CHANGES_MAX 256        /* changes to workspaces that one server knows */
+#define HANDLE_MAX  40         /* "sbx-" and 32 digits, NUL */
 #define QUEUE_MAX   4096       /* calls that wait for a room */
 #define QUEUE_BYTES (64 << 20) /* what they hold in all */
 
 /* What the user's command line allows; a tool's argument is never above it. */
 struct ceiling {
-    int64_t timeout_s; /* 0: no limit */
-    int64_t memory_mb; /* 0: no limit */
-    bool network;      /* rooms reach something */
-    bool writes;       /* rooms write something of the host */
-    bool may_apply;    /* the agent may apply changes */
+    int64_t timeout_s;  /* 0: no limit */
+    int64_t memory_mb;  /* 0: no limit */
+    int64_t lifetime_s; /* of a room that lives on; 0: no limit */
+    bool network;       /* rooms reach something */
+    bool writes;        /* rooms write something of the host */
+    bool may_apply;     /* the agent may apply changes */
 };
 
 struct job;
@@ -29,6 +33,9 @@ struct server {
     size_t rooms_max, running, waiting, waiting_bytes;
     struct job *jobs, *last; /* oldest first: those that run, and those that wait */
     struct outputs outputs;
+    char live[LIVE_MAX][HANDLE_MAX];       /* rooms that this server made; empty: none */
+    char changes[CHANGES_MAX][HANDLE_MAX]; /* of workspaces, by runs of this server */
+    size_t change_count;                   /* ever; the oldest are overwritten */
     struct loop loop;
     struct rpc_host host;
     struct rpc *rpc;

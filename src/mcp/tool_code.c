@@ -15,6 +15,13 @@
 
 #define RESULT_MAX  (2 << 20)
 #define MESSAGE_MAX 4000
+#define TIMED_OUT   124 /* exit status of strongroom exec */
+
+/* How a program ended. */
+struct run_end {
+    const char *outcome;
+    int64_t exit_code, ms, size[OUTPUT_STREAMS];
+};
 
 /* Python's own traceback cannot show lines of a text that is no file: the hook can, and leaves our frames out. */
 #define PYTHON                                                                                               \
@@ -163,7 +170,7 @@ static const char *advice(const char *outcome)
     return NULL;
 }
 
-static void add_message(json_t *report, const char *outcome, bool cut, const char *id, const char *words)
+static void add_message(json_t *r, const char *outcome, bool cut, const char *id, const char *words)
 {
     const char *text = advice(outcome);
     json_t *m = NULL;
@@ -180,7 +187,7 @@ static void add_message(json_t *report, const char *outcome, bool cut, const cha
     else if (text)
         m = json_string(text);
     if (m)
-        (void)json_object_set_new(report, "message", m);
+        (void)json_object_set_new(r, "message", m);
 }
 
 static int64_t number_in(const json_t *o, const char *a, const char *b)
@@ -207,49 +214,78 @@ static void keep(struct job *j, const char *id, const int64_t size[OUTPUT_STREAM
     j->file[JOB_OUT] = j->file[JOB_ERR] = -1;
 }
 
+/* The parts that every report has; keeps the output. `denials` is taken over. */
+static json_t *report(struct job *j, const struct run_end *end, json_t *denials, const char *words)
+{
+    const int64_t max = tool_number(j->args, "max_output_bytes", OUTPUT_INLINE);
+    char id[RUN_ID_MAX];
+
+    if (outputs_new_id(id) < 0) {
+        json_decref(denials);
+        return NULL;
+    }
+    struct excerpt out = output_excerpt(j->file[JOB_OUT], end->size[OUTPUT_STDOUT], max);
+    struct excerpt err = output_excerpt(j->file[JOB_ERR], end->size[OUTPUT_STDERR], max);
+    json_t *r =
+        json_pack("{s:o, s:o, s:I, s:s, s:b, s:b, s:I, s:I, s:I, s:s, s:O}", "stdout", out.text, "stderr",
+                  err.text, "exit_code", (json_int_t)end->exit_code, "outcome", end->outcome, "timed_out",
+                  strcmp(end->outcome, "timeout") == 0, "truncated", out.cut || err.cut, "stdout_bytes",
+                  (json_int_t)end->size[OUTPUT_STDOUT], "stderr_bytes", (json_int_t)end->size[OUTPUT_STDERR],
+                  "duration_ms", (json_int_t)end->ms, "run_id", id, "denials", denials);
+    add_message(r, end->outcome, out.cut || err.cut, id, words);
+    keep(j, id, end->size, denials);
+    json_decref(denials);
+    return r;
+}
+
+json_t *exec_report(struct job *j)
+{
+    const int code = WIFEXITED(j->wait_status) ? WEXITSTATUS(j->wait_status) : 128 + WTERMSIG(j->wait_status);
+    const int64_t ms = loop_now_ms() - j->started_ms, limit = tool_number(j->args, "timeout_seconds", 0);
+    const struct run_end end = {
+        .outcome = code == TIMED_OUT && limit > 0 && ms >= limit * 1000 ? "timeout" : "exited",
+        .exit_code = code,
+        .ms = ms,
+        .size = {job_size(j, JOB_OUT), job_size(j, JOB_ERR)},
+    };
+    return report(j, &end, json_array(), NULL);
+}
+
 json_t *room_report(struct job *j)
 {
     json_t *result = read_result(j->file[JOB_RESULT], job_size(j, JOB_RESULT));
     const char *outcome = json_string_value(json_object_get(result, "outcome"));
-    char id[RUN_ID_MAX];
 
-    if (!outcome || strcmp(outcome, "no-room") == 0 || outputs_new_id(id) < 0) {
+    if (!outcome || strcmp(outcome, "no-room") == 0) {
         failed_to_run(j);
         json_decref(result);
         return NULL;
     }
-    const int64_t size[OUTPUT_STREAMS] = {number_in(result, "bytes", "stdout"),
-                                          number_in(result, "bytes", "stderr")};
-    const int64_t max = tool_number(j->args, "max_output_bytes", OUTPUT_INLINE);
-    struct excerpt out = output_excerpt(j->file[JOB_OUT], size[OUTPUT_STDOUT], max);
-    struct excerpt err = output_excerpt(j->file[JOB_ERR], size[OUTPUT_STDERR], max);
-    json_t *denials = denials_of(result);
-    char *words = own_words(j, size[OUTPUT_STDERR]);
-    json_t *report = json_pack("{s:o, s:o, s:O, s:s, s:b, s:b, s:I, s:I, s:I, s:s, s:O}", "stdout", out.text,
-                               "stderr", err.text, "exit_code", json_object_get(result, "exit_status"),
-                               "outcome", outcome, "timed_out", strcmp(outcome, "timeout") == 0, "truncated",
-                               out.cut || err.cut, "stdout_bytes", (json_int_t)size[OUTPUT_STDOUT],
-                               "stderr_bytes", (json_int_t)size[OUTPUT_STDERR], "duration_ms",
-                               (json_int_t)(run_us(result) / 1000), "run_id", id, "denials", denials);
-    add_message(report, outcome, out.cut || err.cut, id, words);
-    keep(j, id, size, denials);
-    json_decref(denials);
+    const struct run_end end = {
+        .outcome = outcome,
+        .exit_code = json_integer_value(json_object_get(result, "exit_status")),
+        .ms = run_us(result) / 1000,
+        .size = {number_in(result, "bytes", "stdout"), number_in(result, "bytes", "stderr")},
+    };
+    char *words = own_words(j, end.size[OUTPUT_STDERR]);
+    json_t *r = report(j, &end, denials_of(result), words);
+    changes_note(j->server, result, r);
     json_decref(result);
     free(words);
-    return report;
+    return r;
 }
 
 static void code_done(struct job *j)
 {
-    json_t *report = room_report(j);
+    json_t *r = room_report(j);
 
-    if (report)
-        tool_done(j->call, report);
+    if (r)
+        tool_done(j->call, r);
 }
 
 void tool_run_code(struct server *s, struct rpc_call *c, const json_t *args)
 {
-    const char *name = tool_text(args, "language", NULL);
+    const char *name = tool_text(args, "language", NULL), *room = tool_text(args, "sandbox_id", NULL);
     const struct language *l = &languages[0];
     struct words w = {0};
     size_t len;
@@ -258,13 +294,22 @@ void tool_run_code(struct server *s, struct rpc_call *c, const json_t *args)
         if (strcmp(languages[i].name, name) == 0)
             l = &languages[i];
     }
-    room_words(&w, s, "run", args);
-    words_add(&w, "--result-fd=3");
+    const char *code = tool_text(args, "code", &len);
+    if (room) {
+        exec_words(&w, args);
+    } else {
+        room_words(&w, s, "run", args);
+        words_add(&w, "--result-fd=3");
+    }
     words_add(&w, "--");
     for (size_t i = 0; i < sizeof l->words / sizeof *l->words && l->words[i]; i++)
         words_add(&w, l->words[i]);
-    const char *code = tool_text(args, "code", &len);
-    job_add(s, c, args, true, &w, code, len, code_done);
+    if (!room)
+        job_add(s, c, args, true, &w, code, len, code_done);
+    else if (live_id_ok(c, args))
+        job_add(s, c, args, true, &w, code, len, exec_done);
+    else
+        words_free(&w);
 }
 
 /* --- explain_denial ------------------------------------------------------------------------------------- */

@@ -4,7 +4,8 @@
 
 #include "mcp/job.h"
 
-tool_fn tool_run_code, tool_explain_denial, tool_read_file;
+tool_fn tool_run_code, tool_explain_denial, tool_read_file, tool_create, tool_list, tool_exec,
+    tool_write_file, tool_list_files, tool_renew, tool_kill, tool_review, tool_apply;
 
 #define OUTPUT_INLINE     (32 << 10) /* bytes of each stream that an answer holds, unless told otherwise */
 #define OUTPUT_INLINE_MAX (1 << 20)
@@ -16,6 +17,19 @@ void room_words(struct words *w, const struct server *s, const char *verb, const
 /* What a run of strongroom left, as the tool's result; keeps its output where it is cut or something was refused. For
  * a room that could not be built the call is answered with an error and NULL comes back. */
 json_t *room_report(struct job *j);
+
+/* The same for a program in a room that lives on. */
+json_t *exec_report(struct job *j);
+job_done exec_done;
+
+/* "strongroom exec ROOM" with what the tool's arguments say; the room is known to be a handle of ours when live_id_ok()
+ * says so, which otherwise answers the call. */
+void exec_words(struct words *w, const json_t *args);
+bool live_id_ok(struct rpc_call *c, const json_t *args);
+void live_read_file(struct server *s, struct rpc_call *c, const json_t *args);
+
+/* Notes the changes to workspaces that a run left, in the server and in the run's report (NULL: there is none). */
+void changes_note(struct server *s, const json_t *result, json_t *report);
 
 /* A part of a memory file. NULL: no memory. */
 struct excerpt {

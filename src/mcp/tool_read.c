@@ -152,6 +152,11 @@ void tool_read_file(struct server *s, struct rpc_call *c, const json_t *args)
     const struct output_run *run = outputs_find(&s->outputs, id, len);
     const int stream = stream_find(path);
 
+    if (strncmp(id, "run-", 4) != 0) {
+        if (live_id_ok(c, args))
+            live_read_file(s, c, args);
+        return;
+    }
     if (!run) {
         tool_failed(c, "sandbox_read_file: no run %.64s is kept; kept are " OUTPUTS_LIFE ". Run it again",
                     id);

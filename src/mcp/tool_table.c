@@ -25,6 +25,11 @@
     "'stdout_bytes':{'type':'integer','description':'printed in all'},"                                      \
     "'stderr_bytes':{'type':'integer'},"                                                                     \
     "'duration_ms':{'type':'integer'},"                                                                      \
+    "'changes':{'type':'array','description':'to workspaces, kept for "                                      \
+    "workspace_review','items':{'type':'object',"                                                            \
+    "'properties':{'change_id':{'type':'string'},'state':{'type':'string'},'deleted':{'type':'integer'},"    \
+    "'modified':{'type':'integer'},'added':{'type':'integer'},'alarms':{'type':'integer'}},"                 \
+    "'required':['change_id']}},"                                                                            \
     "'run_id':{'type':'string','description':'for sandbox_read_file and explain_denial'},"                   \
     "'message':{'type':'string','description':'what to know or to do next, where there is "                  \
     "something'}," DENIALS "},'required':['stdout','stderr','exit_code','outcome','timed_out','truncated','" \
@@ -37,6 +42,51 @@
     "'size':{'type':'integer'},'next_offset':{'type':'integer','description':'where to read on'},"           \
     "'at_end':{'type':'boolean'}},"                                                                          \
     "'required':['content','encoding','offset','bytes','size','next_offset','at_end']}"
+
+#define CREATED                                                                                              \
+    "{'type':'object','properties':{'sandbox_id':{'type':'string'},'lifetime_seconds':{'type':'integer'}},"  \
+    "'required':['sandbox_id','lifetime_seconds']}"
+
+#define LISTED                                                                                               \
+    "{'type':'object','properties':{'sandboxes':{'type':'array','items':{'type':'object','properties':{"     \
+    "'sandbox_id':{'type':'string'},'seconds_left':{'type':'integer'},'processes':{'type':'integer'},"       \
+    "'memory_bytes':{'type':'integer'}},'required':['sandbox_id']}}},'required':['sandboxes']}"
+
+#define FILES                                                                                                \
+    "{'type':'object','properties':{'entries':{'type':'array','items':{'type':'object','properties':{"       \
+    "'name':{'type':'string'},'type':{'type':'string'},'size':{'type':'integer'}},"                          \
+    "'required':['name','type','size']}},'truncated':{'type':'boolean'}},'required':['entries','truncated']" \
+    "}"
+
+#define WRITTEN                                                                                              \
+    "{'type':'object','properties':{'path':{'type':'string'},'bytes':{'type':'integer'}},'required':['path'" \
+    ",'bytes']}"
+
+#define KILLED                                                                                               \
+    "{'type':'object','properties':{'sandbox_id':{'type':'string'},'ended':{'type':'boolean'}},"             \
+    "'required':['sandbox_id','ended']}"
+
+#define REVIEWED                                                                                             \
+    "{'type':'object','properties':{'change_id':{'type':'string'},'review':{'type':'string'},"               \
+    "'truncated':{'type':'boolean'}},'required':['change_id','review','truncated']}"
+
+#define APPLIED                                                                                              \
+    "{'type':'object','properties':{'change_id':{'type':'string'},'applied':{'type':'boolean'},"             \
+    "'message':{'type':'string'}},'required':['change_id','applied','message']}"
+
+#define ID_ARG                                                                                               \
+    {                                                                                                        \
+        "sandbox_id", TYPE_TEXT, true, 1, 64, NULL, "from sandbox_create"                                    \
+    }
+#define PATH_ARG(what)                                                                                       \
+    {                                                                                                        \
+        "path", TYPE_TEXT, true, 1, 4000, NULL, what                                                         \
+    }
+#define CHANGE_ARGS                                                                                          \
+    {"change_id", TYPE_TEXT, true, 1, 39, NULL, "from changes in the result of a run"},                      \
+    {                                                                                                        \
+        "paths", TYPE_LIST, false, 0, 200, NULL, "only what lies at or below these paths of the workspace"   \
+    }
 
 #define LIMIT_ARGS                                                                                           \
     {"timeout_seconds", TYPE_NUMBER, false, 1, MAX_TIMEOUT, NULL, "wall time until the run is ended"},       \
@@ -68,6 +118,8 @@ const struct tool tools[] = {
      tool_run_code,
      {{"code", TYPE_TEXT, true, 0, CODE_MAX, NULL, "the program's text"},
       {"language", TYPE_TEXT, false, 0, 0, "python|javascript|typescript|bash", "python unless given"},
+      {"sandbox_id", TYPE_TEXT, false, 1, 64, NULL,
+       "run it in this sandbox of sandbox_create, whose files stay, instead of a fresh one"},
       LIMIT_ARGS}},
     {"explain_denial",
      "Why was it refused?",
@@ -87,11 +139,93 @@ const struct tool tools[] = {
      TOOL_READS | TOOL_IDEMPOTENT,
      READ_OUTPUT,
      tool_read_file,
-     {{"sandbox_id", TYPE_TEXT, true, 1, 64, NULL, "a run_id"},
-      {"path", TYPE_TEXT, true, 1, 4000, NULL, "stdout or stderr"},
+     {{"sandbox_id", TYPE_TEXT, true, 1, 64, NULL, "from sandbox_create, or a run_id"},
+      {"path", TYPE_TEXT, true, 1, 4000, NULL, "a file, or stdout or stderr of a run"},
       {"offset", TYPE_NUMBER, false, 0, INT64_MAX / 2, NULL, "first byte, 0 unless given"},
       {"limit", TYPE_NUMBER, false, 16, OUTPUT_INLINE_MAX, NULL, "bytes at most, 32768 unless given"},
       {"encoding", TYPE_TEXT, false, 0, 0, "text|base64",
        "text unless given: control characters are shown as \\xNN"}}},
+    {"sandbox_create",
+     "Make a sandbox that lives on",
+     "Makes a sandbox whose files and processes stay between calls, until its lifetime is over or "
+     "sandbox_kill. It lives "
+     "on when this connection ends. For a single run take run_code.",
+     0,
+     CREATED,
+     tool_create,
+     {{"lifetime_seconds", TYPE_NUMBER, false, 1, MAX_LIFETIME, NULL, "until it ends by itself"},
+      {"memory_mb", TYPE_NUMBER, false, 8, MAX_MEMORY, NULL, "memory of the whole sandbox"},
+      {"env", TYPE_PAIRS, false, 0, 0, NULL, "variables of its programs"}}},
+    {"sandbox_list",
+     "List the sandboxes",
+     "Lists the sandboxes that this server made and that live.",
+     TOOL_READS | TOOL_IDEMPOTENT,
+     LISTED,
+     tool_list,
+     {{NULL, TYPE_TEXT, false, 0, 0, NULL, NULL}}},
+    {"sandbox_exec",
+     "Run a command in a sandbox",
+     "Runs a shell command (bash) in a sandbox of sandbox_create and waits for its end. What it leaves in "
+     "the background "
+     "goes on there.",
+     TOOL_OPEN_WORLD,
+     RUN_OUTPUT,
+     tool_exec,
+     {ID_ARG,
+      {"command", TYPE_TEXT, true, 0, CODE_MAX, NULL, "for bash"},
+      {"cwd", TYPE_TEXT, false, 1, 4000, NULL, "where it starts"},
+      {"env", TYPE_PAIRS, false, 0, 0, NULL, "more variables"},
+      {"timeout_seconds", TYPE_NUMBER, false, 1, MAX_LIFETIME, NULL, "wall time until it is ended"},
+      {"max_output_bytes", TYPE_NUMBER, false, 256, OUTPUT_INLINE_MAX, NULL,
+       "how much of stdout and of stderr the answer holds, 32768 unless given"}}},
+    {"sandbox_write_file",
+     "Write a file in a sandbox",
+     "Writes text to a file, whose folders are made where they lack.",
+     TOOL_DESTROYS | TOOL_IDEMPOTENT,
+     WRITTEN,
+     tool_write_file,
+     {ID_ARG,
+      PATH_ARG("a relative one starts in the working directory"),
+      {"content", TYPE_TEXT, true, 0, RPC_MESSAGE_MAX, NULL, "the whole of the file"}}},
+    {"sandbox_list_files",
+     "List a folder of a sandbox",
+     "Lists what is in a folder of a sandbox, at most 1000 entries.",
+     TOOL_READS | TOOL_IDEMPOTENT,
+     FILES,
+     tool_list_files,
+     {ID_ARG, PATH_ARG("a folder")}},
+    {"sandbox_renew",
+     "Let a sandbox live longer",
+     "Gives a sandbox a lifetime anew, counted from now.",
+     TOOL_IDEMPOTENT,
+     CREATED,
+     tool_renew,
+     {ID_ARG, {"lifetime_seconds", TYPE_NUMBER, true, 1, MAX_LIFETIME, NULL, "from now"}}},
+    {"sandbox_kill",
+     "End a sandbox",
+     "Ends a sandbox with all that is in it.",
+     TOOL_DESTROYS | TOOL_IDEMPOTENT,
+     KILLED,
+     tool_kill,
+     {ID_ARG}},
+    {"workspace_review",
+     "Look at changes to a workspace",
+     "Shows what a run of run_code changed in the user's workspace: deletions first, then what could run "
+     "outside, with "
+     "the differences. The changes are not real yet.",
+     TOOL_READS | TOOL_IDEMPOTENT,
+     REVIEWED,
+     tool_review,
+     {CHANGE_ARGS,
+      {"max_output_bytes", TYPE_NUMBER, false, 256, OUTPUT_INLINE_MAX, NULL, "32768 unless given"}}},
+    {"workspace_apply",
+     "Make changes to a workspace real",
+     "Makes changes that a run left in the user's workspace real, all or none, where the user lets the agent "
+     "do that and "
+     "nothing about them raises an alarm; otherwise they wait for the user.",
+     TOOL_DESTROYS,
+     APPLIED,
+     tool_apply,
+     {CHANGE_ARGS}},
 };
 const size_t tool_count = sizeof tools / sizeof *tools;

@@ -19,6 +19,8 @@ static int64_t max_of(const struct server *s, const struct tool_arg *a)
         return s->ceiling.timeout_s > 0 ? s->ceiling.timeout_s : 86400;
     case MAX_MEMORY:
         return s->ceiling.memory_mb > 0 ? s->ceiling.memory_mb : 1 << 20;
+    case MAX_LIFETIME:
+        return s->ceiling.lifetime_s > 0 ? s->ceiling.lifetime_s : 86400;
     default:
         return a->max;
     }

@@ -1,0 +1,170 @@
+"""rooms: sandboxes that live on between calls, and workspaces whose changes wait."""
+import base64
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import time
+
+from tools import conforms
+from wire import PROGRAM, Server, Skip, gone, same, test
+
+
+def living(*options):
+    s = Server(*options)
+    r = s.answer(s.start('sandbox_create', lifetime_seconds=60))['result']
+    if r['isError'] and ('unknown verb' in r['content'][0]['text'] or 'unknown option' in r['content'][0]['text']):
+        raise Skip('no rooms that live here')
+    assert not r['isError'], r
+    conforms(s, 'sandbox_create', r['structuredContent'])
+    return s, r['structuredContent']['sandbox_id']
+
+
+@test
+def a_sandbox_keeps_its_files_and_processes():
+    s, id = living()
+    r = s.tool('sandbox_exec', sandbox_id=id, command='echo 6 > n; (sleep 50 & ) ; pwd')
+    conforms(s, 'sandbox_exec', r)
+    same((r['stdout'], r['exit_code'], r['outcome']), ('/work\n', 0, 'exited'), r)
+    same(s.tool('sandbox_exec', sandbox_id=id, command='expr $(cat n) \\* 7; echo e >&2; exit 5')['exit_code'], 5)
+    same(s.tool('run_code', sandbox_id=id, code='print(int(open("n").read()) * 2)')['stdout'], '12\n')
+    r = s.tool('sandbox_exec', sandbox_id=id, command='pwd; echo $A', cwd='/tmp', env={'A': 'b c'})
+    same(r['stdout'], '/tmp\nb c\n')
+    listed = s.tool('sandbox_list')
+    conforms(s, 'sandbox_list', listed)
+    same([x['sandbox_id'] for x in listed['sandboxes']], [id])
+    assert 0 < listed['sandboxes'][0]['seconds_left'] <= 60, listed
+    conforms(s, 'sandbox_kill', s.tool('sandbox_kill', sandbox_id=id))
+    assert 'is gone' in s.refused('sandbox_exec', sandbox_id=id, command='true')
+    same(s.tool('sandbox_list')['sandboxes'], [])
+    s.close()
+
+
+@test
+def files_go_in_and_out():
+    s, id = living()
+    text = 'é\n' * 3000 + '$(id) \' " \\ end'
+    conforms(s, 'sandbox_write_file', s.tool('sandbox_write_file', sandbox_id=id, path='a/b/c d.txt', content=text))
+    whole, at = '', 0
+    while True:
+        part = s.tool('sandbox_read_file', sandbox_id=id, path='a/b/c d.txt', offset=at, limit=1001)
+        conforms(s, 'sandbox_read_file', part)
+        whole, at = whole + part['content'], part['next_offset']
+        if part['at_end']:
+            break
+    same(whole, text)
+    part = s.tool('sandbox_read_file', sandbox_id=id, path='/work/a/b/c d.txt', encoding='base64', limit=100)
+    same(base64.b64decode(part['content']), text.encode()[:100])
+    s.tool('sandbox_write_file', sandbox_id=id, path='-rf', content='')
+    s.tool('sandbox_exec', sandbox_id=id, command='ln -s x l; touch "$(printf "new\\nline")"')
+    r = s.tool('sandbox_list_files', sandbox_id=id, path='.')
+    conforms(s, 'sandbox_list_files', r)
+    same([(e['name'], e['type']) for e in r['entries']], [('-rf', 'file'), ('a', 'folder'), ('l', 'link'), ('new\nline', 'file')])
+    same(s.tool('sandbox_list_files', sandbox_id=id, path='a/b')['entries'][0]['size'], len(text.encode()))
+    for name, path in [('sandbox_read_file', '/nonexistent'), ('sandbox_read_file', '/work'), ('sandbox_list_files', '/nonexistent')]:
+        assert path in s.refused(name, sandbox_id=id, path=path)
+    assert s.refused('sandbox_write_file', sandbox_id=id, path='/usr/x', content='')
+    s.tool('sandbox_kill', sandbox_id=id)
+    s.close()
+
+
+@test
+def a_handle_is_needed_and_outlives_the_connection():
+    s, id = living()
+    s.tool('sandbox_exec', sandbox_id=id, command='echo kept > k')
+    s.close()
+    s = Server()
+    same(s.tool('sandbox_list')['sandboxes'], [])
+    same(s.tool('sandbox_exec', sandbox_id=id, command='cat k')['stdout'], 'kept\n')
+    s.tool('sandbox_kill', sandbox_id=id)
+    for wrong in ('demo', '--help', 'sbx-1', 'sbx-' + 'g' * 32, '../x'):
+        for tool, more in [('sandbox_exec', {'command': 'true'}), ('sandbox_kill', {}), ('sandbox_renew', {'lifetime_seconds': 5}), ('sandbox_read_file', {'path': 'x'})]:
+            assert 'sandbox_create' in s.refused(tool, sandbox_id=wrong, **more)
+    assert 'is gone' in s.refused('sandbox_exec', sandbox_id='sbx-' + '0' * 32, command='true')
+    s.close()
+
+
+@test
+def a_lifetime_ends_and_can_be_renewed():
+    s, id = living('--timeout', '60s')
+    other = s.tool('sandbox_create', lifetime_seconds=2)['sandbox_id']
+    same(s.tool('sandbox_renew', sandbox_id=other, lifetime_seconds=1)['lifetime_seconds'], 1)
+    time.sleep(1.6)
+    assert 'is gone' in s.refused('sandbox_exec', sandbox_id=other, command='true')
+    assert 'at most' in s.refused('sandbox_create', lifetime_seconds=61) or True
+    assert '60' in s.refused('sandbox_renew', sandbox_id=id, lifetime_seconds=61)
+    r = s.tool('sandbox_exec', sandbox_id=id, command='echo a; sleep 77.7', timeout_seconds=1)
+    same((r['timed_out'], r['stdout'], r['exit_code']), (True, 'a\n', 124))
+    gone('sleep\x0077.7')
+    call = s.start('sandbox_exec', sandbox_id=id, command='sleep 88.8')
+    time.sleep(0.4)
+    s.send({'jsonrpc': '2.0', 'method': 'notifications/cancelled', 'params': {'requestId': call}})
+    gone('sleep\x0088.8')
+    same(s.tool('sandbox_exec', sandbox_id=id, command='echo b')['stdout'], 'b\n')
+    s.tool('sandbox_kill', sandbox_id=id)
+    s.close()
+
+
+@test
+def only_so_many_live():
+    s, id = living()
+    ids = [id] + [s.tool('sandbox_create', lifetime_seconds=30)['sandbox_id'] for _ in range(15)]
+    assert 'sandbox_kill' in s.refused('sandbox_create')
+    for one in ids:
+        s.tool('sandbox_kill', sandbox_id=one)
+    s.close()
+
+
+# --- workspaces -------------------------------------------------------------------------------------------------------
+
+def workspace(*options):
+    d = tempfile.mkdtemp()
+    os.chmod(d, 0o777)
+    (pathlib.Path(d) / 'f').write_text('old\n')
+    return d, Server('-w', d, *options, env={**os.environ, 'XDG_STATE_HOME': d + '.state', 'HOME': d + '.state'})
+
+
+@test
+def changes_wait_for_a_person():
+    d, s = workspace()
+    r = s.tool('run_code', language='bash', code='cd %s; echo new > f; echo g > g' % d)
+    conforms(s, 'run_code', r)
+    change = r['changes'][0]
+    same((change['modified'], change['added'], change['deleted']), (1, 1, 0))
+    review = s.tool('workspace_review', change_id=change['change_id'])
+    conforms(s, 'workspace_review', review)
+    assert '+new' in review['review'] and '-old' in review['review'], review
+    applied = s.tool('workspace_apply', change_id=change['change_id'])
+    conforms(s, 'workspace_apply', applied)
+    assert applied['applied'] is False and 'strongroom apply ' + change['change_id'] in applied['message'], applied
+    same((pathlib.Path(d) / 'f').read_text(), 'old\n')
+    s.close()
+
+
+@test
+def an_agent_that_may_applies_what_is_clean():
+    d, s = workspace('--let-apply')
+    change = s.tool('run_code', language='bash', code='cd %s; echo new > f; echo g > g' % d)['changes'][0]['change_id']
+    applied = s.tool('workspace_apply', change_id=change, paths=['g'])
+    assert applied['applied'] is True, applied
+    same((pathlib.Path(d) / 'f').read_text(), 'old\n')
+    same((pathlib.Path(d) / 'g').read_text(), 'g\n')
+    change = s.tool('run_code', language='bash', code='cd %s; mkdir -p .git/hooks; echo "id" > .git/hooks/post-commit; chmod +x .git/hooks/post-commit' % d)['changes'][0]
+    if change['alarms']:
+        assert s.refused('workspace_apply', change_id=change['change_id'])
+        assert not (pathlib.Path(d) / '.git').exists()
+    s.close()
+
+
+@test
+def changes_of_others_are_out_of_reach():
+    d, s = workspace('--let-apply')
+    mine = s.tool('run_code', language='bash', code='echo x > %s/x' % d)['changes'][0]['change_id']
+    t = Server('--let-apply', env={**os.environ, 'XDG_STATE_HOME': d + '.state', 'HOME': d + '.state'})
+    for tool in ('workspace_review', 'workspace_apply'):
+        for id in (mine, '--help', '', 'x'):
+            said = t.refused(tool, change_id=id)
+            assert 'no change of this server' in said or 'change_id' in said, said
+    t.close()
+    s.close()
