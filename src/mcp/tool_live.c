@@ -49,7 +49,9 @@ void exec_words(struct words *w, const json_t *args)
     if (cwd)
         words_fmt(w, "--workdir=%s", cwd);
     json_object_foreach(json_object_get(args, "env"), key, value)
+    {
         words_fmt(w, "--env=%s=%s", key, json_string_value(value));
+    }
     words_add(w, tool_text(args, "sandbox_id", NULL));
 }
 
@@ -162,7 +164,9 @@ void tool_create(struct server *s, struct rpc_call *c, const json_t *args)
     if (json_object_get(args, "lifetime_seconds"))
         words_fmt(&w, "--timeout=%llds", (long long)tool_number(args, "lifetime_seconds", 1));
     json_object_foreach(json_object_get(args, "env"), key, value)
+    {
         words_fmt(&w, "--env=%s=%s", key, json_string_value(value));
+    }
     job_add(s, c, args, false, &w, NULL, 0, create_done);
 }
 
