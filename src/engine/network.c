@@ -127,7 +127,8 @@ static void put_why(const struct network_row *x, const struct network *n, struct
         sbuf_text(out, "no rule lists this address");
         return;
     case GATE_WHY_PRIVATE:
-        sbuf_fmt(out, "the name leads to the private address %s", x->address);
+        sbuf_text(out, "the name leads to the private address ");
+        sbuf_escaped(out, x->address);
         return;
     case GATE_WHY_UNRESOLVED:
         sbuf_text(out, "nobody knows an address for this name");
