@@ -1,5 +1,5 @@
-/* config_fuzz: the configuration of a client, as JSON and as TOML: an edit either is refused, or comes out the same when
- * it is made again. */
+/* config_fuzz: the configuration of a client, as JSON and as TOML: an edit either is refused, or comes out the same
+ * when it is made again. */
 #include "mcp/config.h"
 
 #include <stdint.h>
