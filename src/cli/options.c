@@ -15,7 +15,10 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
+
+#define DETACHED_TIMEOUT "1h" /* how long a room that lives on may live, when nothing is said */
 
 enum own_kind { OWN_FLAG, OWN_PATH, OWN_FD };
 
@@ -35,6 +38,7 @@ struct own {
         name_, letter_, arg_, kind_, offsetof(struct run_options, member_), "this call", help_               \
     }
 static const struct own owns[] = {
+    OWN("detach", 'd', NULL, OWN_FLAG, detach, "let the room live on, and print its name"),
     OWN("dry-run", 0, NULL, OWN_FLAG, dry_run, "print the numbered plan and build nothing"),
     OWN("explain", 0, NULL, OWN_FLAG, explain, "tell on stderr how the room held"),
     OWN("json", 0, NULL, OWN_FLAG, json, "print the result as JSON on stderr"),
@@ -280,6 +284,35 @@ static void take_callers_env(struct policy *p)
     }
 }
 
+/* A room that lives on has a name, and time; both give way to whatever is said. */
+static int preset_detached(struct policy *p, struct err *e)
+{
+    char name[POLICY_NAME_MAX];
+    struct sbuf b = SBUF(name);
+    uint32_t n;
+
+    if (getrandom(&n, sizeof n, 0) != sizeof n)
+        return err_set(e, ERR_INTERNAL, errno, "choose a name for the room");
+    sbuf_fmt(&b, "room-%08x", n);
+    int r = policy_set(p, SOURCE_DEFAULT, "strongroom", 0, "name", name, e);
+    return r < 0 ? r : policy_set(p, SOURCE_DEFAULT, "strongroom", 0, "timeout", DETACHED_TIMEOUT, e);
+}
+
+static int check_detached(const struct run_options *o, struct err *e)
+{
+    const char *with = o->policy->tty == TTY_YES ? "--tty"
+                       : o->policy->interactive  ? "--interactive"
+                       : o->json                 ? "--json"
+                       : o->explain              ? "--explain"
+                       : o->trace_steps          ? "--trace-steps"
+                                                 : NULL;
+    if (!with)
+        return 0;
+    err_set(e, ERR_USAGE, 0, "--detach and %s: nobody will sit before that room", with);
+    return err_hint(e, o->json || o->explain || o->trace_steps ? "--result FILE keeps the record"
+                                                               : "strongroom exec -t ROOM -- COMMAND");
+}
+
 static int build(struct walk *w, struct run_options *o, const struct policy_files *files, struct err *e)
 {
     struct sbuf notes = SBUF(o->notes);
@@ -291,14 +324,18 @@ static int build(struct walk *w, struct run_options *o, const struct policy_file
         return err_set(e, ERR_INTERNAL, ENOMEM, "policy: no memory");
     const char *here = getcwd(cwd, sizeof cwd), *home = getenv("HOME");
     policy_set_base(o->policy, here, home);
-    int r = policy_files_apply(files, o->policy, here, home, &told, e);
+    int r = o->detach ? preset_detached(o->policy, e) : 0;
+    if (r == 0)
+        r = policy_files_apply(files, o->policy, here, home, &told, e);
     if (r == 0)
         r = apply(w, o->policy, e);
     if (r == 0 && o->command)
         r = argument_files_add(o->policy, o->command, here, e);
     if (r == 0)
         r = policy_check(o->policy, keep_note, &notes, e);
-    if (r == 0 && o->command)
+    if (r == 0 && o->detach)
+        r = check_detached(o, e);
+    if (r == 0 && (o->command || o->detach))
         take_callers_env(o->policy);
     policy_set_base(o->policy, NULL, NULL);
     return r;
@@ -314,15 +351,17 @@ static int parse(int argc, char **argv, bool command, struct run_options *ret, s
     int r = gather(&first, ret, &files, e);
     if (r < 0 || ret->help)
         return r < 0 ? r : 0;
-    if (command && first.at == argc) {
+    if (command && first.at == argc && !ret->detach) {
         err_set(e, ERR_USAGE, 0, "%s: no command given", argv[0]);
         return err_hint(e, "strongroom %s [options] -- COMMAND [ARG...]", argv[0]);
     }
     if (!command && first.at != argc)
         return err_set(e, ERR_USAGE, 0, "%s: \"%.60s\" is not an option", argv[0], argv[first.at]);
-    if (command && argv[first.at][0] == '\0')
+    if (command && first.at < argc && argv[first.at][0] == '\0')
         return err_set(e, ERR_USAGE, 0, "%s: the command is empty", argv[0]);
-    ret->command = argv + first.at;
+    if (!command && ret->detach)
+        return err_set(e, ERR_USAGE, 0, "%s: --detach is for run", argv[0]);
+    ret->command = ret->detach && first.at == argc ? NULL : argv + first.at;
     r = build(&second, ret, &files, e);
     if (r < 0)
         options_free(ret);

@@ -8,9 +8,10 @@
 
 struct run_options {
     struct policy *policy; /* checked; freed by options_free */
-    char **command;        /* in argv, NULL-terminated; NULL only with `help` */
+    char **command;        /* in argv, NULL-terminated; NULL only with `help`, or `detach` and no command */
     bool help;
     bool dry_run;
+    bool detach;
     bool json;
     bool quiet;
     bool explain;

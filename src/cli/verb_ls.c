@@ -7,6 +7,7 @@
 #include "cli/say.h"
 #include "cli/show_changes.h"
 #include "cli/verbs.h"
+#include "rooms/place.h"
 #include "sys/fd.h"
 #include "sys/mem.h"
 
@@ -199,6 +200,8 @@ int verb_prune(int argc, char **argv)
         err_hint(&e, w.id ? "strongroom discard %s" : "wanted a time such as 12h or 30d", w.id);
         return say_error(&e);
     }
+    if (!only_say)
+        (void)rooms_list(NULL, 0, NULL); /* each room's start does the same: what stays now goes then */
     FD_AUTO store = -1;
     int n = list_all(&store, &ids, &e), status = 0;
     if (n < 0)

@@ -57,22 +57,12 @@ static int say_line(const char *text, int cut)
     return say_stdout(&b);
 }
 
-/* What the room refuses is an error like our own. */
-static int refused(const char *what, char *text, struct err *e)
-{
-    char *hint = strchr(text, '\n');
-    if (hint)
-        *hint++ = '\0';
-    int r = err_set(e, ERR_POLICY, 0, "%s: %s", what, text);
-    return hint ? err_hint(e, "%s", hint) : r;
-}
-
 static int change(int sock, const struct row *row, const char *rule, struct err *e)
 {
     static struct rooms_frame f;
     char text[ROOMS_TEXT_MAX + 1];
     rooms_frame_fill(&f, row->type, 0, rule);
-    if (f.size != strlen(rule) || rooms_frame_check(&f, ROOMS_CLIENT) < 0)
+    if (f.size != strlen(rule) || rooms_frame_check(&f, ROOMS_CLIENT, 0) < 0)
         return err_set(e, ERR_USAGE, 0, "%s: \"%.60s\": not a rule", row->verb, rule);
     int r = rooms_call(sock, row->type, 0, rule, &f, e);
     if (r < 0)
@@ -82,7 +72,7 @@ static int change(int sock, const struct row *row, const char *rule, struct err 
         char what[ROOMS_RULE_MAX + 32];
         struct sbuf b = SBUF(what);
         sbuf_fmt(&b, "%s %s", row->verb, rule);
-        return refused(what, text, e);
+        return rooms_refused(&f, what, e);
     }
     return say_line(text, f.value);
 }
@@ -99,7 +89,7 @@ static int list(int sock, struct err *e)
             return r;
         rooms_frame_text(&f, text);
         if (f.type == ROOMS_REFUSED)
-            return refused("rules", text, e);
+            return rooms_refused(&f, "rules", e);
         struct sbuf b = {.text = text, .size = sizeof text, .len = f.size};
         said = say_stdout(&b);
         next = f.value > from ? f.value : 0; /* a list that does not go on has ended */

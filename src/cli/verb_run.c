@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -170,6 +171,70 @@ static void run_again_with_copies(int argc, char **argv, const struct err *why)
     (void)execv("/proc/self/exe", words);
 }
 
+/* --- rooms that live on --------------------------------------------------------------------------------- */
+
+/* The room runs: who started it may go on, and nothing of theirs is held from here on. */
+static void let_go(void *ctx)
+{
+    int *told = ctx;
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    (void)!write(*told, "", 1); /* they may have gone */
+    fd_close(told);
+    for (int i = 1; i < 3 && null >= 0; i++)
+        (void)dup2(null, i); /* cannot fail: both are open */
+    fd_close(&null);
+    (void)!chdir("/"); /* else it stays where it is, and only that is in the way */
+}
+
+/* In the caller's process: waits until the room runs, or for what it could not. */
+static int wait_for_start(int told, pid_t keeper, const char *name)
+{
+    char byte, text[POLICY_NAME_MAX + 1];
+    struct sbuf b = SBUF(text);
+    int status;
+    ssize_t n;
+    do
+        n = read(told, &byte, 1);
+    while (n < 0 && errno == EINTR);
+    if (n == 1) {
+        sbuf_fmt(&b, "%s\n", name);
+        return say_stdout(&b);
+    }
+    while (waitpid(keeper, &status, 0) < 0) {
+        if (errno != EINTR)
+            return 125;
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 125; /* it has said why */
+}
+
+/* Parts in two. In the caller: -1 never, else the exit status. In the room's keeper: -1, and *told is open. */
+static int part(const struct policy *p, int *told, struct err *e)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0) {
+        (void)err_set(e, ERR_INTERNAL, errno, "start the room's keeper");
+        return say_error(e);
+    }
+    pid_t pid = fork();
+    if (pid < 0) {
+        (void)err_set(e, ERR_INTERNAL, errno, "start the room's keeper");
+        return say_error(e);
+    }
+    fd_close(&ends[pid == 0 ? 0 : 1]);
+    if (pid > 0) {
+        int status = wait_for_start(ends[0], pid, p->name);
+        fd_close(&ends[0]);
+        return status;
+    }
+    (void)setsid(); /* cannot fail: we were just born */
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (null >= 0)
+        (void)dup2(null, 0);
+    fd_close(&null);
+    *told = ends[1];
+    return -1;
+}
+
 int verb_run(int argc, char **argv)
 {
     struct run_options o;
@@ -189,7 +254,17 @@ int verb_run(int argc, char **argv)
     req.argv = o.command;
     req.explains = o.explain;
     req.wants_record = o.json || o.explain || o.result_fd >= 0 || o.result_path;
-    int status;
+    int status, told = -1;
+    if (o.detach && !o.dry_run) {
+        req.detached = true;
+        req.on_started = let_go;
+        req.ctx = &told;
+        status = part(o.policy, &told, &e);
+        if (status >= 0) {
+            options_free(&o);
+            return status;
+        }
+    }
     if (!o.quiet)
         say_notes(o.notes);
     if (o.dry_run) {

@@ -87,8 +87,13 @@ static void start_relays(struct room *r)
         return; /* made when the room hands out its terminal */
     if (r->pipes[0][1] >= 0)
         relay_init(&r->in, 0, r->pipes[0][1], false, true, r->in.buffer);
-    relay_init(&r->out, r->pipes[1][0], 1, true, false, r->out.buffer);
-    relay_init(&r->err, r->pipes[2][0], 2, true, false, r->err.buffer);
+    if (r->req->detached) {
+        relay_init_ring(&r->out, r->pipes[1][0], r->keeper.logs[0], r->out.buffer);
+        relay_init_ring(&r->err, r->pipes[2][0], r->keeper.logs[1], r->err.buffer);
+    } else {
+        relay_init(&r->out, r->pipes[1][0], 1, true, false, r->out.buffer);
+        relay_init(&r->err, r->pipes[2][0], 2, true, false, r->err.buffer);
+    }
     r->pipes[0][1] = r->pipes[1][0] = r->pipes[2][0] = -1; /* the relays own them now */
 }
 
@@ -308,6 +313,7 @@ static void finish(struct room *r)
 
 static void close_all(struct room *r)
 {
+    keeper_close(r);
     live_close(r);
     terminal_leave(r);
     relay_end(&r->in);
@@ -349,7 +355,7 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
         r->pipes[i][0] = r->pipes[i][1] = -1;
     for (int i = 0; i < LEAF_HIERARCHIES; i++)
         r->place.parent_fd[i] = -1;
-    r->live.place.rooms = r->live.server.epoll = r->live.notice = -1;
+    r->live.place.rooms = r->live.server.epoll = r->live.notice = r->keeper.logs[0] = r->keeper.logs[1] = -1;
     r->gate_ctl = r->ctl = r->proc = r->scratch = r->notify = r->pidfd = r->signals = r->lifeline =
         r->mounts = r->upper = r->root = -1;
 
@@ -372,6 +378,10 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
         terminal_resize(r);
     if ((n = live_open(r, e)) < 0)
         goto out;
+    if (req->detached && (n = keeper_open(r)) < 0) {
+        err_set(e, ERR_ROOM, -n, "make the room's logs");
+        goto out;
+    }
     if ((n = copies_prepare(r, e)) < 0 || (n = changes_prepare(r, e)) < 0) {
         changes_keep(r);
         goto out;

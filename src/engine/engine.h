@@ -11,9 +11,13 @@ struct engine_request {
     const struct policy *policy; /* checked; const for the whole run */
     char **argv;             /* the program and its arguments; NULL: a room without a program of its own */
     struct timespec started; /* CLOCK_MONOTONIC when the command began */
-    bool
-        learns; /* the gate gives every name an address, so that the record has ports; it opens nothing more */
-    bool explains;     /* watch the files and peers that the program names: slower calls, fuller record */
+    /* The gate gives every name an address, so that the record has ports; it opens nothing more. */
+    bool learns;
+    bool explains; /* watch the files and peers that the program names: slower calls, fuller record */
+    bool detached; /* nobody sits before it: its output is kept in logs, and its stdin is empty */
+    /* Once, when the program runs, or the room, when it has none; may be NULL. */
+    void (*on_started)(void *ctx);
+    void *ctx;
     bool wants_record; /* somebody will read peaks, hash and the like: they are only gathered then */
     int events_fd; /* each decision of the gate goes here as a line of JSON when it is made; -1: nowhere. A pipe that is
                         * full loses lines, and the next line says how many */

@@ -3,6 +3,7 @@
 #define ENGINE_INNER_H
 
 #include "engine/engine.h"
+#include "engine/keeper.h"
 #include "engine/relay.h"
 #include "limits/leaf.h"
 #include "rooms/place.h"
@@ -20,6 +21,7 @@ enum {
 #endif
     ENGINE_GRACE_MS = 1000,    /* between the caller's first request to end and our kill */
     ENGINE_TEARDOWN_MS = 2000, /* from our kill to all gone */
+    ENGINE_FAREWELL_MS = 500,  /* for who follows the logs to ask how it ended */
     ENGINE_NUDGE_MS = 200,     /* from our kill of pid 1 to that of each process of the leaf */
     ENGINE_FLUSH_MS = 10000,   /* for a slow reader of the output, after the room was killed */
     ENGINE_UNDERTAKER_MS = 5,  /* a room that lives this long gets an undertaker; see undertaker.c */
@@ -80,6 +82,7 @@ struct room {
     bool gate_stopped; /* we told it to end */
 
     struct live live;
+    struct keeper keeper;
 
     /* stdio */
     struct relay in, out, err;

@@ -40,8 +40,8 @@ int live_open(struct room *r, struct err *e)
 
 void live_close(struct room *r)
 {
+    rooms_release(&r->live.place); /* first: who waits for our end may take the name again */
     rooms_close(&r->live.server);
-    rooms_release(&r->live.place);
     fd_close(&r->live.notice); /* the table stays: what was told about rules is still to be said */
 }
 
@@ -227,10 +227,12 @@ void live_gate_lost(struct room *r)
     l->waiting_count = 0;
 }
 
-static void take_request(void *ctx, uint32_t client, const struct rooms_frame *f)
+static void take_request(void *ctx, uint32_t client, const struct rooms_frame *f, int *fds, int n)
 {
     struct room *r = ctx;
     char text[ROOMS_TEXT_MAX + 1];
+    if (keeper_take(r, client, f, fds, n))
+        return;
     rooms_frame_text(f, text);
     if (f->type == ROOMS_RULES) {
         list(r, client, f->value);
@@ -249,9 +251,14 @@ static void take_request(void *ctx, uint32_t client, const struct rooms_frame *f
     }
 }
 
+static void farewell(void *ctx, uint32_t client)
+{
+    keeper_farewell(ctx, client);
+}
+
 void live_take(struct room *r)
 {
-    rooms_serve(&r->live.server, take_request, r);
+    rooms_serve(&r->live.server, take_request, farewell, r);
 }
 
 void live_changed(struct room *r, uint32_t number, uint32_t cut)

@@ -53,6 +53,11 @@ void relay_init(struct relay *r, int from, int to, bool own_from, bool own_to, c
         prepare_waker();
 }
 
+void relay_init_ring(struct relay *r, int from, int ring, char *buffer)
+{
+    *r = (struct relay){.from = from, .to = ring, .own_from = true, .kind = RELAY_RING, .buffer = buffer};
+}
+
 void relay_end(struct relay *r)
 {
     if (r->own_from)
@@ -130,6 +135,10 @@ static ssize_t write_soon(int fd, const char *data, size_t size)
 
 static ssize_t put(struct relay *r, const char *data, size_t size)
 {
+    if (r->kind == RELAY_RING) {
+        const size_t at = (size_t)(r->bytes % RELAY_RING_SIZE), room = RELAY_RING_SIZE - at;
+        return pwrite(r->to, data, size < room ? size : room, (off_t)at);
+    }
     if (r->kind == RELAY_SOCKET)
         return send(r->to, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
     struct pollfd out = {.fd = r->to, .events = POLLOUT};
@@ -167,7 +176,7 @@ static ssize_t move_copied(struct relay *r, size_t size)
         return -1;
     }
     r->at += (uint32_t)n;
-    r->wait_out = (size_t)n < most;
+    r->wait_out = (size_t)n < most && r->kind != RELAY_RING;
     return n;
 }
 

@@ -12,7 +12,9 @@
 
 #define RELAY_BUFFER 16384
 
-enum relay_kind { RELAY_SPLICE, RELAY_COPY, RELAY_SOCKET };
+enum relay_kind { RELAY_SPLICE, RELAY_COPY, RELAY_SOCKET, RELAY_RING };
+
+#define RELAY_RING_SIZE (1u << 20) /* what a ring keeps */
 
 /* One direction. Only relay.c writes to it, except that the supervisor may close either side. */
 struct relay {
@@ -28,6 +30,9 @@ struct relay {
 };
 
 void relay_init(struct relay *r, int from, int to, bool own_from, bool own_to, char *buffer);
+
+/* The same into a file that keeps the last RELAY_RING_SIZE bytes: byte n of all lies at n modulo that. Never full. */
+void relay_init_ring(struct relay *r, int from, int ring, char *buffer);
 
 /* What to poll for; fd -1 when there is nothing to do. */
 struct pollfd relay_poll(const struct relay *r);

@@ -85,6 +85,8 @@ static void take_started(struct room *r, const struct report *got, int *fds, int
     }
     uint64_t limit = r->policy->limits[LIMIT_ID_TIMEOUT];
     r->deadline_ms = limit == LIMIT_UNLIMITED ? 0 : engine_now_ms() + limit;
+    if (r->req->on_started)
+        r->req->on_started(r->req->ctx);
 }
 
 static void take_report(struct room *r)
@@ -96,6 +98,12 @@ static void take_report(struct room *r)
         return;
     if (n < 0) {
         fd_close(&r->ctl); /* pid 1 closed it by dying; its pidfd tells the rest */
+        return;
+    }
+    if (got.type >= REPORT_EXEC_STARTED && got.type <= REPORT_EXEC_GONE) {
+        execs_report(r, &got, fds, n);
+        while (n > 0)
+            fd_close(&fds[--n]);
         return;
     }
     if (got.type == REPORT_LISTENERS) {
@@ -223,10 +231,14 @@ static void move_input(struct room *r)
 
 static void move_output(struct room *r, struct relay *out)
 {
-    uint64_t limit = r->policy->limits[LIMIT_ID_OUTPUT];
+    /* A ring has a bound of its own: only one that was asked for ends the room. */
+    const bool counts = !r->req->detached || r->policy->limit_demand[LIMIT_ID_OUTPUT] == LAYER_REQUIRE;
+    uint64_t limit = counts ? r->policy->limits[LIMIT_ID_OUTPUT] : LIMIT_UNLIMITED;
     uint64_t sum = r->out.bytes + r->err.bytes;
     uint64_t left = limit > sum ? limit - sum : 0;
     uint64_t moved = left ? relay_move(out, left) : 0;
+    if (moved && r->req->detached)
+        keeper_logged(r);
     if (moved > 4)
         r->interrupt_ms = 0; /* more than the echo of "^C": the program answers */
     if (moved < left || out->ended)
@@ -321,6 +333,7 @@ static void look_at_clock(struct room *r)
         if (!r->dead)
             (void)leaf_kill(&r->leaf); /* pid 1 kills all the others, when it comes to it; teardown counts */
     }
+    execs_tick(r, now);
     if (r->undertaker_ms && now >= r->undertaker_ms && !r->exited)
         undertaker_start(r);
     if (r->flush_ms && now >= r->flush_ms)
@@ -333,6 +346,7 @@ static int poll_timeout(const struct room *r)
     const uint64_t times[] = {r->killed || r->exited ? 0 : r->deadline_ms,
                               r->killed || r->dead ? 0 : r->grace_ms,
                               r->flush_ms,
+                              execs_next_ms(r),
                               r->watching && r->started && !r->exited && !r->killed ? r->watch_ms : 0,
                               r->started && !r->exited && !r->killed ? r->disk_ms : 0,
                               r->exited ? 0 : r->undertaker_ms,

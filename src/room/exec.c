@@ -8,22 +8,20 @@
  *
  * The programs of a room share one user, so one of them may kill another's reaper: then pid 1 adopts, and says so.
  *
- * Lives in: the room, in pid 1 and in the reapers. Trusts: the control socket; of the memory file only that it does not
- * change. Must not: malloc, stdio. */
+ * Lives in: the room, in pid 1 and in the reapers. Trusts: the control socket, nothing of a memory file. Must not: malloc, stdio. */
 #include "room/exec.h"
 #include "base/sbuf.h"
 #include "room/seat.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
+#include "sys/words.h"
 
 #include <dirent.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -39,69 +37,6 @@ static void tell(const struct room_plan *plan, const struct report *r, const int
 {
     (void)fd_frame_send(plan->ctl, r, sizeof *r, fds, n,
                         0); /* the supervisor may be gone: then nobody asks */
-}
-
-/* --- the words ------------------------------------------------------------------------------------------ */
-
-struct words {
-    const char *workdir;
-    char **paths, **args, **vars;
-};
-
-static void *reserve(size_t size)
-{
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return p == MAP_FAILED ? NULL : p;
-}
-
-/* The next string before `end`; NULL: there is none. */
-static char *next_word(char **at, const char *end)
-{
-    char *word = *at, *nul = word < end ? memchr(word, '\0', (size_t)(end - word)) : NULL;
-    if (nul)
-        *at = nul + 1;
-    return nul ? word : NULL;
-}
-
-static bool split(char **ret, uint32_t count, char **at, const char *end)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        ret[i] = next_word(at, end);
-        if (!ret[i])
-            return false;
-    }
-    return true;
-}
-
-static int read_words(int fd, struct words *ret)
-{
-    struct stat st;
-    if (fstat(fd, &st) < 0)
-        return -errno;
-    if (st.st_size < (off_t)sizeof(struct exec_head) ||
-        st.st_size > (off_t)(EXEC_WORDS_MAX + sizeof(struct exec_head)))
-        return -E2BIG;
-    const size_t size = (size_t)st.st_size;
-    char *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-    if (map == MAP_FAILED)
-        return -errno;
-    const struct exec_head *h = (const struct exec_head *)(void *)map;
-    if (h->size != size - sizeof *h || h->paths > EXEC_COUNT_MAX || h->args > EXEC_COUNT_MAX ||
-        h->vars > EXEC_COUNT_MAX || h->paths == 0 || h->args == 0)
-        return -E2BIG;
-    char *at = map + sizeof *h;
-    const char *end = map + size;
-    char **all = reserve((h->paths + h->args + h->vars + 3) * sizeof *all);
-    if (!all)
-        return -ENOMEM;
-    ret->paths = all;
-    ret->args = ret->paths + h->paths + 1;
-    ret->vars = ret->args + h->args + 1;
-    ret->workdir = next_word(&at, end);
-    if (!ret->workdir || !split(ret->paths, h->paths, &at, end) || !split(ret->args, h->args, &at, end) ||
-        !split(ret->vars, h->vars, &at, end))
-        return -EBADMSG;
-    return 0;
 }
 
 /* --- finding and ending what descends from us ----------------------------------------------------------- */
@@ -244,7 +179,9 @@ __attribute__((noreturn)) static void reaper(const struct room_plan *plan, const
     sigaddset(&mine, SIGUSR1);
     int failed = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 || sigprocmask(SIG_SETMASK, &mine, NULL) < 0;
     int signals = signalfd(-1, &mine, SFD_CLOEXEC);
-    int code = failed || signals < 0 ? -errno : n < 1 ? -EBADMSG : read_words(fds[0], &w);
+    int code = failed || signals < 0 ? -errno : n < 1 ? -EBADMSG : words_read(fds[0], &w);
+    if (code == 0 && (!w.paths[0] || !w.args[0]))
+        code = -EBADMSG;
     if (code == 0 && c->terminal)
         code = seat_terminal("/dev/pts/ptmx", c->rows, c->cols, &master, &seat.terminal);
     else if (code == 0 && n == 4)
@@ -253,7 +190,7 @@ __attribute__((noreturn)) static void reaper(const struct room_plan *plan, const
         code = -EBADMSG;
     if (code == 0) {
         seat.workdir = w.workdir[0] ? w.workdir : NULL;
-        seat.paths = (const char *const *)w.paths;
+        seat.paths = w.paths;
         seat.argv = w.args;
         seat.envp = w.vars;
         code = seat_start(plan, &seat, &r.item);

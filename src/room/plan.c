@@ -568,6 +568,22 @@ static int plan_masks(struct room_plan *plan, struct text *t, struct err *e)
 static const char *const search_path[] = {"/usr/local/sbin/", "/usr/local/bin/", "/usr/sbin/",
                                           "/usr/bin/",        "/sbin/",          "/bin/"};
 
+int plan_candidates(const char *name, char *text, size_t size, char *ret[PLAN_EXEC_MAX])
+{
+    struct text t = {.next = text, .end = text + size};
+    const bool path = strchr(name, '/') != NULL;
+    size_t n = 0;
+    if (name[0] == '\0')
+        return -ENOENT;
+    for (size_t i = 0; i < (path ? 1 : sizeof search_path / sizeof *search_path); i++) {
+        ret[n] = text_join(&t, path ? "" : search_path[i], name);
+        if (!ret[n++])
+            return -E2BIG;
+    }
+    ret[n] = NULL;
+    return 0;
+}
+
 static int plan_program(struct room_plan *plan, struct text *t, struct err *e)
 {
     size_t n = 0;
@@ -579,19 +595,12 @@ static int plan_program(struct room_plan *plan, struct text *t, struct err *e)
     if (!(plan->argv[n] = text_join(t, plan->argv[n], "")))
         return out_of_text(e);
     const char *name = plan->argv[0];
-    n = 0;
-    if (name[0] == '\0')
+    const size_t most = (sizeof search_path / sizeof *search_path) * (strlen(name) + 24);
+    char *text = text_array(t, 1, most);
+    if (!text)
+        return out_of_text(e);
+    if (plan_candidates(name, text, most, plan->exec_paths) < 0)
         return err_set(e, ERR_NOT_FOUND, ENOENT, "run the command: its name is empty");
-    if (strchr(name, '/')) {
-        plan->exec_paths[n++] = plan->argv[0];
-        return 0;
-    }
-    for (size_t i = 0; i < sizeof search_path / sizeof *search_path; i++) {
-        char *path = text_join(t, search_path[i], name);
-        if (!path)
-            return out_of_text(e);
-        plan->exec_paths[n++] = path;
-    }
     return 0;
 }
 

@@ -156,8 +156,8 @@ struct room_plan {
     /* program */
     char **argv; /* NULL: the room has no program of its own, only what is started in it later */
     char *const *envp;
-    const char *exec_paths[PLAN_EXEC_MAX]; /* tried in order; NULL-terminated */
-    int stdio[3];                          /* the program's ends; -1 for all when it gets a terminal */
+    char *exec_paths[PLAN_EXEC_MAX]; /* tried in order; NULL-terminated */
+    int stdio[3];                    /* the program's ends; -1 for all when it gets a terminal */
     bool tty;
     unsigned short rows, cols;
 
@@ -195,6 +195,10 @@ static inline bool plan_requires(const struct room_plan *p, enum layer_id layer)
 #define PLAN_TEXT_MAX (1 << 20)
 int plan_make(struct room_plan *plan, const struct policy *policy, char **argv, char *text, size_t text_size,
               struct err *e);
+
+/* The candidates for execve of a command that is called `name`: in `text`, of `size` bytes, NULL-terminated. -ENOENT: it
+ * is empty; -E2BIG. */
+int plan_candidates(const char *name, char *text, size_t size, char *ret[PLAN_EXEC_MAX]);
 
 /* Does a target (without the leading slash) lie below a covered folder? It is then made at PLAN_COVER_DIR/target. */
 #define PLAN_COVER_DIR "run/strongroom/"

@@ -8,8 +8,8 @@
  *   STARTED  pid 1 -> supervisor   once: the program runs; carries REPORT_FD_* as flagged; holds the receipt
  *   FAILED   pid 1 -> supervisor   once instead of STARTED: which step, which errno
  *   SIGNAL   supervisor -> pid 1   any time after STARTED
- *   EXEC     supervisor -> pid 1   any time after STARTED: one more program; carries a memory file with its words
- *                                  (exec.h), and its stdin, stdout and stderr unless it gets a terminal
+ *   EXEC     supervisor -> pid 1   any time after STARTED: one more program; carries its words (sys/words.h),
+ *                                  and its stdin, stdout and stderr unless it gets a terminal
  *   EXEC_SIGNAL supervisor -> pid 1  a signal to that program, its group, or all that descends from it
  *   EXEC_STARTED pid 1 -> supervisor  that program runs; carries the terminal, if any
  *   EXEC_FAILED  pid 1 -> supervisor  instead: `code` and `item` as in FAILED

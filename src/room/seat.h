@@ -7,11 +7,11 @@
 #include <sys/types.h>
 
 struct seat {
-    int stdio[3];             /* the program's descriptors 0, 1, 2; -1: /dev/null */
-    int terminal;             /* its controlling terminal, in the place of stdio; -1 */
-    int null;                 /* /dev/null */
-    const char *workdir;      /* NULL: where pid 1 is */
-    const char *const *paths; /* tried in order, NULL-terminated; NULL: no program, only look around */
+    int stdio[3];        /* the program's descriptors 0, 1, 2; -1: /dev/null */
+    int terminal;        /* its controlling terminal, in the place of stdio; -1 */
+    int null;            /* /dev/null */
+    const char *workdir; /* NULL: where pid 1 is */
+    char *const *paths;  /* tried in order, NULL-terminated; NULL: no program, only look around */
     char *const *argv;
     char *const *envp;
 };

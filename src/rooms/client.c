@@ -7,6 +7,7 @@
 #include "sys/fd.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -28,27 +29,64 @@ int rooms_connect(const char *name, struct err *e)
     (void)setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     sbuf_fmt(&b, "/proc/self/fd/%d/" ROOMS_CONTROL, dir);
     if (connect(sock, (struct sockaddr *)&a, sizeof a) < 0) {
-        int r = err_set(e, ERR_ROOM, errno, "speak to the room %.64s", name);
+        /* The name is given back before the last client is let go. */
+        int r = errno == ECONNREFUSED || errno == ENOENT
+                    ? err_set(e, ERR_NOT_FOUND, 0, "find the room %.64s: no room of that name runs", name)
+                    : err_set(e, ERR_ROOM, errno, "speak to the room %.64s", name);
         fd_close(&sock);
         return r;
     }
     return sock;
 }
 
-int rooms_call(int sock, enum rooms_frame_type type, int value, const char *text, struct rooms_frame *ret,
-               struct err *e)
+int rooms_call_fds(int sock, enum rooms_frame_type type, int value, const char *text, struct rooms_fds *fds,
+                   struct rooms_frame *ret, struct err *e)
 {
+    for (size_t i = 0; i < ROOMS_FDS_MAX; i++)
+        fds->got[i] = -1;
     rooms_frame_fill(ret, type, value, text);
-    int r = fd_frame_send(sock, ret, sizeof *ret, NULL, 0, 0);
+    int r = fd_frame_send(sock, ret, sizeof *ret, fds->send, fds->n_send, 0);
     if (r == 0)
-        r = fd_frame_recv(sock, ret, sizeof *ret, NULL, 0, 0);
-    if (r == -EPIPE)
+        r = fd_frame_recv(sock, ret, sizeof *ret, fds->got, ROOMS_FDS_MAX, 0);
+    if (r == -EPIPE || r == -ECONNRESET)
         return err_set(e, ERR_ROOM, 0, "ask the room: it has ended");
     if (r == -EAGAIN)
         return err_set(e, ERR_ROOM, ETIMEDOUT, "ask the room");
-    if (r == 0)
-        r = rooms_frame_check(ret, ROOMS_ROOM);
+    if (r >= 0)
+        r = rooms_frame_check(ret, ROOMS_ROOM, r);
     if (r < 0)
         return err_set(e, ERR_ROOM, 0, "ask the room: it is of another version of strongroom");
     return 0;
+}
+
+int rooms_call(int sock, enum rooms_frame_type type, int value, const char *text, struct rooms_frame *ret,
+               struct err *e)
+{
+    struct rooms_fds none = {.n_send = 0};
+    int r = rooms_call_fds(sock, type, value, text, &none, ret, e);
+    for (size_t i = 0; i < ROOMS_FDS_MAX; i++)
+        fd_close(&none.got[i]);
+    return r;
+}
+
+void rooms_be_patient(int sock)
+{
+    const struct timeval forever = {0};
+    (void)setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &forever,
+                     sizeof forever); /* else we only give up sooner */
+}
+
+int rooms_refused(const struct rooms_frame *f, const char *what, struct err *e)
+{
+    char text[ROOMS_TEXT_MAX + 1];
+    rooms_frame_text(f, text);
+    char *hint = strchr(text, '\n');
+    if (hint)
+        *hint++ = '\0';
+    int r = err_set(e,
+                    f->value == 127   ? ERR_NOT_FOUND
+                    : f->value == 126 ? ERR_EXEC
+                                      : ERR_POLICY,
+                    0, "%s: %s", what, text);
+    return hint && hint[0] ? err_hint(e, "%s", hint) : r;
 }

@@ -10,8 +10,9 @@
 static const struct {
     enum rooms_from from;
     uint32_t least, most;
+    int fds;
 } rows[ROOMS_FRAME_TYPE_END] = {
-#define X(id, name, from, least, most, what) [ROOMS_##id] = {ROOMS_##from, least, most},
+#define X(id, name, from, least, most, fds, what) [ROOMS_##id] = {ROOMS_##from, least, most, fds},
     ROOMS_FRAME_TABLE(X)
 #undef X
 };
@@ -34,13 +35,14 @@ static bool is_clean(const struct rooms_frame *f)
     return true;
 }
 
-int rooms_frame_check(const struct rooms_frame *f, enum rooms_from from)
+int rooms_frame_check(const struct rooms_frame *f, enum rooms_from from, int fds)
 {
     if (f->version != ROOMS_VERSION)
         return -EPROTO;
     if (f->type == ROOMS_NOTHING || f->type >= ROOMS_FRAME_TYPE_END || rows[f->type].from != from)
         return -EBADMSG;
-    if (f->size < rows[f->type].least || f->size > rows[f->type].most || f->value < 0)
+    if (f->size < rows[f->type].least || f->size > rows[f->type].most || f->value < 0 ||
+        fds > rows[f->type].fds)
         return -EBADMSG;
     return is_clean(f) ? 0 : -EBADMSG;
 }

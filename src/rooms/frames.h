@@ -11,19 +11,42 @@
 
 #define ROOMS_VERSION  1
 #define ROOMS_TEXT_MAX 4080
+#define ROOMS_FDS_MAX  4   /* descriptors that come along with one frame */
 #define ROOMS_RULE_MAX 512 /* one rule, with a NUL: EGRESS_RULE_MAX */
 
 enum rooms_from { ROOMS_CLIENT, ROOMS_ROOM };
 
-/* X(id, name, who says it, least bytes of text, most bytes, what it means) */
+/* X(id, name, who says it, least bytes of text, most bytes, most descriptors, what it means) */
 #define ROOMS_FRAME_TABLE(X)                                                                                 \
-    X(RULES, "rules", CLIENT, 0, 0, "list the rules in force, from number `value` on")                       \
-    X(ALLOW, "allow", CLIENT, 1, ROOMS_RULE_MAX - 1, "from now on let this through")                         \
-    X(DENY, "deny", CLIENT, 1, ROOMS_RULE_MAX - 1, "from now on do not let this through")                    \
-    X(WITHDRAW, "withdraw", CLIENT, 1, ROOMS_RULE_MAX - 1, "take this rule, allowing or denying, back")      \
-    X(LINES, "lines", ROOM, 0, ROOMS_TEXT_MAX, "a part of a list; `value` is where it goes on, 0: complete") \
-    X(DONE, "done", ROOM, 0, ROOMS_TEXT_MAX, "it holds; `value` says how many connections were cut")         \
-    X(REFUSED, "refused", ROOM, 1, ROOMS_TEXT_MAX, "why not, and behind a newline a hint")
+    X(RULES, "rules", CLIENT, 0, 0, 0, "list the rules in force, from number `value` on")                    \
+    X(ALLOW, "allow", CLIENT, 1, ROOMS_RULE_MAX - 1, 0, "from now on let this through")                      \
+    X(DENY, "deny", CLIENT, 1, ROOMS_RULE_MAX - 1, 0, "from now on do not let this through")                 \
+    X(WITHDRAW, "withdraw", CLIENT, 1, ROOMS_RULE_MAX - 1, 0, "take this rule, allowing or denying, back")   \
+    X(STATUS, "status", CLIENT, 0, 0, 0, "tell how the room is: LINES of `name value`")                      \
+    X(EXEC, "exec", CLIENT, 0, 64, 4,                                                                        \
+      "start a program: its words (sys/words.h), then its stdin, stdout and stderr, or `terminal ROWS "      \
+      "COLS`; "                                                                                              \
+      "`value`: milliseconds that it may run, 0: no bound of its own")                                       \
+    X(WAIT, "wait", CLIENT, 0, 0, 0, "tell when program `value` has ended; once")                            \
+    X(SIGNAL, "signal", CLIENT, 4, 64, 0,                                                                    \
+      "signal `value` to `room`, or to `program HANDLE`, `group HANDLE`, `tree HANDLE`")                     \
+    X(LOGS, "logs", CLIENT, 0, 64, 0,                                                                        \
+      "the logs, as soon as they have more than `OUT ERR` bytes; \"\": at once; `value` 1: will ask again")  \
+    X(PAUSE, "pause", CLIENT, 0, 0, 0, "stop every process of the room")                                     \
+    X(RESUME, "resume", CLIENT, 0, 0, 0, "let them go on")                                                   \
+    X(RENEW, "renew", CLIENT, 0, 0, 0, "the room may live `value` seconds from now on")                      \
+    X(END, "end", CLIENT, 0, 0, 0, "end the room; the connection closes when it has ended")                  \
+    X(LINES, "lines", ROOM, 0, ROOMS_TEXT_MAX, 0,                                                            \
+      "a part of a list; `value` is where it goes on, 0: complete")                                          \
+    X(DONE, "done", ROOM, 0, ROOMS_TEXT_MAX, 0, "it holds; `value` says how many connections were cut")      \
+    X(STARTED, "started", ROOM, 0, 0, 1, "program `value` runs; its terminal, if it has one")                \
+    X(ENDED, "ended", ROOM, 1, 128, 0,                                                                       \
+      "`value`: wait status; the text: outcome, user and system microseconds, most KiB resident")            \
+    X(LOG, "log", ROOM, 1, 128, 2,                                                                           \
+      "`OUT ERR SIZE STATE`: bytes written so far to each log, of which the files hold the last SIZE as a "  \
+      "ring")                                                                                                \
+    X(REFUSED, "refused", ROOM, 1, ROOMS_TEXT_MAX, 0,                                                        \
+      "why not, and behind a newline a hint; `value`: an exit status for it, 0: none of its own")
 
 enum rooms_frame_type {
     ROOMS_NOTHING,
@@ -41,8 +64,9 @@ struct rooms_frame {
     char text[ROOMS_TEXT_MAX]; /* UTF-8; no control characters but newlines, and these from the room only */
 };
 
-/* 0: it fits its row and came from the right side; -EPROTO: another version; -EBADMSG. Pure. */
-int rooms_frame_check(const struct rooms_frame *f, enum rooms_from from);
+/* 0: it fits its row, came from the right side, and not with too many descriptors; -EPROTO: another version; -EBADMSG.
+ * Pure. */
+int rooms_frame_check(const struct rooms_frame *f, enum rooms_from from, int fds);
 
 /* Fills all of it; what does not fit of `text` is cut off between characters. */
 void rooms_frame_fill(struct rooms_frame *f, enum rooms_frame_type type, int value, const char *text);

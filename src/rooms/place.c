@@ -94,18 +94,23 @@ static bool is_alive(int dir)
     return identity >= 0 && flock(identity, LOCK_SH | LOCK_NB) < 0;
 }
 
-static void remove_room(int rooms, int dir, const char *name)
+static bool remove_room(int rooms, int dir, const char *name)
 {
     static const char *const files[] = {ROOMS_CONTROL, ROOMS_IDENTITY};
 
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-        (void)unlinkat(dir, files[i], 0); /* absent where a room died while it was made */
-    (void)unlinkat(rooms, name,
-                   AT_REMOVEDIR); /* somebody put something there: then it stays, and is in the way */
+        (void)unlinkat(dir, files[i], 0);            /* absent where a room died while it was made */
+    return unlinkat(rooms, name, AT_REMOVEDIR) == 0; /* else somebody put something there: it is in the way */
 }
 
-/* What killed rooms left. */
-static void sweep(int rooms)
+struct list {
+    char (*names)[POLICY_NAME_MAX];
+    size_t max, count;
+    unsigned swept;
+};
+
+/* Removes what killed rooms left, and takes the names of the others. */
+static void sweep(int rooms, struct list *l)
 {
     int copy = openat(rooms, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = copy < 0 ? NULL : fdopendir(copy);
@@ -119,8 +124,16 @@ static void sweep(int rooms)
         if (x->d_name[0] == '.')
             continue;
         FD_AUTO dir = own_folder(rooms, x->d_name, false);
-        if (dir >= 0 && !is_alive(dir))
-            remove_room(rooms, dir, x->d_name);
+        if (dir < 0)
+            continue;
+        if (!is_alive(dir)) {
+            l->swept += remove_room(rooms, dir, x->d_name);
+        } else if (l->count < l->max && strlen(x->d_name) < POLICY_NAME_MAX) {
+            struct sbuf b = {.text = l->names[l->count], .size = POLICY_NAME_MAX};
+            l->names[l->count][0] = '\0';
+            sbuf_text(&b, x->d_name);
+            l->count++;
+        }
     }
     (void)closedir(d);
 }
@@ -164,13 +177,14 @@ static int take(struct rooms_place *p)
 
     if (r < 0)
         return r;
-    sweep(p->rooms);
+    struct list none = {0};
+    sweep(p->rooms, &none);
     r = mkdirat(p->rooms, p->name, 0700) < 0 ? -errno : 0;
     if (r == 0 && (p->dir = own_folder(p->rooms, p->name, false)) < 0)
         r = p->dir;
     if (r == 0 && (r = write_identity(p)) < 0)
-        remove_room(p->rooms, p->dir, p->name);
-    (void)flock(p->rooms, LOCK_UN); /* cannot fail */
+        (void)remove_room(p->rooms, p->dir, p->name); /* a later one sweeps it */
+    (void)flock(p->rooms, LOCK_UN);                   /* cannot fail */
     return r;
 }
 
@@ -218,9 +232,36 @@ void rooms_release(struct rooms_place *p)
 {
     if (p->rooms < 0)
         return;
-    if (lock_rooms(p->rooms) == 0) /* else a later room sweeps it away */
-        remove_room(p->rooms, p->dir, p->name);
+    if (lock_rooms(p->rooms) == 0)                    /* else a later room sweeps it away */
+        (void)remove_room(p->rooms, p->dir, p->name); /* see there */
     let_go(p);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+int rooms_list(char (*names)[POLICY_NAME_MAX], size_t max, unsigned *ret_swept)
+{
+    char paths[HOMES_MAX][PATH_SIZE];
+    const size_t n = homes(paths);
+    struct list l = {.names = names, .max = max};
+
+    for (size_t i = 0; i < n; i++) {
+        FD_AUTO rooms = open_rooms(paths[i], false);
+        if (rooms < 0)
+            continue;
+        int r = lock_rooms(rooms);
+        if (r < 0)
+            return r;
+        sweep(rooms, &l);
+    }
+    if (l.count > 0)
+        qsort(names, l.count, sizeof *names, by_name);
+    if (ret_swept)
+        *ret_swept = l.swept;
+    return (int)l.count;
 }
 
 int rooms_find(const char *name, struct err *e)

@@ -34,6 +34,11 @@ int rooms_claim(const char *name, struct rooms_place *ret, struct err *e);
 /* Removes what rooms_claim() made; nothing when nothing is held. */
 void rooms_release(struct rooms_place *p);
 
+/* The names of living rooms, in order, at most `max`; what dead ones left is swept away. How many there are, or -errno
+ * (none is no error). *ret_swept: how many dead ones; may be NULL. */
+#define ROOMS_LIST_MAX 4096
+int rooms_list(char (*names)[POLICY_NAME_MAX], size_t max, unsigned *ret_swept);
+
 /* The folder of a living room: a descriptor, or -ENOENT with e. */
 int rooms_find(const char *name, struct err *e);
 

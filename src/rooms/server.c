@@ -110,39 +110,49 @@ static void take_client(struct rooms_server *s)
     s->peers[i].fd = fd;
 }
 
-static void take_request(struct rooms_server *s, size_t i, rooms_handler *handler, void *ctx)
+static uint32_t number(const struct rooms_server *s, size_t i)
+{
+    return s->peers[i].life * ROOMS_CLIENTS_MAX + (uint32_t)i;
+}
+
+static bool take_request(struct rooms_server *s, size_t i, rooms_handler *handler, void *ctx)
 {
     static struct rooms_frame f;
     struct rooms_peer *p = &s->peers[i];
+    int fds[ROOMS_FDS_MAX];
 
-    if (p->fd < 0)
-        return;
-    int n = fd_frame_recv(p->fd, &f, sizeof f, NULL, 0, MSG_DONTWAIT);
+    int n = fd_frame_recv(p->fd, &f, sizeof f, fds, ROOMS_FDS_MAX, MSG_DONTWAIT);
     if (n == -EAGAIN)
-        return;
-    if (n < 0 || p->waits || rooms_frame_check(&f, ROOMS_CLIENT) < 0) {
-        drop(s, i);
-        return;
+        return true;
+    const bool fits = n >= 0 && !p->waits && rooms_frame_check(&f, ROOMS_CLIENT, n) == 0;
+    if (fits) {
+        p->waits = true;
+        handler(ctx, number(s, i), &f, fds, n);
     }
-    p->waits = true;
-    handler(ctx, p->life * ROOMS_CLIENTS_MAX + (uint32_t)i, &f);
+    for (int k = 0; k < n; k++)
+        fd_close(&fds[k]);
+    return fits;
 }
 
-void rooms_serve(struct rooms_server *s, rooms_handler *handler, void *ctx)
+void rooms_serve(struct rooms_server *s, rooms_handler *handler, rooms_farewell *farewell, void *ctx)
 {
     struct epoll_event events[EVENTS_MAX];
     int n = epoll_wait(s->epoll, events, EVENTS_MAX, 0);
 
     for (int i = 0; i < n; i++) {
-        if (events[i].data.u32 == LISTENER)
+        const size_t at = events[i].data.u32;
+        if (at == LISTENER) {
             take_client(s);
-        else
-            take_request(s, events[i].data.u32, handler, ctx);
+        } else if (s->peers[at].fd >= 0 && !take_request(s, at, handler, ctx)) {
+            const uint32_t client = number(s, at);
+            drop(s, at);
+            farewell(ctx, client);
+        }
     }
 }
 
-void rooms_reply(struct rooms_server *s, uint32_t client, enum rooms_frame_type type, int value,
-                 const char *text)
+void rooms_reply_fds(struct rooms_server *s, uint32_t client, enum rooms_frame_type type, int value,
+                     const char *text, const int *fds, size_t n)
 {
     static struct rooms_frame f;
     const size_t i = client % ROOMS_CLIENTS_MAX;
@@ -152,6 +162,12 @@ void rooms_reply(struct rooms_server *s, uint32_t client, enum rooms_frame_type 
         return;
     p->waits = false;
     rooms_frame_fill(&f, type, value, text);
-    if (fd_frame_send(p->fd, &f, sizeof f, NULL, 0, MSG_DONTWAIT) < 0)
-        drop(s, i);
+    if (fd_frame_send(p->fd, &f, sizeof f, fds, n, MSG_DONTWAIT) < 0)
+        (void)shutdown(p->fd, SHUT_RDWR); /* it does not take its replies: the next look at it drops it */
+}
+
+void rooms_reply(struct rooms_server *s, uint32_t client, enum rooms_frame_type type, int value,
+                 const char *text)
+{
+    rooms_reply_fds(s, client, type, value, text, NULL, 0);
 }

@@ -15,7 +15,7 @@ static void one_side(const struct rooms_frame *f, enum rooms_from from)
     char text[ROOMS_TEXT_MAX + 1];
 
     rooms_frame_text(f, text); /* also of a frame that is none */
-    if (rooms_frame_check(f, from) < 0)
+    if (rooms_frame_check(f, from, 0) < 0)
         return;
     CHECK(strlen(text) == f->size);
     for (size_t i = 0; i < f->size;) {

@@ -345,6 +345,20 @@ def result_descriptor_does_not_reach_the_program():
     same(r.out, b'[0, 1, 2, 3]\n')  # 3 is the listing itself
 
 
+@option('events')
+def events_need_a_gate_and_a_place():
+    name = room.path('events.jsonl')
+    refused(room.room('/bin/true', record=False, options=['--events', name]), 'no gate')
+    assert not os.path.exists(name), 'made for nothing'
+    refused(room.room('/bin/true', record=False, options=['--net', 'gate', '--events', '/no/such/folder/x']), 'events')
+
+
+@option('detach')
+def detach_prints_the_name():
+    r = room.outside(room.PROGRAM, 'run', '--detach', '--name', 'options-detach', '--', 'true')
+    same((r.returncode, r.stdout), (0, b'options-detach\n'), repr(r.stderr))
+
+
 @option('trace-steps')
 def trace_steps_tells_each_step():
     r = ended(room.room('/bin/true', options=['--trace-steps']), 'exited', 0)

@@ -262,10 +262,10 @@ def holding(word):
 
 
 def is_of_ours(name):
-    """A leaf's number is that of the supervisor's process, or one of the next free ones. Others may run rooms here too."""
+    """A leaf's number is chosen by chance; that of a supervisor's own cgroup is its process. Others may run rooms here
+    too: what is theirs comes and goes, and is not there at one of several looks."""
     number = int(name.rpartition('-')[2])
-    near = number if '-sup-' in name else number - 0x70000000
-    return EMULATED or any(0 <= near - pid < 4 for pid in started)
+    return EMULATED or '-sup-' not in name or any(0 <= number - pid < 4 for pid in started)
 
 
 def leaves():

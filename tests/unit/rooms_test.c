@@ -32,15 +32,15 @@ static void frames_fit_their_rows(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         rooms_frame_fill(&f, rows[i].type, rows[i].value, rows[i].text);
-        assert_int_equal(rooms_frame_check(&f, ROOMS_CLIENT), rows[i].client);
-        assert_int_equal(rooms_frame_check(&f, ROOMS_ROOM), rows[i].room);
+        assert_int_equal(rooms_frame_check(&f, ROOMS_CLIENT, 0), rows[i].client);
+        assert_int_equal(rooms_frame_check(&f, ROOMS_ROOM, 0), rows[i].room);
     }
     rooms_frame_fill(&f, ROOMS_RULES, 0, "");
     f.version = 2;
-    assert_int_equal(rooms_frame_check(&f, ROOMS_CLIENT), -EPROTO);
+    assert_int_equal(rooms_frame_check(&f, ROOMS_CLIENT, 0), -EPROTO);
     rooms_frame_fill(&f, ROOMS_RULES, 0, "");
     f.text[100] = 'x'; /* behind the end */
-    assert_int_equal(rooms_frame_check(&f, ROOMS_CLIENT), -EBADMSG);
+    assert_int_equal(rooms_frame_check(&f, ROOMS_CLIENT, 0), -EBADMSG);
 }
 
 static void long_texts_are_cut_between_characters(void **state)
@@ -52,7 +52,7 @@ static void long_texts_are_cut_between_characters(void **state)
     memcpy(text + ROOMS_RULE_MAX - 2, "\xc3\xa9", 3);
     rooms_frame_fill(&f, ROOMS_ALLOW, 0, text);
     assert_int_equal(f.size, ROOMS_RULE_MAX - 2);
-    assert_int_equal(rooms_frame_check(&f, ROOMS_CLIENT), 0);
+    assert_int_equal(rooms_frame_check(&f, ROOMS_CLIENT, 0), 0);
 }
 
 static int home_setup(void **state)

@@ -1,0 +1,462 @@
+/* verb_exec: `strongroom exec [OPTION…] ROOM [--] COMMAND [ARG…]`: one more program in a room that runs.
+ *
+ * Theory of operation. The program gets pipes (or a terminal of the room's own), never a descriptor of the caller's;
+ * bytes are passed on here, in the command, so that the room's keeper moves none of them. The keeper tells the end over
+ * the control socket; when this process goes early, the keeper ends whatever the program started.
+ *
+ * Lives in: the command. Trusts: nothing of argv, nothing that comes out of the room. */
+#include "base/num.h"
+#include "cli/say.h"
+#include "cli/verbs.h"
+#include "engine/relay.h"
+#include "rooms/client.h"
+#include "sys/fd.h"
+#include "sys/words.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define VARS_MAX 512
+
+struct order {
+    const char *room;
+    char **command;
+    const char *workdir;
+    char *vars[VARS_MAX + 1];
+    size_t var_count;
+    uint64_t timeout_ms;
+    bool terminal, detach, help;
+};
+
+/* One program on its way. */
+struct session {
+    const struct order *o;
+    int sock; /* its connection */
+    int handle;
+    int signals; /* signalfd */
+    int master;  /* its terminal, -1 */
+    struct relay in, out, err;
+    bool raw;
+    struct termios saved;
+    unsigned asked; /* how often the caller asked for the end */
+    bool ended;
+    int status; /* exit status, once ended */
+};
+
+/* --- words ---------------------------------------------------------------------------------------------- */
+
+static const char help_text[] =
+    "Usage: strongroom exec [OPTION...] ROOM [--] COMMAND [ARG...]\n"
+    "Runs COMMAND in the running room of that name, under all of its walls. The exit\n"
+    "status is the command's; 125: it could not be started, 126: it cannot be run,\n"
+    "127: it is not there, 124: its time was up, 128+n: signal n ended it.\n\n"
+    "  -d, --detach           let it run on; its output goes nowhere\n"
+    "  -t, --tty              give it a terminal of its own\n"
+    "  -i, --interactive      accepted for habit's sake: stdin is passed on anyway\n"
+    "  -e, --env NAME[=VALUE] a variable; without =VALUE the caller's\n"
+    "  -C, --workdir DIR      where it starts (default: the room's working directory)\n"
+    "      --timeout TIME     end it, and all that it started, after this time\n"
+    "  -h, --help             show this text\n";
+
+static const struct row {
+    const char *name;
+    char letter;
+    bool value;
+} rows[] = {{"detach", 'd', false}, {"tty", 't', false},  {"interactive", 'i', false}, {"env", 'e', true},
+            {"workdir", 'C', true}, {"timeout", 0, true}, {"help", 'h', false}};
+
+static int add_var(struct order *o, char *text, struct err *e)
+{
+    if (o->var_count == VARS_MAX)
+        return err_set(e, ERR_USAGE, 0, "--env: more than %d variables", VARS_MAX);
+    if (text[0] == '\0' || text[0] == '=')
+        return err_set(e, ERR_USAGE, 0, "--env: \"%.60s\": no name", text);
+    if (!strchr(text, '=')) {
+        const char *value = getenv(text);
+        const size_t size = value ? strlen(text) + strlen(value) + 2 : 0;
+        char *line = size ? malloc(size) : NULL; /* lives until the process ends */
+        if (!value)
+            return 0; /* what the caller does not have stays absent, as with run */
+        if (!line)
+            return err_set(e, ERR_INTERNAL, ENOMEM, "--env");
+        struct sbuf b = {.text = line, .size = size};
+        line[0] = '\0';
+        sbuf_fmt(&b, "%s=%s", text, value);
+        text = line;
+    }
+    o->vars[o->var_count++] = text;
+    return 0;
+}
+
+static int take(struct order *o, const struct row *row, char *value, struct err *e)
+{
+    switch (row->name[0]) {
+    case 'd':
+        o->detach = true;
+        return 0;
+    case 't':
+        if (!row->value) {
+            o->terminal = true;
+            return 0;
+        }
+        if (num_duration(value, &o->timeout_ms) < 0 || o->timeout_ms == 0 || o->timeout_ms > INT32_MAX) {
+            err_set(e, ERR_USAGE, 0, "--timeout: \"%.60s\": not a time", value);
+            return err_hint(e, "wanted e.g. 250ms, 10s, 2h");
+        }
+        return 0;
+    case 'e':
+        return add_var(o, value, e);
+    case 'w':
+        if (value[0] != '/') {
+            err_set(e, ERR_USAGE, 0, "--workdir: \"%.60s\": not an absolute path in the room", value);
+            return err_hint(e, "wanted e.g. /work");
+        }
+        o->workdir = value;
+        return 0;
+    case 'h':
+        o->help = true;
+        return 0;
+    default:
+        return 0; /* --interactive */
+    }
+}
+
+static const struct row *find_row(const char *word, size_t len)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (strlen(rows[i].name) == len && strncmp(rows[i].name, word, len) == 0)
+            return &rows[i];
+    }
+    return NULL;
+}
+
+static const struct row *find_letter(char letter)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (rows[i].letter && rows[i].letter == letter)
+            return &rows[i];
+    }
+    return NULL;
+}
+
+/* One word that begins with '-'; *at is behind it, and behind its value, afterwards. */
+static int option(struct order *o, char **argv, int argc, int *at, struct err *e)
+{
+    char *word = argv[(*at)++], *value = NULL;
+    const bool is_long = word[1] == '-';
+
+    for (char *p = word + 1; *p;) {
+        const size_t len = is_long ? strcspn(word + 2, "=") : 1;
+        const struct row *row = is_long ? find_row(word + 2, len) : find_letter(*p);
+        if (!row) {
+            err_set(e, ERR_USAGE, 0, "exec: unknown option %.60s", word);
+            return err_hint(e, "strongroom exec --help lists them");
+        }
+        p = is_long ? word + 2 + len : p + 1;
+        if (row->value) {
+            value = *p ? p + (*p == '=') : *at < argc ? argv[(*at)++] : NULL;
+            p += strlen(p);
+        } else if (is_long && *p) {
+            return err_set(e, ERR_USAGE, 0, "exec: --%s takes no value", row->name);
+        }
+        if (row->value && !value)
+            return err_set(e, ERR_USAGE, 0, "exec: --%s needs a value", row->name);
+        int r = take(o, row, value, e);
+        if (r < 0)
+            return r;
+        if (is_long)
+            break;
+    }
+    return 0;
+}
+
+static int parse(struct order *o, int argc, char **argv, struct err *e)
+{
+    int at = 1;
+    while (at < argc && argv[at][0] == '-' && argv[at][1] && strcmp(argv[at], "--") != 0) {
+        int r = option(o, argv, argc, &at, e);
+        if (r < 0 || o->help)
+            return r;
+    }
+    at += at < argc && strcmp(argv[at], "--") == 0;
+    o->room = at < argc ? argv[at++] : NULL;
+    at += at < argc && strcmp(argv[at], "--") == 0;
+    o->command = argv + at;
+    if (!o->room || !o->command[0] || !o->command[0][0]) {
+        err_set(e, ERR_USAGE, 0, o->room ? "exec: no command given" : "exec: no room named");
+        return err_hint(e, "strongroom exec [OPTION...] ROOM -- COMMAND [ARG...]");
+    }
+    if (o->terminal && o->detach)
+        return err_set(e, ERR_USAGE, 0, "exec: --detach and --tty: nobody would sit before that terminal");
+    return 0;
+}
+
+/* --- the terminal --------------------------------------------------------------------------------------- */
+
+static struct winsize window_size(void)
+{
+    struct winsize w = {.ws_row = 24, .ws_col = 80};
+    for (int fd = 0; fd < 3; fd++) {
+        if (ioctl(fd, TIOCGWINSZ, &w) == 0)
+            break;
+    }
+    return w;
+}
+
+static void enter_raw(struct session *s)
+{
+    struct termios raw;
+    if (s->master < 0 || tcgetattr(0, &s->saved) < 0)
+        return;
+    raw = s->saved;
+    cfmakeraw(&raw);
+    s->raw = tcsetattr(0, TCSADRAIN, &raw) == 0;
+}
+
+static void leave_raw(struct session *s)
+{
+    if (s->raw)
+        (void)tcsetattr(0, TCSADRAIN, &s->saved); /* it may be gone */
+    s->raw = false;
+}
+
+/* --- starting ------------------------------------------------------------------------------------------- */
+
+/* Three pipes: ours in `ours`, the program's in `theirs`. */
+static int make_pipes(int ours[3], int theirs[3])
+{
+    for (int i = 0; i < 3; i++) {
+        int p[2];
+        if (pipe2(p, O_CLOEXEC) < 0)
+            return -errno;
+        ours[i] = p[i == 0];
+        theirs[i] = p[i != 0];
+    }
+    return 0;
+}
+
+static int make_nulls(int theirs[3])
+{
+    for (int i = 0; i < 3; i++) {
+        theirs[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (theirs[i] < 0)
+            return -errno;
+    }
+    return 0;
+}
+
+static void start_relays(struct session *s, int ours[3])
+{
+    static char buffers[3][RELAY_BUFFER];
+    s->in.ended = s->out.ended = s->err.ended = true;
+    if (s->master >= 0) {
+        relay_init(&s->out, s->master, 1, true, false, buffers[1]);
+        relay_init(&s->in, 0, fcntl(s->master, F_DUPFD_CLOEXEC, 3), false, true, buffers[0]);
+        s->in.kind = RELAY_COPY;
+        enter_raw(s);
+    } else if (ours[0] >= 0) {
+        relay_init(&s->in, 0, ours[0], false, true, buffers[0]);
+        relay_init(&s->out, ours[1], 1, true, false, buffers[1]);
+        relay_init(&s->err, ours[2], 2, true, false, buffers[2]);
+    }
+}
+
+static int start(struct session *s, struct err *e)
+{
+    const struct order *o = s->o;
+    static struct rooms_frame f;
+    struct words w = {
+        .workdir = o->workdir ? o->workdir : "", .args = o->command, .vars = (char **)(uintptr_t)o->vars};
+    struct rooms_fds fds = {.n_send = o->terminal ? 1 : 4};
+    int ours[3] = {-1, -1, -1}, theirs[3] = {-1, -1, -1};
+    char form[64], what[256];
+    struct sbuf fb = SBUF(form), wb = SBUF(what);
+    const struct winsize size = window_size();
+
+    sbuf_text(&fb, o->detach ? "detached" : "");
+    if (o->terminal)
+        sbuf_fmt(&fb, "terminal %u %u", size.ws_row, size.ws_col);
+    sbuf_fmt(&wb, "run %.100s in the room %.64s", o->command[0], o->room);
+    FD_AUTO words = words_write(&w);
+    int r = words < 0 ? words : o->terminal ? 0 : o->detach ? make_nulls(theirs) : make_pipes(ours, theirs);
+    if (r < 0)
+        return err_set(e, ERR_USAGE, -r, "%s", what);
+    fds.send[0] = words;
+    memcpy(fds.send + 1, theirs, sizeof theirs);
+    r = rooms_call_fds(s->sock, ROOMS_EXEC, (int)o->timeout_ms, form, &fds, &f, e);
+    for (int i = 0; i < 3; i++)
+        fd_close(&theirs[i]);
+    if (r == 0 && f.type != ROOMS_STARTED)
+        r = rooms_refused(&f, what, e);
+    if (r < 0) {
+        for (int i = 0; i < 3; i++)
+            fd_close(&ours[i]);
+        return r;
+    }
+    s->handle = f.value;
+    s->master = fds.got[0];
+    start_relays(s, ours);
+    return 0;
+}
+
+/* --- until it ends -------------------------------------------------------------------------------------- */
+
+/* Its own connection: ours waits for the end. */
+static void pass_signal(const struct session *s, int sig)
+{
+    static struct rooms_frame f;
+    char text[32];
+    struct sbuf b = SBUF(text);
+    struct err e = {0};
+    FD_AUTO sock = rooms_connect(s->o->room, &e);
+    sbuf_fmt(&b, "group %d", s->handle);
+    if (sock >= 0)
+        (void)rooms_call(sock, ROOMS_SIGNAL, sig, text, &f, &e); /* it may have ended this instant */
+}
+
+static void take_signal(struct session *s)
+{
+    struct signalfd_siginfo info;
+    if (read(s->signals, &info, sizeof info) != sizeof info)
+        return;
+    const int sig = (int)info.ssi_signo;
+    if (sig == SIGWINCH) {
+        const struct winsize size = window_size();
+        if (s->out.from >= 0 && s->master >= 0)
+            (void)ioctl(s->out.from, TIOCSWINSZ, &size); /* then it keeps its size */
+        return;
+    }
+    if (++s->asked == 1) {
+        pass_signal(s, sig);
+        return;
+    }
+    s->ended = true; /* the second request is ours to fulfil: going is what ends it */
+    s->status = 128 + sig;
+}
+
+static void take_end(struct session *s)
+{
+    struct rooms_frame f;
+    char text[ROOMS_TEXT_MAX + 1];
+    int r = fd_frame_recv(s->sock, &f, sizeof f, NULL, 0, 0);
+    s->ended = true;
+    s->status = 125;
+    if (r < 0 || rooms_frame_check(&f, ROOMS_ROOM, 0) < 0 || f.type != ROOMS_ENDED) {
+        struct err e = {0};
+        (void)err_set(&e, ERR_ROOM, 0, "run %.100s in the room %.64s: the room has ended", s->o->command[0],
+                      s->o->room);
+        (void)say_error(&e);
+        return;
+    }
+    rooms_frame_text(&f, text);
+    if (strncmp(text, "timeout ", 8) == 0)
+        s->status = 124;
+    else
+        s->status = WIFEXITED(f.value) ? WEXITSTATUS(f.value) : 128 + WTERMSIG(f.value);
+}
+
+static void move(struct relay *x)
+{
+    if (!x->ended)
+        (void)relay_move(x, UINT64_MAX);
+}
+
+/* What it wrote before its end; others that it left behind may hold the pipes open, and are not waited for. */
+static void drain(struct session *s)
+{
+    struct relay *const outs[] = {&s->out, &s->err};
+    for (size_t i = 0; i < 2; i++) {
+        while (!outs[i]->ended && (relay_has_more(outs[i]) || outs[i]->have > outs[i]->at)) {
+            struct pollfd p = {.fd = outs[i]->to, .events = POLLOUT};
+            (void)poll(&p, 1, -1); /* a slow reader is waited for: nothing but this process waits with it */
+            move(outs[i]);
+        }
+        relay_end(outs[i]);
+    }
+}
+
+static int attend(struct session *s, struct err *e)
+{
+    static struct rooms_frame f;
+    rooms_frame_fill(&f, ROOMS_WAIT, s->handle, "");
+    if (fd_frame_send(s->sock, &f, sizeof f, NULL, 0, 0) < 0)
+        return err_set(e, ERR_ROOM, 0, "run %.100s in the room %.64s: the room has ended", s->o->command[0],
+                       s->o->room);
+    while (!s->ended) {
+        struct pollfd p[] = {{.fd = s->sock, .events = POLLIN},
+                             {.fd = s->signals, .events = POLLIN},
+                             relay_poll(&s->in),
+                             relay_poll(&s->out),
+                             relay_poll(&s->err)};
+        if (poll(p, 5, -1) < 0 && errno != EINTR)
+            return err_set(e, ERR_INTERNAL, errno, "wait for the program");
+        if (p[2].revents)
+            move(&s->in);
+        if (p[3].revents)
+            move(&s->out);
+        if (p[4].revents)
+            move(&s->err);
+        if (p[1].revents)
+            take_signal(s);
+        if (p[0].revents)
+            take_end(s);
+    }
+    drain(s);
+    return 0;
+}
+
+static int take_signals(struct session *s)
+{
+    static const int ours[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        sigaddset(&set, ours[i]);
+    sigaddset(&set, SIGPIPE); /* a closed reader is an error value, not an end */
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+        return -errno;
+    sigdelset(&set, SIGPIPE);
+    s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return s->signals < 0 ? -errno : 0;
+}
+
+int verb_exec(int argc, char **argv)
+{
+    static struct order o;
+    struct session s = {.o = &o, .master = -1, .signals = -1};
+    struct err e = {0};
+
+    if (parse(&o, argc, argv, &e) < 0)
+        return say_error(&e);
+    if (o.help) {
+        char text[sizeof help_text];
+        struct sbuf b = SBUF(text);
+        sbuf_text(&b, help_text);
+        return say_stdout(&b);
+    }
+    s.sock = rooms_connect(o.room, &e);
+    int r = s.sock < 0 ? s.sock : take_signals(&s);
+    if (r < 0 && e.kind == ERR_NONE)
+        (void)err_set(&e, ERR_INTERNAL, -r, "take over signals");
+    if (r == 0)
+        r = start(&s, &e);
+    if (r == 0 && !o.detach) {
+        rooms_be_patient(s.sock);
+        r = attend(&s, &e);
+        leave_raw(&s);
+    }
+    relay_end(&s.in);
+    relay_end(&s.out);
+    relay_end(&s.err);
+    fd_close(&s.signals);
+    fd_close(&s.sock);
+    return r < 0 ? say_error(&e) : s.status;
+}

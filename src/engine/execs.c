@@ -1,0 +1,344 @@
+/* execs: the programs that somebody outside started in a room.
+ *
+ * Theory of operation. A request brings the program's words and its three descriptors, which are ends of pipes that the
+ * client made for it; they go to pid 1 with the room's environment merged in, and pid 1 says how it went. The client
+ * then asks to be told the end. A program belongs to the connection that started it: when that closes early, all that
+ * descends from the program is ended, unless it was started to live on its own.
+ *
+ * Lives in: the supervisor. Trusts: its user, who alone reaches the socket; no byte of a frame or of the words.
+ * Must not: wait, read or write the program's descriptors. */
+#include "base/num.h"
+#include "engine/inner.h"
+#include "sys/fd.h"
+#include "sys/mem.h"
+#include "sys/words.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct keeper_exec *find(struct room *r, uint32_t handle)
+{
+    for (size_t i = 0; i < EXEC_MAX && handle; i++) {
+        struct keeper_exec *x = &r->keeper.execs[i];
+        if (x->state != KEEPER_FREE && x->handle == handle)
+            return x;
+    }
+    return NULL;
+}
+
+/* Nobody will ask any more, and nothing is left that could report. */
+static void forget_if_over(struct keeper_exec *x)
+{
+    if (x->gone && (x->told || x->left || x->detached))
+        *x = (struct keeper_exec){.state = KEEPER_FREE};
+}
+
+static int send_signal(const struct room *r, uint32_t handle, int sig, int group)
+{
+    const struct command c = {.type = COMMAND_EXEC_SIGNAL, .handle = handle, .signal = sig, .group = group};
+    return fd_frame_send(r->ctl, &c, sizeof c, NULL, 0, MSG_DONTWAIT);
+}
+
+/* --- starting ------------------------------------------------------------------------------------------- */
+
+/* The room's own environment, each variable replaced by what the caller says of it. */
+static int merge_vars(const struct room *r, char *const *said, char **ret)
+{
+    size_t n = 0;
+    for (size_t i = 0; r->plan.envp[i]; i++) {
+        if (n == WORDS_COUNT_MAX)
+            return -E2BIG;
+        ret[n++] = r->plan.envp[i];
+    }
+    for (size_t i = 0; said[i]; i++) {
+        const size_t len = strcspn(said[i], "=");
+        size_t at = 0;
+        if (len == 0 || said[i][len] != '=')
+            return -EINVAL;
+        while (at < n && !(strncmp(ret[at], said[i], len) == 0 && ret[at][len] == '='))
+            at++;
+        if (at == WORDS_COUNT_MAX)
+            return -E2BIG;
+        ret[at] = said[i];
+        n += at == n;
+    }
+    ret[n] = NULL;
+    return 0;
+}
+
+/* What the client sent becomes what pid 1 gets: a memory file, or -errno. */
+static int make_words(const struct room *r, int sent)
+{
+    enum { PATHS_SIZE = 64 * 1024, VARS_SIZE = (WORDS_COUNT_MAX + 1) * sizeof(char *) };
+    static char *paths_text, **vars; /* made once, used for each */
+    char *paths[PLAN_EXEC_MAX];
+    struct words in, out = {.paths = paths};
+
+    if (!paths_text)
+        paths_text = mem_reserve(PATHS_SIZE);
+    if (!vars)
+        vars = mem_reserve(VARS_SIZE);
+    if (!paths_text || !vars)
+        return -ENOMEM;
+    int n = words_read(sent, &in);
+    if (n == 0 && (!in.args[0] || (in.workdir[0] && in.workdir[0] != '/')))
+        n = -EINVAL;
+    if (n == 0)
+        n = plan_candidates(in.args[0], paths_text, PATHS_SIZE, paths);
+    if (n == 0)
+        n = merge_vars(r, in.vars, vars);
+    if (n == 0) {
+        out.workdir = in.workdir;
+        out.args = in.args;
+        out.vars = vars;
+        n = words_write(&out);
+    }
+    words_release(&in);
+    return n;
+}
+
+/* "", "detached", "terminal ROWS COLS". false: none of these. */
+static bool read_form(const struct rooms_frame *f, int n, struct command *c, bool *ret_detached)
+{
+    char text[ROOMS_TEXT_MAX + 1], *w[4];
+    uint64_t rows, cols;
+
+    rooms_frame_text(f, text);
+    const int count = keeper_words(text, w, 3);
+    *ret_detached = count == 1 && strcmp(w[0], "detached") == 0;
+    if (count == 0 || *ret_detached)
+        return n == 4;
+    if (count != 3 || strcmp(w[0], "terminal") != 0 || num_u64(w[1], &rows) < 0 || num_u64(w[2], &cols) < 0 ||
+        rows > UINT16_MAX || cols > UINT16_MAX)
+        return false;
+    c->terminal = 1;
+    c->rows = (uint16_t)rows;
+    c->cols = (uint16_t)cols;
+    return n == 1;
+}
+
+static struct keeper_exec *free_row(struct room *r)
+{
+    for (size_t i = 0; i < EXEC_MAX; i++) {
+        if (r->keeper.execs[i].state == KEEPER_FREE)
+            return &r->keeper.execs[i];
+    }
+    return NULL;
+}
+
+void execs_start(struct room *r, uint32_t client, const struct rooms_frame *f, int *fds, int n)
+{
+    struct keeper_exec *x = free_row(r);
+    struct command c = {.type = COMMAND_EXEC, .handle = r->keeper.handles + 1};
+    bool detached;
+
+    if (!read_form(f, n, &c, &detached)) {
+        keeper_refuse(r, client, 125, "the request makes no sense", NULL);
+        return;
+    }
+    if (r->keeper.paused) {
+        keeper_refuse(r, client, 125, "the room is paused", "strongroom resume ROOM");
+        return;
+    }
+    if (!r->started || r->exited || r->killed || !x) {
+        keeper_refuse(r, client, 125, x ? "the room does not run" : "too many programs run in it at once",
+                      NULL);
+        return;
+    }
+    FD_AUTO words = make_words(r, fds[0]);
+    if (words < 0) {
+        keeper_refuse(r, client, 125,
+                      words == -E2BIG ? "too many or too long words" : "its words make no sense", NULL);
+        return;
+    }
+    int all[4] = {words, -1, -1, -1};
+    for (int i = 1; i < n; i++) {
+        struct stat st;
+        all[i] = fds[i];
+        /* So that the program may open its own /dev/stdin again; only what cannot be anybody's file. */
+        if (r->plan.privileged && fstat(fds[i], &st) == 0 && S_ISFIFO(st.st_mode))
+            (void)fchown(fds[i], r->plan.uid_outside,
+                         r->plan.gid_outside); /* then it cannot, and only that */
+    }
+    if (fd_frame_send(r->ctl, &c, sizeof c, all, (size_t)n, MSG_DONTWAIT) < 0) {
+        keeper_refuse(r, client, 125, "the room does not answer", NULL);
+        return;
+    }
+    r->keeper.handles++;
+    *x = (struct keeper_exec){.state = KEEPER_STARTING,
+                              .handle = c.handle,
+                              .client = client,
+                              .detached = detached,
+                              .why = OUTCOME_LOST,
+                              .deadline_ms = f->value ? engine_now_ms() + (uint64_t)f->value : 0};
+}
+
+/* --- the end -------------------------------------------------------------------------------------------- */
+
+static void tell_end(struct room *r, struct keeper_exec *x)
+{
+    char text[128];
+    struct sbuf b = SBUF(text);
+    sbuf_fmt(&b, "%s %llu %llu %llu", outcome_name(x->why), (unsigned long long)x->utime_us,
+             (unsigned long long)x->stime_us, (unsigned long long)x->maxrss_kib);
+    rooms_reply(&r->live.server, x->waiter, ROOMS_ENDED, x->status, text);
+    x->told = true;
+}
+
+void execs_wait(struct room *r, uint32_t client, uint32_t handle)
+{
+    struct keeper_exec *x = find(r, handle);
+    if (!x || x->client != client || x->waited) {
+        keeper_refuse(r, client, 0, "no such program of yours", NULL);
+        return;
+    }
+    x->waited = true;
+    x->waiter = client;
+    if (x->state == KEEPER_ENDED) {
+        tell_end(r, x);
+        forget_if_over(x);
+    }
+}
+
+static void end(struct room *r, struct keeper_exec *x)
+{
+    x->state = KEEPER_ENDED;
+    x->deadline_ms = 0;
+    if (x->waited)
+        tell_end(r, x);
+}
+
+static void say_failed(struct room *r, struct keeper_exec *x, const struct report *got)
+{
+    char why[96];
+    struct sbuf b = SBUF(why);
+    const int code = got->code;
+    int status = code == ENOENT && got->item == -1 ? 127 : got->item == -1 ? 126 : 125;
+
+    if (got->item >= 0 && got->item < LAYER_ID_COUNT)
+        sbuf_fmt(&b, "the layer %s did not hold when tried from inside", layer_rows[got->item].name);
+    else if (got->item == -2 /* SEAT_WORKDIR */)
+        sbuf_fmt(&b, "enter its working directory: %s", strerror(code));
+    else
+        sbuf_text(&b, code == ENOENT ? "not found in the room" : strerror(code));
+    keeper_refuse(r, x->client, status, why, NULL);
+    x->state = KEEPER_ENDED;
+    x->told = true;
+}
+
+static void started(struct room *r, struct keeper_exec *x, const int *fds, int n)
+{
+    x->state = KEEPER_RUNS;
+    rooms_reply_fds(&r->live.server, x->client, ROOMS_STARTED, (int)x->handle, "", fds, n > 0 ? 1 : 0);
+    if (x->left && !x->detached)
+        (void)send_signal(r, x->handle, SIGKILL, 2); /* nobody waits for it any more */
+}
+
+void execs_report(struct room *r, const struct report *got, const int *fds, int n)
+{
+    struct keeper_exec *x = find(r, got->handle);
+    if (!x)
+        return;
+    switch (got->type) {
+    case REPORT_EXEC_STARTED:
+        if (x->state == KEEPER_STARTING)
+            started(r, x, fds, n);
+        break;
+    case REPORT_EXEC_FAILED:
+        if (x->state == KEEPER_STARTING)
+            say_failed(r, x, got);
+        break;
+    case REPORT_EXEC_EXITED:
+        x->status = got->status;
+        x->utime_us = got->utime_us;
+        x->stime_us = got->stime_us;
+        x->maxrss_kib = got->maxrss_kib;
+        if (x->why != OUTCOME_TIMEOUT)
+            x->why = WIFEXITED(got->status) ? OUTCOME_EXITED : OUTCOME_SIGNALLED;
+        end(r, x);
+        break;
+    case REPORT_EXEC_GONE:
+        x->gone = true;
+        if (x->state == KEEPER_STARTING) { /* the program killed it, or the room's memory was used up */
+            keeper_refuse(r, x->client, 125, "what was to watch over it ended first", NULL);
+            x->state = KEEPER_ENDED;
+            x->told = true;
+        }
+        if (x->state != KEEPER_ENDED) { /* its reaper was killed from inside */
+            x->status = SIGKILL;
+            end(r, x);
+        }
+        break;
+    default:
+        break;
+    }
+    forget_if_over(x);
+}
+
+void execs_farewell(struct room *r, uint32_t client)
+{
+    for (size_t i = 0; i < EXEC_MAX; i++) {
+        struct keeper_exec *x = &r->keeper.execs[i];
+        if (x->state == KEEPER_FREE || x->client != client)
+            continue;
+        x->left = true;
+        if (x->state == KEEPER_RUNS && !x->detached)
+            (void)send_signal(r, x->handle, SIGKILL, 2);
+        forget_if_over(x);
+    }
+}
+
+/* --- signals and time ----------------------------------------------------------------------------------- */
+
+void execs_signal(struct room *r, uint32_t client, const struct rooms_frame *f)
+{
+    static const char *const groups[] = {"program", "group", "tree"};
+    char text[ROOMS_TEXT_MAX + 1], *w[3];
+    uint64_t handle = 0;
+    int group = -1;
+
+    rooms_frame_text(f, text);
+    if (keeper_words(text, w, 2) == 2 && num_u64(w[1], &handle) == 0) {
+        for (int i = 0; i < 3; i++)
+            group = strcmp(w[0], groups[i]) == 0 ? i : group;
+    }
+    if (group < 0 || handle > UINT32_MAX || f->value < 1 || f->value > 64) {
+        keeper_refuse(r, client, 0, "the request makes no sense", NULL);
+        return;
+    }
+    const struct keeper_exec *x = find(r, (uint32_t)handle);
+    if (!x || x->gone)
+        keeper_refuse(r, client, 0, "no such program runs in the room", NULL);
+    else if (send_signal(r, x->handle, f->value, group) < 0)
+        keeper_refuse(r, client, 0, "the room does not answer", NULL);
+    else
+        rooms_reply(&r->live.server, client, ROOMS_DONE, 0, "");
+}
+
+uint64_t execs_next_ms(const struct room *r)
+{
+    uint64_t next = 0;
+    for (size_t i = 0; i < EXEC_MAX; i++) {
+        const uint64_t at = r->keeper.execs[i].deadline_ms;
+        if (at && (!next || at < next))
+            next = at;
+    }
+    return next;
+}
+
+void execs_tick(struct room *r, uint64_t now_ms)
+{
+    for (size_t i = 0; i < EXEC_MAX; i++) {
+        struct keeper_exec *x = &r->keeper.execs[i];
+        if (!x->deadline_ms || now_ms < x->deadline_ms)
+            continue;
+        x->deadline_ms = 0;
+        x->why = OUTCOME_TIMEOUT;
+        (void)send_signal(r, x->handle, SIGKILL, 2); /* a room that does not take it meets its own deadline */
+    }
+}

@@ -1,0 +1,151 @@
+/* words: see words.h.
+ *
+ * The file: a head (bytes of all strings, then how many of each kind), then the strings, each with its NUL: working
+ * directory, paths, arguments, environment.
+ *
+ * Lives in: the command, the supervisor, a room's reaper. Trusts: of a file that is read, nothing but its seals. */
+#include "sys/words.h"
+#include "sys/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW)
+
+enum { PATHS, ARGS, VARS, KINDS };
+
+struct head {
+    uint32_t size;
+    uint32_t counts[KINDS];
+};
+
+static void *reserve(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static bool put(char *all, struct head *h, const char *word)
+{
+    const size_t n = strlen(word) + 1;
+    if (n > WORDS_BYTES_MAX - h->size)
+        return false;
+    memcpy(all + h->size, word, n);
+    h->size += (uint32_t)n;
+    return true;
+}
+
+static int gather(const struct words *w, char *all, struct head *h)
+{
+    char *const *const lists[KINDS] = {[PATHS] = w->paths, [ARGS] = w->args, [VARS] = w->vars};
+
+    if (!put(all, h, w->workdir))
+        return -E2BIG;
+    for (int k = 0; k < KINDS; k++) {
+        for (; lists[k] && lists[k][h->counts[k]]; h->counts[k]++) {
+            if (h->counts[k] == WORDS_COUNT_MAX || !put(all, h, lists[k][h->counts[k]]))
+                return -E2BIG;
+        }
+    }
+    return 0;
+}
+
+int words_write(const struct words *w)
+{
+    struct head h = {0};
+    char *all = reserve(WORDS_BYTES_MAX);
+    if (!all)
+        return -ENOMEM;
+    int r = gather(w, all, &h);
+    int fd = r < 0 ? -1 : (int)syscall(SYS_memfd_create, "words", 3u /* MFD_CLOEXEC | MFD_ALLOW_SEALING */);
+    if (r == 0 && fd < 0)
+        r = -errno;
+    if (r == 0)
+        r = fd_write_all(fd, &h, sizeof h);
+    if (r == 0)
+        r = fd_write_all(fd, all, h.size);
+    if (r == 0 && fcntl(fd, F_ADD_SEALS, SEALS) < 0)
+        r = -errno;
+    (void)munmap(all, WORDS_BYTES_MAX); /* what cannot be given back is lost, nothing else */
+    if (r < 0)
+        fd_close(&fd);
+    return r < 0 ? r : fd;
+}
+
+/* The next string before `end`; NULL: there is none. */
+static char *next_word(char **at, const char *end)
+{
+    char *word = *at, *nul = word < end ? memchr(word, '\0', (size_t)(end - word)) : NULL;
+    if (nul)
+        *at = nul + 1;
+    return nul ? word : NULL;
+}
+
+static bool split(char **ret, uint32_t count, char **at, const char *end)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        ret[i] = next_word(at, end);
+        if (!ret[i])
+            return false;
+    }
+    return true;
+}
+
+void words_release(struct words *w)
+{
+    if (w->lists)
+        (void)munmap(w->lists, w->lists_size); /* cannot fail: it is what mmap gave */
+    if (w->map)
+        (void)munmap(w->map, w->map_size);
+    *w = (struct words){.workdir = ""};
+}
+
+int words_read(int fd, struct words *ret)
+{
+    struct stat st;
+    *ret = (struct words){.workdir = ""};
+    const int seals = fcntl(fd, F_GET_SEALS);
+    if (seals < 0 || (seals & SEALS) != SEALS)
+        return -EPERM; /* no memory file, or one whose end could move below us */
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (st.st_size < (off_t)sizeof(struct head) ||
+        st.st_size > (off_t)(WORDS_BYTES_MAX + sizeof(struct head)))
+        return -E2BIG;
+    const size_t size = (size_t)st.st_size;
+    char *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    if (map == MAP_FAILED)
+        return -errno;
+    ret->map = map;
+    ret->map_size = size;
+    const struct head *h = (const struct head *)(void *)map;
+    if (h->size != size - sizeof *h)
+        return -EBADMSG;
+    for (int k = 0; k < KINDS; k++) {
+        if (h->counts[k] > WORDS_COUNT_MAX)
+            return -E2BIG;
+    }
+    char *at = map + sizeof *h;
+    const char *end = map + size;
+    ret->lists_size = (h->counts[PATHS] + h->counts[ARGS] + h->counts[VARS] + 3) * sizeof(char *);
+    ret->lists = reserve(ret->lists_size);
+    if (!ret->lists)
+        return -ENOMEM;
+    char **all = ret->lists;
+    ret->paths = all;
+    ret->args = ret->paths + h->counts[PATHS] + 1;
+    ret->vars = ret->args + h->counts[ARGS] + 1;
+    ret->workdir = next_word(&at, end);
+    if (!ret->workdir || !split(ret->paths, h->counts[PATHS], &at, end) ||
+        !split(ret->args, h->counts[ARGS], &at, end) || !split(ret->vars, h->counts[VARS], &at, end) ||
+        at != end)
+        return -EBADMSG;
+    return 0;
+}

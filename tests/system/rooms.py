@@ -1,0 +1,418 @@
+"""rooms: rooms that live on: started, used, watched, paused and ended from outside, and gone without a trace."""
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+
+import room
+from room import Traces, outside, same, test
+
+PROGRAM = room.PROGRAM
+
+
+def call(*words, feed=None, limit=20, status=0, **more):
+    """A verb about rooms; its output as text."""
+    if feed is None:
+        more.setdefault('stdin', subprocess.DEVNULL)
+    r = subprocess.run([PROGRAM, *words], input=feed, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                       timeout=limit * room.SLOW, **more)
+    same(r.returncode, status, 'strongroom %s: %r %r' % (' '.join(words[:3]), r.stdout[-200:], r.stderr[-300:]))
+    return r.stdout.decode()
+
+
+class Living:
+    """with Living() as x: a room of its own name, ended behind it."""
+
+    def __init__(self, *command, options=()):
+        self.name, self.command, self.options = 't' + os.urandom(5).hex(), command, options
+
+    def __enter__(self):
+        said = call('run', '--detach', '--name', self.name, *self.options, *(['--', *self.command] if self.command else []))
+        same(said, self.name + '\n', 'what run --detach says')
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run([PROGRAM, 'rm', self.name], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=20 * room.SLOW)
+
+    def exec(self, *command, options=(), **more):
+        return call('exec', *options, self.name, '--', *command, **more)
+
+    def sh(self, script, **more):
+        return self.exec('/bin/sh', '-c', script, **more)
+
+    def status(self):
+        return next(x for x in json.loads(call('ps', '--json')) if x['name'] == self.name)
+
+    def keeper(self):
+        return self.status()['pid']
+
+
+def names():
+    return call('ps', '-q').split()
+
+
+# --- life -------------------------------------------------------------------------------------------------------------
+
+@test
+def a_room_lives_until_it_is_removed():
+    word, traces = room.token(), Traces()
+    with Living() as x:
+        assert x.name in names(), names()
+        status = x.status()
+        same((status['state'], status['processes'], status['command']), ('running', 1, ''), 'state')
+        assert 3500 * 1000 < status['left_ms'] <= 3600 * 1000, 'an hour, when nothing is said: %r' % status
+        x.exec('/bin/sh', '-c', 'sleep 100; :', word, options=['--detach'])
+        call('rm', x.name)
+        assert x.name not in names()
+    traces.clean(word)
+    call('exec', x.name, '--', 'true', status=127)
+
+
+@test
+def a_name_is_given_and_is_one_rooms_own():
+    name = call('run', '-d').strip()
+    try:
+        assert re.fullmatch(r'room-[0-9a-f]{8}', name), name
+        call('run', '-d', '--name', name, status=125)
+        same(names().count(name), 1, 'rooms of that name')
+    finally:
+        call('rm', name)
+
+
+@test
+def its_time_to_live_ends_it_and_can_be_renewed():
+    with Living(options=['--timeout', '2s']) as x:
+        call('renew', x.name, '1h')
+        assert x.status()['left_ms'] > 3000 * 1000
+        call('renew', x.name, '1s')
+        room.within(3, lambda: x.name in names(), 'a room whose time is up')
+
+
+@test
+def its_program_ends_it():
+    with Living('/bin/sh', '-c', 'sleep 0.3; exit 7') as x:
+        call('attach', x.name, status=7)
+        room.within(2, lambda: x.name in names(), 'a room whose program ended')
+
+
+@test
+def a_killed_keeper_takes_the_room_along():
+    word, traces = room.token(), Traces()
+    with Living('/bin/sleep', '100', options=['--pids', '20']) as x:
+        x.exec('/bin/sh', '-c', 'setsid sleep 100 & sleep 100', word, options=['-d'])
+        time.sleep(0.1)
+        os.kill(x.keeper(), signal.SIGKILL)
+        room.within(2, lambda: room.holding(word), 'processes of a room whose keeper was killed')
+        assert x.name not in names()
+        call('prune')
+    traces.clean(word)
+
+
+@test
+def what_cannot_start_says_so():
+    r = outside(PROGRAM, 'run', '-d', '--name', 'never', '--', '/no/such/program')
+    same((r.returncode, r.stdout), (127, b''), repr(r.stderr))
+    assert b'/no/such/program' in r.stderr
+    assert 'never' not in names()
+    for words in (['-t'], ['--json'], ['--explain']):
+        r = outside(PROGRAM, 'run', '-d', *words)
+        same(r.returncode, 125, ' '.join(words))
+        assert r.stderr.startswith(b'strongroom: ') and b'hint: ' in r.stderr, r.stderr
+
+
+@test
+def the_result_is_kept_when_asked_for():
+    path = room.path('living.json')
+    with Living('/bin/sh', '-c', 'echo out; exit 3', options=['--result', path]) as x:
+        room.within(5, lambda: not os.path.getsize(path), 'no result')
+    with open(path) as f:
+        record = json.load(f)
+    same((record['outcome'], record['exit_status'], record['bytes']['stdout']), ('exited', 3, 4), 'result')
+    same(record['teardown']['survivors'], 0, 'survivors')
+
+
+@test
+def the_caller_is_let_go():
+    """Neither its descriptors nor its folder are held."""
+    with Living() as x:
+        pid = x.keeper()
+        if room.ROOT:
+            held = {os.readlink('/proc/%d/fd/%s' % (pid, n)) for n in '012'}
+            same(held, {'/dev/null'}, 'stdio of the keeper')
+            same(os.readlink('/proc/%d/cwd' % pid), '/', 'its folder')
+        same(os.getsid(pid) != os.getsid(0), True, 'a session of its own')
+
+
+# --- programs in it ---------------------------------------------------------------------------------------------------
+
+@test
+def programs_speak_and_end_as_outside():
+    with Living() as x:
+        same(x.sh('cat; echo err >&2; exit 3', feed=b'in', status=3), 'in', 'stdout')
+        r = outside(PROGRAM, 'exec', x.name, '--', '/bin/sh', '-c', 'echo err >&2; kill -TERM $$')
+        same((r.returncode, r.stderr), (128 + signal.SIGTERM, b'err\n'), 'a signalled one')
+        x.exec('no-such-program', status=127)
+        x.exec('/etc', status=126)
+        x.exec('true', options=['-C', '/nowhere'], status=125)
+        same(x.sh('pwd', options=['-C', '/tmp']), '/tmp\n', 'working directory')
+        same(x.sh('pwd; echo $HOME'), '/work\n/work\n', 'without being told')
+        same(len(x.sh('head -c 3000000 /dev/zero')), 3000000, 'bytes')
+
+
+@test
+def files_and_variables_stay_from_one_to_the_next():
+    with Living(options=['-e', 'A=room']) as x:
+        x.sh('echo kept > /work/file')
+        same(x.sh('cat /work/file; echo $A'), 'kept\nroom\n', 'seen by the next one')
+        same(x.sh('echo $A $B', options=['-e', 'A=one', '--env', 'B=two=2']), 'one two=2\n', 'variables of one call')
+        same(x.sh('echo $A'), 'room\n', 'of the next')
+        os.environ['ROOMS_TEST_SECRET'] = 'x'
+        same(x.sh('env | grep -c ROOMS_TEST', status=1), '0\n', "the caller's")
+        same(x.sh('echo $ROOMS_TEST_SECRET', options=['-e', 'ROOMS_TEST_SECRET']), 'x\n', 'unless named')
+
+
+@test
+def many_run_at_once():
+    with Living() as x:
+        some = [subprocess.Popen([PROGRAM, 'exec', x.name, '--', '/bin/sh', '-c', 'read n; exit $n'], stdin=subprocess.PIPE)
+                for _ in range(20)]
+        for i, p in enumerate(some):
+            p.communicate(b'%d\n' % i, timeout=20 * room.SLOW)
+            same(p.returncode, i, 'status of one of many')
+        room.within(2, lambda: x.status()['programs'], 'programs')
+        same(x.status()['processes'], 1, 'only pid 1 is left')
+
+
+@test
+def more_than_can_be_are_refused():
+    with Living(options=['--pids', '200']) as x:
+        codes = []
+        some = [subprocess.Popen([PROGRAM, 'exec', x.name, '--', 'sleep', '3'], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                for _ in range(70)]
+        for p in some:
+            err = p.communicate(timeout=40 * room.SLOW)[1]
+            codes.append(p.returncode)
+            assert p.returncode == 0 or b'too many' in err, err
+        assert 0 < codes.count(125) < 70 and codes.count(0) >= 60, codes
+        x.exec('true')
+
+
+# Everything that a program can do to outlive its own end.
+SCATTER = '''sleeper() { sh -c 'sleep 100; :' "$1"; }
+setsid sh -c 'sleep 100; :' "$1" & (setsid sh -c 'sh -c "sleep 100; :" "$0" & sleep 100; :' "$1" &) ; sleeper "$1"'''
+
+
+def scattered(word, x):
+    return room.within(5, lambda: len(room.holding(word)) < 4, 'too few processes')
+
+
+@test
+def its_time_ends_all_that_it_started():
+    word = room.token()
+    with Living() as x:
+        x.exec('/bin/sh', '-c', SCATTER, 'sh', word, options=['--timeout', '700ms'], status=124)
+        room.within(2, lambda: room.holding(word), 'processes of a program whose time is up')
+        x.exec('true')
+
+
+@test
+def a_client_that_goes_ends_all_that_it_started():
+    word = room.token()
+    with Living() as x:
+        p = subprocess.Popen([PROGRAM, 'exec', x.name, '--', '/bin/sh', '-c', SCATTER, 'sh', word], stdin=subprocess.DEVNULL)
+        scattered(word, x)
+        p.kill()
+        p.wait()
+        room.within(2, lambda: room.holding(word), 'processes of a client that was killed')
+        x.exec('true')
+
+
+@test
+def one_programs_end_is_not_the_others():
+    word, other = room.token(), room.token()
+    with Living() as x:
+        x.exec('/bin/sh', '-c', 'sleep 100; :', other, options=['-d'])
+        x.exec('/bin/sh', '-c', SCATTER, 'sh', word, options=['--timeout', '500ms'], status=124)
+        assert room.holding(other), 'another program ended with it'
+        room.within(2, lambda: room.holding(word), 'processes')
+
+
+@test
+def a_background_child_outlives_its_parent_and_not_the_room():
+    word = room.token()
+    with Living() as x:
+        x.exec('/bin/sh', '-c', 'sh -c "sleep 100; :" "$1" >/dev/null 2>&1 &', 'sh', word)
+        assert room.holding(word), 'a background child of a program that ended'
+    room.within(2, lambda: room.holding(word), 'processes of a room that ended')
+
+
+@test
+def signals_reach_it():
+    with Living() as x:
+        p = subprocess.Popen([PROGRAM, 'exec', x.name, '--', '/bin/sh', '-c', 'trap "echo got; exit 9" INT; echo up; while :; do sleep 0.05; done'],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        same(p.stdout.readline(), b'up\n', 'it runs')
+        p.send_signal(signal.SIGINT)
+        same((p.communicate(timeout=10 * room.SLOW)[0], p.returncode), (b'got\n', 9), 'after a signal')
+        p = subprocess.Popen([PROGRAM, 'exec', x.name, '--', '/bin/sh', '-c', 'trap "" INT; echo up; while :; do sleep 0.05; done'],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        same(p.stdout.readline(), b'up\n', 'it runs')
+        p.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        assert p.poll() is None, 'a program that does not want to end'
+        p.send_signal(signal.SIGINT)
+        p.communicate(timeout=10 * room.SLOW)
+        same(p.returncode, 130, 'after the second signal')
+
+
+@test
+def it_can_have_a_terminal():
+    with Living() as x:
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.execv(PROGRAM, [PROGRAM, 'exec', '-t', x.name, '--', '/bin/sh', '-c', 'tty; read a; echo "<$a>"; exit 4'])
+        said, end = b'', time.monotonic() + 10 * room.SLOW
+        typed = False
+        while time.monotonic() < end and select.select([fd], [], [], 5)[0]:
+            try:
+                data = os.read(fd, 4096)
+            except OSError:
+                break
+            said += data
+            if b'/dev/pts/' in said and not typed:
+                os.write(fd, b'words\r')
+                typed = True
+        same(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 4, 'status')
+        os.close(fd)
+        assert b'<words>' in said, said
+
+
+@test
+def the_walls_are_those_of_the_room():
+    with Living() as x:
+        status = dict(line.split(':\t', 1) for line in x.exec('cat', '/proc/self/status').splitlines())
+        same((status['CapEff'], status['CapBnd'], status['NoNewPrivs'], status['Seccomp']),
+             ('0' * 16, '0' * 16, '1', '2'), 'rights of a further program')
+        same(x.sh('ls /proc/self/fd | wc -l'), '4\n', 'descriptors: three, and that of ls')
+        x.sh('unshare -U true 2>/dev/null', status=1)
+        x.sh('cat /proc/1/environ /proc/$PPID/environ 2>/dev/null', status=1)
+        assert x.sh('echo x > /usr/x 2>/dev/null || echo no') == 'no\n'
+
+
+@test
+def a_program_cannot_command_what_keeps_it():
+    """Its reaper takes signals from pid 1 only, and what a killed reaper leaves is still the room's."""
+    word = room.token()
+    with Living() as x:
+        x.sh('kill -USR1 $PPID; sleep 0.2; exit 5', status=5)
+        r = outside(PROGRAM, 'exec', x.name, '--', '/bin/sh', '-c', 'sleep 0.3; kill -KILL $PPID; sleep 100', word)
+        same(r.returncode, 128 + signal.SIGKILL, 'it dies with its reaper')
+        x.exec('true')
+    room.within(2, lambda: room.holding(word), 'processes')
+
+
+# --- watching ---------------------------------------------------------------------------------------------------------
+
+@test
+def logs_keep_the_end_and_count_all():
+    with Living('/bin/sh', '-c', 'echo one; echo two >&2; head -c 3000000 /dev/zero | tr "\\0" x; echo last; exec sleep 100') as x:
+        room.within(5, lambda: x.status()['stdout'] < 3000009, 'too few bytes')
+        same((x.status()['stdout'], x.status()['stderr']), (3000009, 4), 'bytes counted')
+        r = outside(PROGRAM, 'logs', x.name)
+        same((len(r.stdout), r.stdout[-6:]), (1 << 20, b'xlast\n'), 'the last megabyte')
+        assert b'two\n' in r.stderr and b'1951433 earlier bytes of stdout' in r.stderr, r.stderr
+        call('exec', x.name, '--', 'true')
+
+
+@test
+def logs_can_be_followed():
+    with Living('/bin/sh', '-c', 'echo a; sleep 0.4; echo b; sleep 0.4; echo c') as x:
+        same(call('logs', '-f', x.name), 'a\nb\nc\n', 'all of it')
+
+
+@test
+def stats_tell_what_is_used():
+    with Living(options=['-m', '64M', '--prefer', 'memory']) as x:
+        x.exec('sleep', '50', options=['-d'])
+        line = call('stats', x.name).splitlines()[1]
+        assert line.startswith(x.name) and '64M' in line, line
+        entry = json.loads(call('stats', '--json', x.name))[0]
+        same((entry['processes'], entry['limit_memory']), (3, 64 << 20), 'processes with reaper and program, and the bound')
+
+
+@test
+def paused_rooms_rest():
+    with Living() as x:
+        x.exec('/bin/sh', '-c', 'while :; do echo >> /work/n; sleep 0.01; done', options=['-d'])
+        time.sleep(0.2)
+        call('pause', x.name)
+        same(x.status()['state'], 'paused', 'state')
+        x.exec('true', status=125)
+        call('resume', x.name)
+        first = int(x.sh('wc -l < /work/n'))
+        time.sleep(0.3)
+        assert int(x.sh('wc -l < /work/n')) > first, 'it went on'
+
+
+@test
+def kill_signals_or_ends():
+    with Living('/bin/sh', '-c', 'trap "exit 6" USR1; echo up; while :; do sleep 0.05; done') as x:
+        room.within(5, lambda: x.status()['stdout'] == 0, 'nothing said')
+        p = subprocess.Popen([PROGRAM, 'attach', x.name], stdin=subprocess.DEVNULL)
+        time.sleep(0.2)
+        call('kill', '-s', 'USR1', x.name)
+        same(p.wait(10 * room.SLOW), 6, 'status told to who attached')
+    with Living() as x:
+        call('kill', x.name)
+        assert x.name not in names()
+        call('kill', x.name, status=127)
+
+
+# --- bounds and bad input ---------------------------------------------------------------------------------------------
+
+@test
+def bounds_hold_for_all_programs_together():
+    if not room.has_cgroup():
+        raise room.Skip('no cgroup bounds a room here')
+    with Living(options=['-m', '64M', '--pids', '30']) as x:
+        r = outside(PROGRAM, 'exec', x.name, '--', room.PYTHON, '-IS', '-c', 'x = b"x" * (200 << 20)')
+        assert r.returncode != 0, 'memory'
+    with Living(options=['--pids', '30']) as x:
+
+        r = outside(PROGRAM, 'exec', x.name, '--', '/bin/sh', '-c', 'for i in $(seq 60); do sleep 1 & done; wait')
+        assert r.returncode != 0 and b'ork' in r.stderr, (r.returncode, r.stderr[-200:])
+
+
+@test
+def bad_words_are_refused():
+    rows = [['exec'], ['exec', 'x'], ['exec', '--nope', 'x', 'true'], ['exec', '--timeout', 'x', 'a', 'b'], ['exec', '-e', '=x', 'a', 'b'],
+            ['exec', '-C', 'rel', 'a', 'b'], ['exec', '-dt', 'a', 'b'], ['exec', 'a', ''], ['ps', 'x'], ['ps', '--nope'], ['logs'],
+            ['logs', 'a', 'b'], ['logs', '-x', 'a'], ['renew', 'a'], ['renew', 'a', '-1'], ['renew', 'a', '0'], ['kill'],
+            ['kill', '-s', 'NOPE', 'a'], ['kill', '-s'], ['rm'], ['pause'], ['prune', 'x'], ['attach'], ['policy', 'show', '-d']]
+    for words in rows:
+        r = outside(PROGRAM, *words)
+        same((r.returncode, r.stdout), (125, b''), ' '.join(words) + repr(r.stderr))
+        assert r.stderr.startswith(b'strongroom: ') and r.stderr.count(b'\n') <= 2, r.stderr
+    for words in (['exec', 'no-room', 'true'], ['logs', 'no-room'], ['rm', 'no-room'], ['pause', '../x'], ['stats', 'a/b'], ['renew', '.', '1h']):
+        r = outside(PROGRAM, *words)
+        same(r.returncode, 127, ' '.join(words) + repr(r.stderr))
+        assert b'no room of that name' in r.stderr, r.stderr
+
+
+@test
+def words_have_bounds():
+    with Living() as x:
+        same(x.exec('/bin/echo', 'x' * 100000).count('x'), 100000, 'a long word')
+        many = ['y'] * 8000
+        same(x.exec('/bin/echo', *many).count('y'), 8000, 'many words')
+        r = outside(PROGRAM, 'exec', x.name, '--', '/bin/echo', *(['z'] * 9000))
+        same(r.returncode, 125, repr(r.stderr[-100:]))
+        x.exec('true')
+
+
+if __name__ == '__main__':
+    room.main()
