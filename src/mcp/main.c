@@ -46,18 +46,20 @@ static const char instructions[] = "strongroom runs code and commands in sandbox
 static int read_ceiling(const char *text, struct server *s)
 {
     json_t *o = json_loads(text, 0, NULL);
-    int network = 0, writes = 0, may_apply = 0, rooms = 0;
+    int prefers_memory = 0, network = 0, writes = 0, may_apply = 0, rooms = 0;
     json_int_t timeout = 0, memory = 0, lifetime = 0;
 
-    const int n = json_unpack(o, "{s:I, s:I, s:I, s:b, s:b, s:b, s:i}", "timeout_s", &timeout, "memory_mb",
-                              &memory, "lifetime_s", &lifetime, "network", &network, "writes", &writes,
-                              "may_apply", &may_apply, "rooms", &rooms);
+    const int n =
+        json_unpack(o, "{s:I, s:I, s:I, s:b, s:b, s:b, s:b, s:i}", "timeout_s", &timeout, "memory_mb",
+                    &memory, "lifetime_s", &lifetime, "prefers_memory", &prefers_memory, "network", &network,
+                    "writes", &writes, "may_apply", &may_apply, "rooms", &rooms);
     json_decref(o);
     if (n < 0 || rooms < 1 || rooms > ROOMS_MAX)
         return -EINVAL;
     s->ceiling = (struct ceiling){.timeout_s = timeout,
                                   .memory_mb = memory,
                                   .lifetime_s = lifetime,
+                                  .prefers_memory = prefers_memory != 0,
                                   .network = network != 0,
                                   .writes = writes != 0,
                                   .may_apply = may_apply != 0};

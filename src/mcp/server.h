@@ -16,12 +16,13 @@
 
 /* What the user's command line allows; a tool's argument is never above it. */
 struct ceiling {
-    int64_t timeout_s;  /* 0: no limit */
-    int64_t memory_mb;  /* 0: no limit */
-    int64_t lifetime_s; /* of a room that lives on; 0: no limit */
-    bool network;       /* rooms reach something */
-    bool writes;        /* rooms write something of the host */
-    bool may_apply;     /* the agent may apply changes */
+    int64_t timeout_s;   /* 0: no limit */
+    int64_t memory_mb;   /* 0: no limit */
+    int64_t lifetime_s;  /* of a room that lives on; 0: no limit */
+    bool prefers_memory; /* a weaker bound of memory will do, where the kernel has none */
+    bool network;        /* rooms reach something */
+    bool writes;         /* rooms write something of the host */
+    bool may_apply;      /* the agent may apply changes */
 };
 
 struct job;

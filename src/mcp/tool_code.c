@@ -90,6 +90,9 @@ void room_words(struct words *w, const struct server *s, const char *verb, const
         words_fmt(w, "--timeout=%llds", (long long)tool_number(args, "timeout_seconds", 1));
     if (json_object_get(args, "memory_mb"))
         words_fmt(w, "--memory=%lldM", (long long)tool_number(args, "memory_mb", 1));
+    /* Asking for less must not ask for a stronger hold than the user did. */
+    if (json_object_get(args, "memory_mb") && s->ceiling.prefers_memory)
+        words_add(w, "--prefer=memory");
     if (tool_bool(args, "explain", false))
         words_add(w, "--explain");
 }

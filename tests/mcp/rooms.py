@@ -1,24 +1,19 @@
 """rooms: sandboxes that live on between calls, and workspaces whose changes wait."""
 import base64
-import json
 import os
 import pathlib
-import subprocess
 import tempfile
 import time
 
 from tools import conforms
-from wire import PROGRAM, Server, Skip, gone, same, test
+from wire import Server, gone, same, test
 
 
 def living(*options):
     s = Server(*options)
-    r = s.answer(s.start('sandbox_create', lifetime_seconds=60))['result']
-    if r['isError'] and ('unknown verb' in r['content'][0]['text'] or 'unknown option' in r['content'][0]['text']):
-        raise Skip('no rooms that live here')
-    assert not r['isError'], r
-    conforms(s, 'sandbox_create', r['structuredContent'])
-    return s, r['structuredContent']['sandbox_id']
+    r = s.tool('sandbox_create', lifetime_seconds=60)
+    conforms(s, 'sandbox_create', r)
+    return s, r['sandbox_id']
 
 
 @test

@@ -117,6 +117,17 @@ def limits_tighten_and_never_widen():
 
 
 @test
+def less_memory_is_had_as_the_user_wants_it_held():
+    user = [] if os.getuid() else ['setpriv', '--reuid', '4242', '--regid', '4242', '--clear-groups', '--inh-caps=-all']
+    ask = json.dumps({'jsonrpc': '2.0', 'id': 1, 'method': 'tools/call', 'params': {'name': 'run_code', 'arguments': {'code': 'print(5)', 'memory_mb': 64}}})
+    done = subprocess.run([*user, PROGRAM, 'mcp'], input=ask + '\n', capture_output=True, text=True, timeout=20, cwd='/')
+    if 'Permission denied' in done.stderr:
+        raise Skip('another user cannot reach this folder')
+    r = json.loads(done.stdout)['result']
+    same((r['isError'], r.get('structuredContent', {}).get('stdout')), (False, '5\n'), r)
+
+
+@test
 def wrong_arguments_are_told_to_the_model():
     s = Server()
     assert 'code is missing' in s.refused('run_code')
