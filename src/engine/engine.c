@@ -325,6 +325,7 @@ static void close_all(struct room *r)
     }
     fd_close(&r->ctl);
     fd_close(&r->gate_ctl);
+    intercept_stop(r);
     fd_close(&r->proc);
     fd_close(&r->scratch);
     fd_close(&r->notify);
@@ -356,13 +357,13 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     for (int i = 0; i < LEAF_HIERARCHIES; i++)
         r->place.parent_fd[i] = -1;
     r->live.place.rooms = r->live.server.epoll = r->live.notice = r->keeper.logs[0] = r->keeper.logs[1] = -1;
-    r->gate_ctl = r->ctl = r->proc = r->scratch = r->notify = r->pidfd = r->signals = r->lifeline =
-        r->mounts = r->upper = r->root = -1;
+    r->gate_ctl = r->intercept_ctl = r->ctl = r->proc = r->scratch = r->notify = r->pidfd = r->signals =
+        r->lifeline = r->mounts = r->upper = r->root = -1;
 
     engine_phase(r, PHASE_OPTIONS);
     (void)umask(022); /* a caller's 0777 would shut us out of the cgroup that we make; cannot fail */
-    int n = engine_plan(req, &r->plan, e);
-    if (n < 0)
+    int n = intercept_start(r, e);
+    if (n < 0 || (n = engine_plan(req, &r->plan, e)) < 0)
         goto out;
     engine_phase(r, PHASE_PLAN);
     r->mounts = openat(AT_FDCWD, "/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
@@ -376,7 +377,7 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     }
     if (r->plan.tty)
         terminal_resize(r);
-    if ((n = live_open(r, e)) < 0)
+    if ((n = live_open(r, e)) < 0 || (n = intercept_read_secrets(r, e)) < 0)
         goto out;
     if (req->detached && (n = keeper_open(r)) < 0) {
         err_set(e, ERR_ROOM, -n, "make the room's logs");

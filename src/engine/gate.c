@@ -121,6 +121,8 @@ int gate_start(struct room *r, struct err *e)
         return n;
     (void)setsockopt(r->gate_ctl, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     n = send_rules(r);
+    if (n == 0)
+        n = intercept_join(r);
     if (n == -EPIPE || n == -ECONNRESET)
         return helper_missing(PROGRAM, e);
     return n < 0 ? err_set(e, ERR_ROOM, -n, "tell the gate its rules") : send_upstream(r, e);

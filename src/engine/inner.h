@@ -76,7 +76,9 @@ struct room {
     bool watching; /* memory is sampled, no cgroup bounds it */
 
     /* the gate: only where the policy asks for one */
-    pid_t gate_pid;    /* 0: none, or reaped */
+    pid_t gate_pid;      /* 0: none, or reaped */
+    pid_t intercept_pid; /* likewise */
+    int intercept_ctl;
     int gate_ctl;      /* our end of its control socket */
     bool gate_serves;  /* READY arrived */
     bool gate_stopped; /* we told it to end */
@@ -157,6 +159,13 @@ void denials_take(struct room *r);
 /* observe.c: a call that is allowed, told because somebody asked for an explanation. */
 struct seccomp_notif;
 void observe_call(struct room *r, const struct seccomp_notif *n);
+
+/* intercept.c: before the plan (nothing when no rule asks for it); before the clone; when the gate is there;
+ * at the end. */
+int intercept_start(struct room *r, struct err *e);
+int intercept_read_secrets(struct room *r, struct err *e);
+int intercept_join(struct room *r);
+void intercept_stop(struct room *r);
 
 /* gate.c: starts the gate (nothing when the policy wants none); hands it what pid 1 made; takes what it tells;
  * ends it. */

@@ -99,6 +99,7 @@ static const char *const reason_names[] = {
     [GATE_WHY_FORM] = "form",
     [GATE_WHY_HIDDEN] = "hidden",
     [GATE_WHY_NAME] = "name",
+    [GATE_WHY_REQUEST] = "request",
     [GATE_WHY_ANSWER] = "answer",
     [GATE_WHY_MAX_BYTES] = "max-bytes",
     [GATE_WHY_MAX_CONNS] = "max-conns",
@@ -145,6 +146,7 @@ static void put_why(const struct network_row *x, const struct network *n, struct
     case GATE_WHY_FORM:
     case GATE_WHY_HIDDEN:
     case GATE_WHY_NAME:
+    case GATE_WHY_REQUEST:
     case GATE_WHY_ANSWER:
     case GATE_WHY_PROXY:
         sbuf_escaped(out, x->text);
@@ -343,7 +345,7 @@ static void json_events(struct json *j, const struct network *n)
     json_unum(j, "events_left_out", n->events_left_out);
 }
 
-void network_json(struct json *j, const struct network *n)
+void network_json(struct json *j, const struct network *n, const char *authority)
 {
     json_open(j, "network", '{');
     json_unum(j, "rules", n->rules->count);
@@ -358,6 +360,7 @@ void network_json(struct json *j, const struct network *n)
     json_unum(j, "untold", n->untold);
     json_events(j, n);
     json_bool(j, "gate_lost", n->lost);
+    json_str(j, "authority", authority);
     json_close(j, '}');
 }
 

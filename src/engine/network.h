@@ -40,7 +40,8 @@ struct network {
 /* `at_ms`: since the start of the command. */
 void network_note(struct network *n, const struct gate_report *report, uint64_t at_ms);
 
-void network_json(struct json *j, const struct network *n);
+/* `authority`: of the certificates by which TLS is opened, NULL: none. */
+void network_json(struct json *j, const struct network *n, const char *authority);
 /* Elements of the array of denials. */
 void network_json_denials(struct json *j, const struct network *n);
 /* One decision as a line of JSON, at most NETWORK_LINE_MAX bytes with its newline. */

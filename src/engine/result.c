@@ -262,7 +262,7 @@ void result_json(const struct result *r, const struct policy *p, bool pretty, st
     json_receipt(&j, r);
     json_denials(&j, r);
     if (r->network)
-        network_json(&j, r->network);
+        network_json(&j, r->network, r->authority);
     json_workspaces(&j, r);
     json_copies(&j, r);
     json_teardown(&j, &r->teardown);

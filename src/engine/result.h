@@ -127,6 +127,7 @@ struct result {
     uint64_t stdin_bytes, stdout_bytes, stderr_bytes;
     int lost_output; /* errno of writing the program's output to where the caller wanted it, 0: all was delivered */
     struct denials denials;
+    const char *authority; /* SHA-256 of the certificate by which TLS is opened in this room; NULL: none is */
     const struct network *network; /* what the gate told; NULL: this room has no gate */
     struct result_workspace workspaces[POLICY_WORKSPACES_MAX];
     unsigned workspace_count;

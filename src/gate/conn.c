@@ -10,6 +10,7 @@
 #include "gate/conn_row.h"
 #include "gate/loop.h"
 #include "gate/pins.h"
+#include "gate/secret.h"
 #include "gate/tell.h"
 #include "sys/fd.h"
 
@@ -108,6 +109,8 @@ void conn_free(struct conn *c, bool hard)
 {
     conn_set_due(c, 0);
     relay_release(c);
+    for (int i = 0; i < 2 && c->state == CONN_HANDED; i++)
+        (void)shutdown(c->fd[i], SHUT_RDWR); /* the other process has it open, too */
     for (int i = 0; i < 2; i++) {
         if (hard)
             conn_close_hard(&c->fd[i]);
@@ -157,6 +160,7 @@ void conn_end_seen(struct conn *c, enum flow_fault fault, const char *why)
     static const enum gate_reason reasons[] = {[FLOW_FAULT_FORM] = GATE_WHY_FORM,
                                                [FLOW_FAULT_HIDDEN] = GATE_WHY_HIDDEN,
                                                [FLOW_FAULT_NAME] = GATE_WHY_NAME,
+                                               [FLOW_FAULT_REQUEST] = GATE_WHY_REQUEST,
                                                [FLOW_FAULT_UPSTREAM] = GATE_WHY_ANSWER};
 
     tell(c, fault == FLOW_FAULT_UPSTREAM ? GATE_BROKEN : GATE_DENIED, reasons[fault], why);
@@ -194,6 +198,19 @@ static bool enter(struct conn *c)
     return c->entered;
 }
 
+/* How closely is the connection looked at? */
+static void look_closely(struct conn *c)
+{
+    static char http[EGRESS_HTTPS_MAX];
+
+    egress_http_name(conn_rules, c->name, c->port, http);
+    c->takes = takes_of(egress_inside_name(conn_rules, c->name, c->port));
+    c->secret = secret_for(c->name, c->port, SECRET_CLEAR);
+    c->deep = http[0] || c->secret || secret_for(c->name, c->port, SECRET_BY_TLS);
+    if (c->deep && (c->takes & (FLOW_TLS | FLOW_HTTP)) == 0)
+        c->takes |= FLOW_TLS | FLOW_HTTP;
+}
+
 static void go_by_name(struct conn *c, unsigned pin)
 {
     struct resolve_answer answer;
@@ -208,7 +225,7 @@ static void go_by_name(struct conn *c, unsigned pin)
     }
     if (!enter(c))
         return;
-    c->takes = takes_of(egress_inside_name(conn_rules, c->name, c->port));
+    look_closely(c);
     if (via_start(c, NULL))
         return;
     int r = resolve_start(c->name, &c->lookup, &answer);
@@ -325,7 +342,8 @@ static void side_event(struct conn *c, int side, uint32_t events)
         conn_end_open(c, true);
     } else if (c->state == CONN_OPEN) {
         relay_pump(c);
-    } else if (events & (EPOLLERR | EPOLLHUP)) { /* the program has gone before we got through */
+    } else if (c->state != CONN_HANDED &&
+               (events & (EPOLLERR | EPOLLHUP))) { /* the program has gone before we got through */
         c->code = ECANCELED;
         conn_end_broken(c, GATE_WHY_UNREACHABLE);
     }
@@ -390,7 +408,8 @@ static bool still_allowed(const struct conn *c)
         return v.allowed;
     }
     v = egress_verdict_name(conn_rules, c->name, c->port);
-    return v.allowed && (c->state != CONN_OPEN || c->via || dial_allowed(c, &c->peer));
+    return v.allowed &&
+           ((c->state != CONN_OPEN && c->state != CONN_HANDED) || c->via || dial_allowed(c, &c->peer));
 }
 
 unsigned conn_review(void)
@@ -401,11 +420,20 @@ unsigned conn_review(void)
         struct conn *c = &conn_table[i];
         if (c->state == CONN_FREE || still_allowed(c))
             continue;
-        tell(c, c->state == CONN_OPEN ? GATE_ALLOWED : GATE_DENIED, GATE_WHY_WITHDRAWN, "");
+        const bool open = c->state == CONN_OPEN || c->state == CONN_HANDED;
+        tell(c, open ? GATE_ALLOWED : GATE_DENIED, GATE_WHY_WITHDRAWN, "");
         conn_free(c, true);
         cut++;
     }
     return cut;
+}
+
+void conn_end_handed(void)
+{
+    for (size_t i = 0; i < used_high; i++) {
+        if (conn_table[i].state == CONN_HANDED)
+            conn_end_seen(&conn_table[i], FLOW_FAULT_UPSTREAM, "strongroom-intercept has ended");
+    }
 }
 
 void conn_close_all(void)
@@ -414,9 +442,9 @@ void conn_close_all(void)
         struct conn *c = &conn_table[i];
         if (c->state == CONN_FREE)
             continue;
-        c->code = c->state == CONN_OPEN ? 0 : ECANCELED;
-        tell(c, c->state == CONN_OPEN ? GATE_ALLOWED : GATE_BROKEN,
-             c->state == CONN_OPEN ? GATE_WHY_RULE : GATE_WHY_UNREACHABLE, "");
+        const bool open = c->state == CONN_OPEN || c->state == CONN_HANDED;
+        c->code = open ? 0 : ECANCELED;
+        tell(c, open ? GATE_ALLOWED : GATE_BROKEN, open ? GATE_WHY_RULE : GATE_WHY_UNREACHABLE, "");
         conn_free(c, true);
     }
 }

@@ -25,6 +25,10 @@ int conn_tick(void);
  * Returns how many. */
 unsigned conn_review(void);
 
+/* Connections that go on in strongroom-intercept: the socket to it, and what it says. */
+int hand_open(int fd);
+void hand_event(void);
+
 /* Cuts and tells all of them. */
 void conn_close_all(void);
 

@@ -14,7 +14,14 @@
 #define DIAL_MS  20000 /* from the verdict to an open connection */
 #define FIRST_MS 30000 /* from there to the first word that may pass, where it is looked at */
 
-enum conn_state { CONN_FREE, CONN_RESOLVING, CONN_DIALING, CONN_ASKING, CONN_OPEN };
+enum conn_state {
+    CONN_FREE,
+    CONN_RESOLVING,
+    CONN_DIALING,
+    CONN_ASKING,
+    CONN_OPEN,
+    CONN_HANDED /* to strongroom-intercept */
+};
 
 struct way { /* one direction: 0 from the room, 1 to the room */
     int pipe[2];
@@ -34,6 +41,8 @@ struct conn {
     bool again; /* is in the queue of those with more to do */
     uint16_t next_again, port;
     uint8_t takes; /* enum flow_takes */
+    bool deep;     /* requests are judged or get secrets: TLS has to be opened */
+    bool secret;
     int rule, lookup, code;
     bool v6;       /* how the program came: that family first */
     bool internal; /* the name may lead to private addresses */
@@ -80,6 +89,9 @@ bool dial_allowed(const struct conn *c, const struct gate_addr *a);
 /* Judges the addresses and begins with the first. */
 void dial_start(struct conn *c, const struct gate_addr *addrs, size_t count);
 void dial_due(struct conn *c); /* sees to time; the state is DIALING */
+
+void conn_hand_over(struct conn *c); /* it goes on elsewhere, or ends */
+void conn_end_handed(void);          /* there is nobody to go on with them */
 
 void relay_init(struct conn *c);
 void relay_open(struct conn *c); /* both sides are there: begins */

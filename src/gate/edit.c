@@ -1,6 +1,7 @@
 /* edit: a head that goes on changed.
  *
  * A wish for HTTP/2 by way of HTTP/1 (Upgrade: h2c) is left out: the server then goes on in HTTP/1, which we can read.
+ * Values of secrets are put into requests, and hidden in answers (secret.c).
  *
  * Lives in: strongroom-gate, strongroom-intercept. Trusts: that the head was parsed. May: compute.
  * Must not: allocate. */
@@ -9,24 +10,40 @@
 
 #include <string.h>
 
-bool edit_wanted(const struct flow_verdict *v)
+bool edit_wanted(const struct flow_rules *r, const struct flow_verdict *v)
 {
-    return v->without_upgrade;
+    return v->head > 0 && (v->without_upgrade || r->secret);
 }
 
-size_t edit_head(const char *bytes, const struct flow_verdict *v, char out[EDIT_MAX])
+static size_t drop_upgrade(const char *bytes, size_t size, char *out)
 {
-    const struct head h = {.size = v->head};
+    const struct head h = {.size = size};
     struct head_field f;
     size_t at = 0, done = 0, len = 0;
 
     while (head_field(bytes, &h, &at, &f)) {
-        if (!v->without_upgrade || !head_is(bytes, f.name, "upgrade"))
+        if (!head_is(bytes, f.name, "upgrade"))
             continue;
         memcpy(out + len, bytes + done, f.line.at - done);
         len += f.line.at - done;
         done = f.line.at + f.line.len;
     }
-    memcpy(out + len, bytes + done, h.size - done);
-    return len + h.size - done;
+    memcpy(out + len, bytes + done, size - done);
+    return len + size - done;
+}
+
+size_t edit_head(const char *bytes, const struct flow_rules *r, enum flow_side side, enum secret_way way,
+                 const struct flow_verdict *v, char out[EDIT_MAX])
+{
+    static char kept[HEAD_MAX];
+    const char *from = bytes;
+    size_t size = v->head;
+
+    if (side == FLOW_DOWN)
+        return secret_hide(from, size, r->name, r->port, way, out, EDIT_MAX);
+    if (v->without_upgrade) {
+        size = drop_upgrade(bytes, size, kept);
+        from = kept;
+    }
+    return secret_put(from, size, r->name, r->port, way, out, EDIT_MAX);
 }

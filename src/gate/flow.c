@@ -13,6 +13,7 @@
 #include "base/sbuf.h"
 #include "gate/head.h"
 #include "gate/hello.h"
+#include "policy/egress_http.h"
 
 #include <errno.h>
 #include <string.h>
@@ -86,13 +87,15 @@ static void see_hello(struct flow *f, const struct flow_rules *r, const uint8_t 
         v->step = FLOW_MORE;
     else if (got < 0)
         refuse(v, FLOW_FAULT_FORM, "what it says is no TLS hello", NULL, 0);
-    else if (h.hidden && (r->takes & FLOW_HIDDEN) == 0)
+    else if (h.hidden && !r->deep && (r->takes & FLOW_HIDDEN) == 0)
         refuse(v, FLOW_FAULT_HIDDEN, "its TLS hello has a second, encrypted one, which may name another host",
                NULL, 0);
     else if (r->name[0] != '\0' && !h.named)
         refuse(v, FLOW_FAULT_FORM, "its TLS hello names no host", NULL, 0);
     else if (r->name[0] != '\0' && strcmp(h.name, r->name) != 0)
         refuse(v, FLOW_FAULT_NAME, "its TLS hello names", h.name, strlen(h.name));
+    else if (r->deep)
+        v->step = FLOW_HAND;
     else
         second_hello(f, v, h.size);
 }
@@ -165,6 +168,38 @@ static bool names_match(const struct flow_rules *r, const char *bytes, const str
     return true;
 }
 
+/* METHOD /path, for people. */
+static void refuse_request(const char *bytes, const struct head *h, const char *why, struct flow_verdict *v)
+{
+    char line[64];
+    struct sbuf b = SBUF(line);
+
+    sbuf_bytes(&b, bytes + h->method.at, h->method.len);
+    sbuf_char(&b, ' ');
+    size_t most = sizeof line - 1 - b.len;
+    sbuf_bytes(&b, bytes + h->path.at, h->path.len < most ? h->path.len : most);
+    refuse(v, FLOW_FAULT_REQUEST, why, line, b.len);
+}
+
+static bool may_ask(const struct flow_rules *r, const char *bytes, const struct head *h,
+                    struct flow_verdict *v)
+{
+    const char *why = "";
+
+    if (r->secret && head_is(bytes, h->method, "TRACE"))
+        refuse_request(bytes, h, "with it a server says back what it was sent:", v);
+    else if (r->http == NULL)
+        return true;
+    else if (h->odd)
+        refuse_request(bytes, h, "it has a field that may change the method or the path:", v);
+    else if (!egress_http_matches(r->http, bytes + h->method.at, h->method.len, bytes + h->path.at,
+                                  h->path.len, &why))
+        refuse_request(bytes, h, why, v);
+    else
+        return true;
+    return false;
+}
+
 static void see_request(struct flow *f, const struct flow_rules *r, const char *bytes, size_t size,
                         struct flow_verdict *v)
 {
@@ -191,7 +226,7 @@ static void see_request(struct flow *f, const struct flow_rules *r, const char *
                why, strlen(why));
         return;
     }
-    if (!names_match(r, bytes, &h, v))
+    if (!names_match(r, bytes, &h, v) || !may_ask(r, bytes, &h, v))
         return;
     f->begun = f->awaiting = true;
     f->head_only = head_is(bytes, h.method, "HEAD");

@@ -17,6 +17,9 @@ struct flow_rules {
     unsigned takes;
     const char *name; /* that the connection is for, clean; "": an address, and any name may be meant */
     uint16_t port;
+    const char *http; /* the requests that may pass (policy/egress_http.h); NULL: any */
+    bool secret;      /* values of the host's are put into requests: nobody may ask for them back */
+    bool deep;        /* TLS is not let go but handed over, to somebody who sees what is in it */
 };
 
 struct flow {
@@ -35,6 +38,7 @@ enum flow_step {
     FLOW_PASS, /* `count` bytes, seen or not; then ask again */
     FLOW_MORE, /* ask again when more bytes wait on this side */
     FLOW_HOLD, /* ask again when the other side has got on */
+    FLOW_HAND, /* a hello that may pass waits: hand the connection over (only where `deep`) */
     FLOW_BAD,  /* the connection ends; `why` says in whose words */
 };
 
@@ -44,6 +48,7 @@ enum flow_fault {
     FLOW_FAULT_FORM = 1, /* not the protocol that the rule is for */
     FLOW_FAULT_HIDDEN,   /* an encrypted hello inside the hello */
     FLOW_FAULT_NAME,     /* another name than the connection's */
+    FLOW_FAULT_REQUEST,  /* a request that no rule has */
     FLOW_FAULT_UPSTREAM, /* the server's doing */
 };
 

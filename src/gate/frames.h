@@ -10,6 +10,7 @@
  *                                   (policy/upstream.h)
  *   LISTENERS  supervisor -> gate   1..n, before START: carries `count` descriptors, made in the room's network
  *                                   namespace
+ *   SECRET     supervisor -> gate   0..n, before START: one secret as gate/secret.h has it
  *   START      supervisor -> gate   once; `number` is 0, or GATE_EVERY_NAME: also names that no rule lists get an
  *                                   address
  *   ADD        supervisor -> gate   after START, any time: rule `number` is the line in text; it is the next number, or
@@ -46,7 +47,8 @@ enum gate_command_type {
     GATE_STOP,
     GATE_UPSTREAM,
     GATE_ADD,
-    GATE_DROP
+    GATE_DROP,
+    GATE_SECRET
 };
 enum gate_report_type { GATE_READY = 1, GATE_FAILED, GATE_EVENT, GATE_FINISHED, GATE_CHANGED };
 
@@ -56,9 +58,10 @@ enum gate_report_type { GATE_READY = 1, GATE_FAILED, GATE_EVENT, GATE_FINISHED, 
 enum gate_listener {
     GATE_LISTEN_DNS_UDP = 1, /* port 53, any address */
     GATE_LISTEN_DNS_TCP,
-    GATE_LISTEN_TPROXY,  /* every port, by nftables TPROXY to this socket */
-    GATE_LISTEN_PORT,    /* one port, any address: where TPROXY is missing */
-    GATE_LISTEN_REFUSED, /* nfnetlink_log: heads of the packets that the room's kernel refused by itself */
+    GATE_LISTEN_TPROXY,    /* every port, by nftables TPROXY to this socket */
+    GATE_LISTEN_PORT,      /* one port, any address: where TPROXY is missing */
+    GATE_LISTEN_REFUSED,   /* nfnetlink_log: heads of the packets that the room's kernel refused by itself */
+    GATE_LISTEN_INTERCEPT, /* the socket to strongroom-intercept (gate/hand.h) */
 };
 
 struct gate_command {
@@ -91,7 +94,8 @@ enum gate_reason {
     GATE_WHY_FORM,        /* what the room says is not the protocol of the rule; `text` says what it is */
     GATE_WHY_HIDDEN,      /* a TLS hello with an encrypted second one; likewise */
     GATE_WHY_NAME,        /* the room means another name than the connection's; likewise */
-    GATE_WHY_ANSWER,      /* the server answers in another protocol; likewise */
+    GATE_WHY_REQUEST,     /* the rule does not allow this HTTP request; likewise */
+    GATE_WHY_ANSWER,      /* the server answers in another protocol, or is not who it must be; likewise */
     GATE_WHY_MAX_BYTES,   /* `rule` lets no more bytes pass */
     GATE_WHY_MAX_CONNS,   /* `rule` lets no more connections be open */
     GATE_WHY_RATE,        /* `rule` lets no new connection begin now */

@@ -54,6 +54,11 @@ bool loop_is_short(int code)
     return code == EMFILE || code == ENFILE || code == ENOBUFS || code == ENOMEM;
 }
 
+void loop_remove(int fd)
+{
+    (void)epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL); /* absent: as wanted */
+}
+
 uint64_t loop_now(void)
 {
     return now_ms;

@@ -16,12 +16,14 @@ enum loop_kind {
     LOOP_ROOM,     /* the room's side of a connection */
     LOOP_DIAL,     /* index = connection * DIALS_MAX + attempt */
     LOOP_UPSTREAM, /* the other side, once connected */
+    LOOP_HAND,     /* strongroom-intercept */
 };
 
 int loop_open(void);
 
 /* Edge-triggered unless events says EPOLLIN alone. */
 int loop_add(int fd, uint32_t events, enum loop_kind kind, uint32_t index, uint32_t generation);
+void loop_remove(int fd);
 int loop_change(int fd, uint32_t events, enum loop_kind kind, uint32_t index, uint32_t generation);
 
 /* Does this errno of a call that makes a descriptor say that something is used up, so that asking again at once would

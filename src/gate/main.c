@@ -20,6 +20,7 @@
 #include "gate/loop.h"
 #include "gate/own.h"
 #include "gate/refused.h"
+#include "gate/secret.h"
 #include "gate/serve.h"
 #include "gate/tell.h"
 #include "gate/via.h"
@@ -68,7 +69,7 @@ static int take_listeners(int *fds, int count)
         return -EPROTO;
     for (int i = 0; i < count; i++) {
         uint8_t kind = command.kinds[i];
-        if (kind < GATE_LISTEN_DNS_UDP || kind > GATE_LISTEN_REFUSED)
+        if (kind < GATE_LISTEN_DNS_UDP || kind > GATE_LISTEN_INTERCEPT)
             return -EPROTO;
         int flags = fcntl(fds[i], F_GETFL);
         if (flags < 0 || fcntl(fds[i], F_SETFL, flags | O_NONBLOCK) < 0)
@@ -115,6 +116,12 @@ static int configure(void)
             break;
         case GATE_UPSTREAM:
             n = take_upstream();
+            if (n < 0)
+                return n;
+            break;
+        case GATE_SECRET:
+            n = command.size <= GATE_PIECE_MAX ? secret_add(command.text, command.size) : -EPROTO;
+            memset(command.text, 0, sizeof command.text);
             if (n < 0)
                 return n;
             break;
@@ -178,7 +185,9 @@ static int listen_all(void)
     int r = loop_add(GATE_CONTROL_FD, EPOLLIN, LOOP_CONTROL, 0, 0);
 
     for (size_t i = 0; i < listener_count && r == 0; i++)
-        r = loop_add(listeners[i].fd, EPOLLIN, LOOP_LISTENER, (uint32_t)i, 0);
+        r = listeners[i].kind == GATE_LISTEN_INTERCEPT
+                ? hand_open(listeners[i].fd)
+                : loop_add(listeners[i].fd, EPOLLIN, LOOP_LISTENER, (uint32_t)i, 0);
     return r;
 }
 
@@ -200,6 +209,8 @@ static void listener_event(uint32_t i)
     case GATE_LISTEN_REFUSED:
         refused_take(listeners[i].fd);
         break;
+    case GATE_LISTEN_INTERCEPT:
+        break; /* has a kind of event of its own */
     }
     /* What waits stays ready, and would wake us again and again. */
     if (r < 0 && loop_change(listeners[i].fd, 0, LOOP_LISTENER, i, 0) == 0) {
@@ -260,6 +271,9 @@ static int dispatch(const struct loop_event *e)
         break;
     case LOOP_DIAL:
         conn_dial_event(e->index, e->generation, e->events);
+        break;
+    case LOOP_HAND:
+        hand_event();
         break;
     case LOOP_UPSTREAM:
         conn_upstream_event(e->index, e->generation, e->events);

@@ -109,7 +109,8 @@ static bool pass_edited(struct conn *c, int from, uint8_t *bytes, const struct f
 {
     static char edited[EDIT_MAX];
     struct way *w = &c->ways[from];
-    size_t size = edit_head((const char *)bytes, v, edited);
+    const struct flow_rules r = {.name = c->name, .port = c->port, .secret = c->secret};
+    size_t size = edit_head((const char *)bytes, &r, (enum flow_side)from, SECRET_CLEAR, v, edited);
 
     if (size == 0 || !pipe_take(w) || recv(c->fd[from], bytes, v->head, MSG_DONTWAIT) != (ssize_t)v->head ||
         write(w->pipe[1], edited, size) != (ssize_t)size)
@@ -126,7 +127,9 @@ static enum moved look(struct conn *c, int from)
     static uint8_t bytes[FLOW_LOOK_MAX];
     static struct flow_verdict v;
     struct way *w = &c->ways[from];
-    const struct flow_rules r = {.takes = c->takes, .name = c->name, .port = c->port};
+    static char http[EGRESS_HTTPS_MAX];
+    struct flow_rules r = {
+        .takes = c->takes, .name = c->name, .port = c->port, .secret = c->secret, .deep = c->deep};
     ssize_t n = recv(c->fd[from], bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
 
     if (n < 0 && errno != EAGAIN) {
@@ -137,7 +140,15 @@ static enum moved look(struct conn *c, int from)
     if (w->ended)
         return MOVED_ALL;
     bool begun = c->flow.begun;
+    if (c->deep && from == 0) {
+        egress_http_name(conn_rules, c->name, c->port, http);
+        r.http = http[0] ? http : NULL;
+    }
     flow_next(&c->flow, &r, (enum flow_side)from, bytes, n < 0 ? 0 : (size_t)n, &v);
+    if (v.step == FLOW_HAND) {
+        conn_hand_over(c);
+        return MOVED_GONE;
+    }
     if (v.step == FLOW_BAD || (v.step == FLOW_MORE && n > 0 && w->shut)) {
         conn_end_seen(c, v.step == FLOW_BAD ? v.fault : FLOW_FAULT_FORM,
                       v.step == FLOW_BAD ? v.why : "it ends too early");
@@ -146,7 +157,7 @@ static enum moved look(struct conn *c, int from)
     if (c->flow.begun && !begun)
         conn_set_due(c, 0);
     w->pass = v.step == FLOW_PASS ? v.count : 0;
-    if (v.step == FLOW_PASS && edit_wanted(&v) && !pass_edited(c, from, bytes, &v)) {
+    if (v.step == FLOW_PASS && edit_wanted(&r, &v) && !pass_edited(c, from, bytes, &v)) {
         conn_end_broken(c, GATE_WHY_TABLE_FULL);
         return MOVED_GONE;
     }

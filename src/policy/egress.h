@@ -1,7 +1,7 @@
 /* egress: which peers a room may reach. A rule is one line of text; a verdict is a pure question to a list of rules.
  *
  *   HOST[:PORT[,PORT|,FROM-TO]…] [internal] [tls] [http] [any] [ech] [max-bytes=SIZE] [max-conns=N] [rate=N/s|N/m]
- *                                  [note=WORDS]
+ *                                  [http=METHOD:/PATH]… [note=WORDS]
  *
  * HOST is a name, `*.` and a name (each name below it, not itself), an address, or ADDRESS/BITS; IPv6 stands in
  * brackets when ports follow. Without ports an allowing rule means 80 and 443, a denying one every port. `;` parts
@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/sbuf.h"
+#include "policy/egress_http.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,7 +20,7 @@
 #define EGRESS_NAME_MAX  254 /* the longest name, with the NUL */
 #define EGRESS_PORTS_MAX 8
 #define EGRESS_NOTE_MAX  80
-#define EGRESS_RULE_MAX  640 /* the longest rule as text, with the NUL */
+#define EGRESS_RULE_MAX  1408 /* the longest rule as text, with the NUL */
 #define EGRESS_LINE_MAX  (EGRESS_RULE_MAX + 8)
 #define EGRESS_ADDR_MAX  46 /* an address as text, with the NUL */
 
@@ -58,6 +59,7 @@ struct egress_rule {
     struct egress_addr addr;
     char name[EGRESS_NAME_MAX]; /* NAME; BELOW: without the "*." */
     char note[EGRESS_NOTE_MAX];
+    char http[EGRESS_HTTP_MAX]; /* the requests that it allows, "": all (policy/egress_http.h) */
 };
 
 /* Which rules speak of a host, so that asking costs the same for ten rules and for ten thousand. */
@@ -130,6 +132,9 @@ bool egress_may_dial(const struct egress_rules *r, bool internal, const struct e
  * the host most exactly decides, several of these together. Without a word of theirs, ports 80 and 443 are for TLS and
  * HTTP. */
 unsigned egress_inside_name(const struct egress_rules *r, const char *name, uint16_t port);
+/* The requests that those rules allow together, as a list; "": all. */
+void egress_http_name(const struct egress_rules *r, const char *name, uint16_t port,
+                      char ret[EGRESS_HTTPS_MAX]);
 
 /* No address of the public Internet: loopback, private, link-local, shared, multicast, reserved, and IPv6 forms that
  * carry such an address (RFC 6890, RFC 4291, RFC 6052, RFC 3056). Ranges for documentation count as public. */

@@ -279,7 +279,8 @@ bool egress_knows_name(const struct egress_rules *r, const char *name)
 
 unsigned egress_inside_name(const struct egress_rules *r, const char *name, uint16_t port)
 {
-    const unsigned by_port = port == 443 || port == 80 ? EGRESS_TLS | EGRESS_HTTP : EGRESS_ANY;
+    const unsigned readable = EGRESS_TLS | EGRESS_HTTP,
+                   by_port = port == 443 || port == 80 ? readable : EGRESS_ANY;
     struct walk w = walk_name(r, name);
     unsigned inside = 0, best = 0;
 
@@ -292,9 +293,37 @@ unsigned egress_inside_name(const struct egress_rules *r, const char *name, uint
         best = exact;
         inside |= x->inside;
         if ((x->inside & ~(unsigned)EGRESS_ECH) == 0)
-            inside |= by_port;
+            inside |= x->http[0] ? readable : by_port;
     }
     return (inside & EGRESS_ANY) || inside == 0 ? EGRESS_ANY : inside;
+}
+
+void egress_http_name(const struct egress_rules *r, const char *name, uint16_t port,
+                      char ret[EGRESS_HTTPS_MAX])
+{
+    struct sbuf b = {.text = ret, .size = EGRESS_HTTPS_MAX};
+    struct walk w = walk_name(r, name);
+    unsigned best = 0;
+    bool all = false;
+
+    ret[0] = '\0';
+    for (int i; (i = walk_next(&w, NULL)) >= 0;) {
+        const struct egress_rule *x = &r->rules[i];
+        const unsigned exact = exactness(x);
+        if (x->deny || !has_port(x, port) || exact < best)
+            continue;
+        if (exact > best) {
+            b.len = 0;
+            ret[0] = '\0';
+            all = false;
+        }
+        best = exact;
+        all = all || !x->http[0];
+        if (b.len + 1 + strlen(x->http) < b.size) /* what does not fit is not allowed */
+            sbuf_fmt(&b, b.len > 0 ? " %s" : "%s", x->http);
+    }
+    if (all)
+        ret[0] = '\0';
 }
 
 bool egress_may_dial(const struct egress_rules *r, bool internal, const struct egress_addr *a, uint16_t port)

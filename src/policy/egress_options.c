@@ -8,7 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define WORDS      "internal, tls, http, any, ech, max-bytes=SIZE, max-conns=N, rate=N/s, or note=WORDS"
+#define WORDS                                                                                                \
+    "internal, tls, http, any, ech, http=METHOD:/PATH, max-bytes=SIZE, max-conns=N, rate=N/s, note=WORDS"
 #define VALUE_MAX  32
 #define CONNS_MOST 65535
 #define RATE_MOST  1000000
@@ -132,6 +133,20 @@ static int read_note(const char *s, struct egress_rule *r, const char **why, con
     return 0;
 }
 
+/* May stand several times. */
+static int read_http(const char *s, size_t len, struct egress_rule *r, const char **why, const char **hint)
+{
+    char pattern[EGRESS_HTTP_MAX];
+
+    if (r->deny || r->kind == EGRESS_V4 || r->kind == EGRESS_V6)
+        return bad(why, "http= is for names that are allowed", hint, "leave it out");
+    if (len >= sizeof pattern)
+        return bad(why, "a pattern that is too long", hint, "at most 255 bytes");
+    memcpy(pattern, s, len);
+    pattern[len] = '\0';
+    return egress_http_add(r->http, pattern, why, hint);
+}
+
 static int read_word(const char *s, size_t len, struct egress_rule *r, unsigned *seen, const char **why,
                      const char **hint)
 {
@@ -168,7 +183,9 @@ int egress_options_read(const char *s, struct egress_rule *r, const char **ret_w
             return 0;
         if (len >= 5 && memcmp(s, "note=", 5) == 0)
             return read_note(s + 5, r, ret_why, ret_hint);
-        int n = read_word(s, len, r, &seen, ret_why, ret_hint);
+        bool http = len >= 5 && memcmp(s, "http=", 5) == 0;
+        int n = http ? read_http(s + 5, len - 5, r, ret_why, ret_hint)
+                     : read_word(s, len, r, &seen, ret_why, ret_hint);
         if (n < 0)
             return n;
         s += len;
@@ -184,6 +201,12 @@ void egress_options_text(const struct egress_rule *r, struct sbuf *out)
     for (size_t i = 0; i < sizeof insides / sizeof *insides; i++)
         if (r->inside & insides[i].inside)
             sbuf_fmt(out, " %s", insides[i].name);
+    for (const char *p = r->http; *p;) {
+        size_t len = strcspn(p, " ");
+        sbuf_text(out, " http=");
+        sbuf_bytes(out, p, len);
+        p += len + (p[len] == ' ');
+    }
     if (r->max_bytes)
         sbuf_fmt(out, " max-bytes=%s", num_size_text(r->max_bytes, size));
     if (r->max_conns)

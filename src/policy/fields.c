@@ -81,6 +81,8 @@ const struct field fields[] = {
      "reach HOST[:PORT,...] by name; implies --net gate", "net-allow"},
     LIST("deny", 0, NULL, "RULE", FIELD_TIGHTENS, set_peer, show_peers, 1, "network",
          "but not HOST[:PORT,...]; beats every --allow"),
+    LIST("secret", 0, NULL, "NAME[=FROM]@HOST", 0, set_secret, show_secrets, 0, "network",
+         "put env:VAR or file:PATH into requests to HOST"),
     VALUE("net", 0, 0, "network", "none|gate|host", FIELD_TIGHTENS, net, "network",
           "gate: only what --allow lists; host: all [none]"),
     VALUE("upstream-proxy", 0, 0, NULL, "URL", FIELD_NO_PROJECT, upstream, "network",

@@ -54,7 +54,7 @@ struct policy_arena {
     size_t mount_room, env_room, hide_room; /* elements that fit */
     struct hide_item *hide;                 /* becomes policy.hide at check */
     struct peer_item *peers;                /* becomes policy.egress at check */
-    size_t peer_room, peer_count;
+    size_t peer_room, peer_count, secret_room;
     struct origin origins[FIELD_COUNT_MAX];
     struct demand limits[LIMIT_ID_COUNT];
     enum policy_source meant[LIMIT_ID_COUNT]; /* the last of the user's own words that gave a value */
@@ -117,6 +117,7 @@ int workspaces_check(struct policy *p, const struct note_sink *n, struct err *e)
 int mounts_check(struct policy *p, const struct note_sink *n, struct err *e);
 int peers_check(struct policy *p, const struct note_sink *n, struct err *e);
 int env_check(struct policy *p, struct err *e);
+int secrets_check(struct policy *p, struct err *e);
 int demands_check(struct policy *p, struct err *e);
 void limits_check(const struct policy *p, const struct note_sink *n);
 
@@ -151,6 +152,7 @@ SET_FUNCTION(set_net);
 SET_FUNCTION(set_peer);
 SET_FUNCTION(set_upstream);
 SET_FUNCTION(set_upstream_login);
+SET_FUNCTION(set_secret);
 SET_FUNCTION(set_tty);
 SET_FUNCTION(set_interactive);
 SET_FUNCTION(set_elsewhere); /* rows that the command line handles itself */
@@ -164,6 +166,7 @@ SHOW_FUNCTION(show_hide);
 SHOW_FUNCTION(show_rootfs);
 SHOW_FUNCTION(show_workdir);
 SHOW_FUNCTION(show_env);
+SHOW_FUNCTION(show_secrets);
 SHOW_FUNCTION(show_limit);
 SHOW_FUNCTION(show_demand);
 SHOW_FUNCTION(show_hostname);

@@ -129,6 +129,8 @@ static int by_rule(const void *a, const void *b)
         d = memcmp(r->ports, s->ports, sizeof r->ports);
     if (d == 0 && r->internal != s->internal)
         d = r->internal ? 1 : -1;
+    if (d == 0)
+        d = strcmp(r->http, s->http); /* these add up */
     return d;
 }
 

@@ -171,6 +171,8 @@ int policy_check(struct policy *p, void (*note)(void *, const char *text), void 
     if (r == 0)
         r = peers_check(p, &n, e);
     if (r == 0)
+        r = secrets_check(p, e);
+    if (r == 0)
         r = demands_check(p, e);
     if (r < 0)
         return r;
@@ -207,6 +209,11 @@ size_t policy_text_size(const struct policy *p)
     }
     for (size_t i = 0; i < p->copy_count; i++)
         text += 32 + 4 * (strlen(p->copies[i].src) + strlen(p->copies[i].dst) + strlen(p->copies[i].where));
+    for (size_t i = 0; i < p->secret_count; i++) {
+        const struct policy_secret *s = &p->secrets[i];
+        text += 32 + 4 * (strlen(s->name) + strlen(s->source) + EGRESS_RULE_MAX +
+                          (s->where_from ? strlen(s->where_from) : 0));
+    }
     for (size_t i = 0; i < p->hide_count; i++)
         text += 4 * strlen(p->hide[i]);
     for (size_t i = 0; i < p->hide_count && p->arena->hide; i++)

@@ -75,6 +75,19 @@ struct policy_env {
     const char *where;
 };
 
+/* A value of the caller's that the gate puts into requests to one host. */
+#define POLICY_SECRETS_MAX     64
+#define POLICY_SECRET_NAME_MAX 64
+struct policy_secret {
+    const char *name;   /* the variable of the room that holds its mark */
+    const char *source; /* a variable's name or a path */
+    bool from_file;
+    struct egress_rule where; /* host and ports, no more */
+    enum policy_source source_kind;
+    unsigned line;
+    const char *where_from;
+};
+
 enum net_mode { NET_NONE, NET_GATE, NET_HOST };
 enum tty_mode { TTY_NO, TTY_YES };
 /* What becomes of a workspace's changes when the room has ended. ASK: on a terminal, else as NEVER. */
@@ -113,6 +126,8 @@ struct policy {
     const struct upstream *upstream; /* proxy through which the gate goes out; NULL: directly */
     const char
         *upstream_login; /* where its login is: "env:NAME", "file:/PATH"; NULL: in `upstream`, or none */
+    struct policy_secret *secrets; /* after policy_check: sorted by name */
+    size_t secret_count;
     enum apply_mode apply;
     enum upper_kind upper;
     const char *from;     /* a saved layer that the workspace begins with; NULL */

@@ -163,6 +163,8 @@ static int build_root(const struct room_plan *plan, struct room_state *s)
         if (!plan->mounts[i].nested && !below_scratch(plan->mounts[i].dst))
             r = make_target(s->root, plan->mounts[i].dst, plan->mounts[i].is_dir);
     }
+    if (r >= 0 && plan->trust_bundle)
+        r = make_target(s->root, "etc/ssl/certs", true);
     for (size_t i = 0; r >= 0 && i < plan->file_count; i++)
         r = make_file(&plan->files[i]);
     for (int i = 0; r >= 0 && i < MASK_SOURCES; i++) {

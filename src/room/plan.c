@@ -344,7 +344,9 @@ static int plan_system(struct room_plan *plan, struct text *t, struct err *e)
     if (r == 0 && plan->policy->net == NET_HOST)
         r = plan_host_names(plan, t, e);
     for (size_t i = 0; r == 0 && i < sizeof system_pieces / sizeof *system_pieces; i++)
-        r = add_piece(plan, t, rootfs, system_pieces[i].path, system_pieces[i].is_dir, e);
+        if (!plan->trust_bundle ||
+            strcmp(system_pieces[i].path, "/etc/ssl/certs") != 0) /* a folder of its own */
+            r = add_piece(plan, t, rootfs, system_pieces[i].path, system_pieces[i].is_dir, e);
     return r;
 }
 
@@ -415,6 +417,16 @@ static int plan_notice(struct room_plan *plan, struct text *t, struct err *e)
     return add_file(plan, NOTICE_PATH, b.text, false, e);
 }
 
+/* The certificate of the room's own authority: in a bundle with the host's, and by its hash. */
+static int plan_trust(struct room_plan *plan, struct text *t, struct err *e)
+{
+    if (!plan->trust_bundle)
+        return 0;
+    char *path = text_fmt(t, "etc/ssl/certs/%s.0", plan->trust_hash);
+    int r = path ? add_file(plan, path, plan->trust_pem, false, e) : out_of_text(e);
+    return r < 0 ? r : add_file(plan, "etc/ssl/certs/ca-certificates.crt", plan->trust_bundle, false, e);
+}
+
 static int plan_files(struct room_plan *plan, struct text *t, struct err *e)
 {
     char *passwd = text_fmt(t,
@@ -435,6 +447,8 @@ static int plan_files(struct room_plan *plan, struct text *t, struct err *e)
         r = add_file(plan, "run/strongroom/boot_id", boot_id, false, e);
     if (r == 0)
         r = plan_notice(plan, t, e);
+    if (r == 0)
+        r = plan_trust(plan, t, e);
     for (size_t i = 0; r == 0 && i < sizeof fixed_files / sizeof *fixed_files; i++) {
         if (plan->policy->net == NET_HOST && strcmp(fixed_files[i].path, "etc/resolv.conf") == 0)
             continue; /* the host's own is bound there */
@@ -607,33 +621,50 @@ static int plan_program(struct room_plan *plan, struct text *t, struct err *e)
 #define ROOM_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* The environment is made anew; what the policy names comes behind and wins. */
+/* Programs that bring certificates of their own look here. */
+#define ROOM_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
+static const char *const trust_env[] = {"SSL_CERT_FILE=" ROOM_BUNDLE, "REQUESTS_CA_BUNDLE=" ROOM_BUNDLE,
+                                        "CURL_CA_BUNDLE=" ROOM_BUNDLE, "GIT_SSL_CAINFO=" ROOM_BUNDLE,
+                                        "NODE_EXTRA_CA_CERTS=" ROOM_BUNDLE};
+
+/* Adds a line, or replaces that of the same name. */
+static void put_env(char **env, size_t *n, const char *line)
+{
+    const size_t len = strcspn(line, "=");
+    size_t at = 0;
+    while (at < *n && !(strncmp(env[at], line, len) == 0 && env[at][len] == '='))
+        at++;
+    if (at == *n)
+        (*n)++;
+    env[at] = (char *)(uintptr_t)line;
+}
+
 static int plan_env(struct room_plan *plan, struct text *t, struct err *e)
 {
     static const char *const fixed[] = {ROOM_PATH,      "HOME=/work",   "TMPDIR=/tmp",  "USER=room",
                                         "LOGNAME=room", "LANG=C.UTF-8", "SHELL=/bin/sh"};
     const struct policy *p = plan->policy;
-    const size_t n_fixed = sizeof fixed / sizeof *fixed;
-    char **env = text_array(t, sizeof *env, n_fixed + p->env_count + 2);
+    const size_t n_fixed = sizeof fixed / sizeof *fixed, n_trust = sizeof trust_env / sizeof *trust_env;
+    char **env = text_array(t, sizeof *env, n_fixed + n_trust + p->env_count + p->secret_count + 2);
     if (!env)
         return out_of_text(e);
     size_t n = 0;
     for (size_t i = 0; i < n_fixed; i++)
-        env[n++] = (char *)(uintptr_t)fixed[i];
+        put_env(env, &n, fixed[i]);
     if (plan->tty)
-        env[n++] = (char *)(uintptr_t) "TERM=xterm-256color";
+        put_env(env, &n, "TERM=xterm-256color");
+    for (size_t i = 0; plan->trust_bundle && i < n_trust; i++)
+        put_env(env, &n, trust_env[i]);
     for (size_t i = 0; i < p->env_count; i++) {
-        size_t len = strlen(p->env[i].name), at = 0;
         if (!p->env[i].value)
             continue; /* the command line fills values of the caller's before the plan is made */
         char *line = text_fmt(t, "%s=%s", p->env[i].name, p->env[i].value);
         if (!line)
             return out_of_text(e);
-        while (at < n && !(strncmp(env[at], line, len) == 0 && env[at][len] == '='))
-            at++;
-        if (at == n)
-            n++;
-        env[at] = line;
+        put_env(env, &n, line);
     }
+    for (size_t i = 0; plan->secret_env && plan->secret_env[i]; i++)
+        put_env(env, &n, plan->secret_env[i]);
     plan->envp = env;
     return 0;
 }

@@ -162,6 +162,8 @@ struct room_plan {
     unsigned short rows, cols;
 
     /* network */
+    const char *const *secret_env; /* NAME=MARK of each secret, NULL at the end; NULL: none */
+    const char *trust_bundle, *trust_pem, *trust_hash; /* of the room's own authority; NULL: none */
     bool gate_open_ports; /* rules may change while the room lives: the kernel refuses no port by itself */
 
     /* bounds */

@@ -12,8 +12,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check(const struct flow *f, const struct flow_verdict *v, enum flow_side side,
-                  const uint8_t *bytes, size_t size)
+static void check(const struct flow *f, const struct flow_rules *r, const struct flow_verdict *v,
+                  enum flow_side side, const uint8_t *bytes, size_t size)
 {
     static char out[EDIT_MAX];
 
@@ -22,9 +22,9 @@ static void check(const struct flow *f, const struct flow_verdict *v, enum flow_
         CHECK(v->count > 0 && f->begun && v->head <= size && v->head <= v->count);
     if (v->step == FLOW_BAD)
         CHECK(v->why[0] != '\0' && v->fault != 0);
-    if (v->step == FLOW_PASS && edit_wanted(v)) {
+    if (v->step == FLOW_PASS && edit_wanted(r, v)) {
         CHECK(side == FLOW_UP && v->head > 0);
-        size_t n = edit_head((const char *)bytes, v, out);
+        size_t n = edit_head((const char *)bytes, r, side, SECRET_CLEAR, v, out);
         struct head h;
         const char *why;
         CHECK(n > 0 && n <= v->head && head_request(out, n, &h, &why) == 0 && h.size == n && !h.upgrade);
@@ -41,8 +41,8 @@ static void one_side(struct flow *f, const struct flow_rules *r, enum flow_side 
     for (int turn = 0; turn < 300 && at < size; turn++) {
         size_t here = size - at < shown ? size - at : shown;
         flow_next(f, r, side, bytes + at, here, &v);
-        check(f, &v, side, bytes + at, here);
-        if (v.step == FLOW_BAD || v.step == FLOW_HOLD)
+        check(f, r, &v, side, bytes + at, here);
+        if (v.step == FLOW_BAD || v.step == FLOW_HOLD || v.step == FLOW_HAND)
             return;
         if (v.step == FLOW_MORE && here == size - at)
             return;
@@ -61,7 +61,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 3 || size > 60000)
         return 0;
-    const struct flow_rules r = {.takes = data[0] & 7, .name = data[0] & 8 ? "allowed.test" : "", .port = 80};
+    const struct flow_rules r = {.takes = data[0] & 7,
+                                 .name = data[0] & 8 ? "allowed.test" : "",
+                                 .port = 80,
+                                 .http = data[0] & 16 ? "GET:/a/* *:/b" : NULL,
+                                 .deep = data[0] & 32};
     const size_t piece = (size_t)data[1] + 1, up = (size - 2) * data[2] / 255;
     struct hello h;
     struct flow f;

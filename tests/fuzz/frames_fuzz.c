@@ -47,7 +47,7 @@ static void as_reports(const uint8_t *data, size_t size)
     b = SBUF(out);
     struct json j = {.out = &b};
     json_open(&j, NULL, '{');
-    network_json(&j, &n);
+    network_json(&j, &n, NULL);
     json_open(&j, "denials", '[');
     network_json_denials(&j, &n);
     json_close(&j, ']');

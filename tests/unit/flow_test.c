@@ -351,13 +351,14 @@ static void http2_is_not_asked_for(void **state)
 {
     static const char h2c[] = "GET / HTTP/1.1\r\nHost: allowed.test\r\nUpgrade: h2c\r\nX: y\r\n\r\n";
     static char out[EDIT_MAX];
+    const struct flow_rules rules = {.name = "allowed.test", .port = 80};
     struct flow f = fresh(BOTH);
     struct flow_verdict v;
 
     (void)state;
     assert_int_equal(text(&f, FLOW_UP, h2c, &v), FLOW_PASS);
-    assert_true(edit_wanted(&v));
-    size_t n = edit_head(h2c, &v, out);
+    assert_true(edit_wanted(&rules, &v));
+    size_t n = edit_head(h2c, &rules, FLOW_UP, SECRET_CLEAR, &v, out);
     out[n] = '\0';
     assert_string_equal(out, "GET / HTTP/1.1\r\nHost: allowed.test\r\nX: y\r\n\r\n");
     assert_int_equal(text(&f, FLOW_DOWN, "HTTP/1.1 101 Switching\r\n\r\n", &v), FLOW_BAD);

@@ -1,0 +1,45 @@
+/* hand: what strongroom-gate, strongroom-intercept and the supervisor say to each other about connections that are
+ * opened up. SOCK_SEQPACKET, one record a frame.
+ *
+ *   CA     intercept -> supervisor  once, on its control socket, before it is told anything
+ *   (struct gate_command: SECRET, LISTENERS with GATE_LISTEN_INTERCEPT, START; supervisor -> intercept)
+ *   TAKE   gate -> intercept        with two descriptors: the room's side, of which nothing was read yet, and the
+ *                                   server's side, connected. The gate keeps its own, to cut the connection.
+ *   DONE   intercept -> gate        it is over
+ */
+#ifndef GATE_HAND_H
+#define GATE_HAND_H
+
+#include "gate/flow.h"
+#include "gate/frames.h"
+#include "policy/egress_http.h"
+
+#define HAND_PEM_MAX  2048
+#define HAND_HASH_MAX 16
+
+enum hand_type { HAND_CA = 1, HAND_TAKE, HAND_DONE };
+
+struct hand_ca {
+    uint32_t type, version;
+    char hash[HAND_HASH_MAX]; /* OpenSSL's hash of its subject: names the file in a folder of certificates */
+    char print[65];           /* SHA-256 of the certificate, hexadecimal */
+    char pem[HAND_PEM_MAX];
+};
+
+struct hand_take {
+    uint32_t type, version;
+    uint32_t index, generation; /* given back in DONE */
+    uint32_t port;
+    char name[GATE_NAME_MAX];
+    char http[EGRESS_HTTPS_MAX]; /* the requests that may pass, "": all */
+};
+
+struct hand_done {
+    uint32_t type, version;
+    uint32_t index, generation;
+    uint32_t fault; /* enum flow_fault, 0: it was in order */
+    uint64_t up, down;
+    char why[FLOW_WHY_MAX];
+};
+
+#endif

@@ -1,0 +1,255 @@
+/* secret: values that the room does not have, put into its requests.
+ *
+ * Theory of operation. The room holds a mark in the place of each value: a random word of fixed length. In
+ * the head of a
+ * request to a host that the value is for, each mark becomes the value: in the path (percent-encoded as needed), in any
+ * field, and inside of Basic credentials, which are decoded and encoded again. In the head of that host's answer each
+ * value becomes its mark again. Bodies are not looked at. Towards any other host a mark stays what it is: nothing.
+ * A value for port 443 (which is meant where no port is written) goes over TLS only; one for another port also in the
+ * clear, for then somebody has written that port.
+ *
+ * Lives in: strongroom-gate, strongroom-intercept. Trusts: the supervisor for values, the room for nothing.
+ * Must not: tell a value to anybody but its host. */
+#include "gate/secret.h"
+#include "gate/head.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define BASIC_MAX 8192
+
+struct secret {
+    char mark[SECRET_MARK + 1];
+    char value[SECRET_VALUE_MAX];
+    struct egress_rule where;
+};
+
+static struct secret secrets[SECRETS_MAX];
+static size_t secret_count;
+
+int secret_add(const char *text, size_t size)
+{
+    const char *mark = text, *end = text + size;
+    const char *where = memchr(mark, '\0', size);
+    const char *value = where != NULL ? memchr(where + 1, '\0', (size_t)(end - where - 1)) : NULL;
+    const char *stop = value != NULL ? memchr(value + 1, '\0', (size_t)(end - value - 1)) : NULL, *why, *hint;
+
+    if (stop == NULL || stop + 1 != end || where - mark != SECRET_MARK ||
+        strncmp(mark, SECRET_PREFIX, strlen(SECRET_PREFIX)) != 0 || stop - value - 1 >= SECRET_VALUE_MAX)
+        return -EINVAL;
+    if (secret_count == SECRETS_MAX)
+        return -E2BIG;
+    struct secret *s = &secrets[secret_count];
+    if (egress_read(where + 1, false, &s->where, &why, &hint) < 0)
+        return -EINVAL;
+    memcpy(s->mark, mark, SECRET_MARK + 1);
+    memcpy(s->value, value + 1, (size_t)(stop - value));
+    secret_count++;
+    return 0;
+}
+
+void secret_forget(void)
+{
+    memset(secrets, 0, sizeof secrets);
+    secret_count = 0;
+}
+
+static bool is_for(const struct secret *s, const char *name, uint16_t port, enum secret_way way)
+{
+    const struct egress_rules one = {.rules = &s->where, .count = 1};
+
+    return (way == SECRET_BY_TLS || port != 443) && egress_verdict_name(&one, name, port).allowed;
+}
+
+bool secret_for(const char *name, uint16_t port, enum secret_way way)
+{
+    for (size_t i = 0; i < secret_count; i++) {
+        if (is_for(&secrets[i], name, port, way))
+            return true;
+    }
+    return false;
+}
+
+/* --- text with a bound --- */
+
+struct out {
+    char *at, *end;
+    bool full;
+};
+
+static void put(struct out *o, const char *s, size_t n)
+{
+    if ((size_t)(o->end - o->at) < n) {
+        o->full = true;
+        return;
+    }
+    memcpy(o->at, s, n);
+    o->at += n;
+}
+
+static void put_encoded(struct out *o, const char *s)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    for (; *s != '\0'; s++) {
+        unsigned char c = (unsigned char)*s;
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     strchr("-._~", c) != NULL;
+        if (plain)
+            put(o, s, 1);
+        else
+            put(o, (const char[]){'%', digits[c >> 4], digits[c & 15]}, 3);
+    }
+}
+
+struct host {
+    const char *name;
+    uint16_t port;
+    enum secret_way way;
+};
+
+/* Which secret's mark begins here? */
+static const struct secret *marked(const char *s, size_t n, const struct host *h)
+{
+    if (n < SECRET_MARK || memcmp(s, SECRET_PREFIX, strlen(SECRET_PREFIX)) != 0)
+        return NULL;
+    for (size_t i = 0; i < secret_count; i++) {
+        if (memcmp(s, secrets[i].mark, SECRET_MARK) == 0 && is_for(&secrets[i], h->name, h->port, h->way))
+            return &secrets[i];
+    }
+    return NULL;
+}
+
+static void put_swapped(struct out *o, const char *s, size_t n, const struct host *h, bool encoded)
+{
+    size_t from = 0;
+
+    for (size_t i = 0; i < n;) {
+        const struct secret *found = s[i] == SECRET_PREFIX[0] ? marked(s + i, n - i, h) : NULL;
+        if (found == NULL) {
+            i++;
+            continue;
+        }
+        put(o, s + from, i - from);
+        if (encoded)
+            put_encoded(o, found->value);
+        else
+            put(o, found->value, strlen(found->value));
+        i += SECRET_MARK;
+        from = i;
+    }
+    put(o, s + from, n - from);
+}
+
+/* --- Basic credentials (RFC 7617) --- */
+
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/* Bytes, or -1: not base64. */
+static int decode(const char *s, size_t n, char out[BASIC_MAX])
+{
+    size_t len = 0;
+    unsigned v = 0, bits = 0;
+
+    while (n > 0 && s[n - 1] == '=')
+        n--;
+    for (size_t i = 0; i < n; i++) {
+        const char *c = s[i] != '\0' ? strchr(alphabet, s[i]) : NULL;
+        if (c == NULL || len == BASIC_MAX)
+            return -1;
+        v = (v << 6 | (unsigned)(c - alphabet)) & 0xffff;
+        bits += 6;
+        if (bits >= 8) {
+            bits -= 8;
+            out[len++] = (char)(v >> bits & 0xff);
+        }
+    }
+    return (int)len;
+}
+
+static void put_base64(struct out *o, const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i += 3) {
+        const size_t here = n - i < 3 ? n - i : 3;
+        unsigned v = 0;
+        for (size_t k = 0; k < 3; k++)
+            v = v << 8 | (k < here ? (unsigned char)s[i + k] : 0u);
+        char four[4] = {alphabet[v >> 18], alphabet[v >> 12 & 63], alphabet[v >> 6 & 63], alphabet[v & 63]};
+        for (size_t k = here + 1; k < 4; k++)
+            four[k] = '=';
+        put(o, four, 4);
+    }
+}
+
+/* Puts the field's line with swapped credentials; false: there are none in it. */
+static bool put_basic(struct out *o, const char *head, const struct head_field *f, const struct host *h)
+{
+    static char plain[BASIC_MAX], swapped[BASIC_MAX];
+    static const char scheme[] = "basic ";
+    const char *value = head + f->value.at;
+    size_t skip = strlen(scheme);
+
+    if ((!head_is(head, f->name, "authorization") && !head_is(head, f->name, "proxy-authorization")) ||
+        f->value.len <= skip || !head_is(head, (struct head_part){f->value.at, (uint32_t)skip}, scheme))
+        return false;
+    while (skip < f->value.len && value[skip] == ' ')
+        skip++;
+    int n = decode(value + skip, f->value.len - skip, plain);
+    if (n < 0)
+        return false;
+    struct out s = {.at = swapped, .end = swapped + sizeof swapped};
+    put_swapped(&s, plain, (size_t)n, h, false);
+    if (!s.full && s.at - swapped == n && memcmp(plain, swapped, (size_t)n) == 0)
+        return false;
+    o->full = o->full || s.full;
+    put(o, head + f->line.at, f->value.at - f->line.at + skip);
+    put_base64(o, swapped, (size_t)(s.at - swapped));
+    put(o, "\r\n", 2);
+    return true;
+}
+
+size_t secret_put(const char *head, size_t size, const char *name, uint16_t port, enum secret_way way,
+                  char *out, size_t out_size)
+{
+    const struct head whole = {.size = size};
+    const struct host h = {.name = name, .port = port, .way = way};
+    struct out o = {.at = out, .end = out + out_size};
+    const char *line = memchr(head, '\n', size);
+    struct head_field f;
+    size_t at = 0, done = line != NULL ? (size_t)(line - head) + 1 : size;
+
+    put_swapped(&o, head, done, &h, true);
+    while (head_field(head, &whole, &at, &f)) {
+        if (!put_basic(&o, head, &f, &h)) {
+            put(&o, head + f.line.at, f.value.at - f.line.at); /* a name is no place for a value */
+            put_swapped(&o, head + f.value.at, f.line.at + f.line.len - f.value.at, &h, false);
+        }
+        done = f.line.at + f.line.len;
+    }
+    put(&o, head + done, size - done);
+    return o.full ? 0 : (size_t)(o.at - out);
+}
+
+size_t secret_hide(const char *head, size_t size, const char *name, uint16_t port, enum secret_way way,
+                   char *out, size_t out_size)
+{
+    struct out o = {.at = out, .end = out + out_size};
+    size_t from = 0;
+
+    for (size_t i = 0; i < size;) {
+        size_t len = 0;
+        for (size_t k = 0; k < secret_count && len == 0; k++) {
+            const struct secret *s = &secrets[k];
+            size_t n = strlen(s->value);
+            if (n > size - i || memcmp(head + i, s->value, n) != 0 || !is_for(s, name, port, way))
+                continue;
+            put(&o, head + from, i - from);
+            put(&o, s->mark, SECRET_MARK);
+            len = n;
+        }
+        i += len > 0 ? len : 1;
+        from = len > 0 ? i : from;
+    }
+    put(&o, head + from, size - from);
+    return o.full ? 0 : (size_t)(o.at - out);
+}

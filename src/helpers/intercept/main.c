@@ -1,0 +1,170 @@
+/* strongroom-intercept: opens the TLS of connections whose rule asks for it, so that requests can be judged and secrets
+ * put into them.
+ *
+ * Theory of operation. The supervisor starts it before the room is built, for the room has to know the certificate of
+ * its authority. Secrets and a socket to the gate follow; then it reads the host's trust store and gives up everything
+ * but the sockets that the gate hands to it: it cannot open a file, make a socket or connect anywhere. Who is connected
+ * with whom, is the gate's business; what is in their TLS, is decided by the same code as in the clear (gate/flow.h).
+ *
+ * Lives in: a process of its own, one for each room whose rules ask for it. Trusts: the supervisor, the gate, OpenSSL.
+ * May: read and write what it was handed. Must not: let a key or a secret leave, wait for one connection. */
+#include "gate/confine.h"
+#include "gate/secret.h"
+#include "helpers/intercept/ca.h"
+#include "helpers/intercept/link.h"
+#include "sys/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#define CONTROL    GATE_CONTROL_FD
+#define EVENTS_MAX 128
+#define TAG_HAND   UINT64_MAX
+#define TAG_END    (UINT64_MAX - 1)
+#define TRUST      "/etc/ssl/certs/ca-certificates.crt"
+#define FDS        (LINKS_MAX * 2 + 64)
+
+static int hand_fd = -1;
+
+/* Everything up to START. */
+static int configure(void)
+{
+    static struct gate_command c;
+
+    for (;;) {
+        int fds[GATE_FRAME_FDS_MAX];
+        int n = fd_frame_recv(CONTROL, &c, sizeof c, fds, GATE_FRAME_FDS_MAX, 0);
+        if (n < 0)
+            return n;
+        if (c.version != GATE_FRAMES_VERSION ||
+            (n > 0 && (c.type != GATE_LISTENERS || n != 1 || hand_fd >= 0)))
+            return -EPROTO;
+        if (c.type == GATE_SECRET && c.size <= sizeof c.text) {
+            n = secret_add(c.text, c.size);
+            memset(c.text, 0, sizeof c.text);
+            if (n < 0)
+                return n;
+        } else if (c.type == GATE_LISTENERS && n == 1) {
+            hand_fd = fds[0];
+        } else if (c.type == GATE_START && hand_fd >= 0) {
+            return 0;
+        } else {
+            return -EPROTO;
+        }
+    }
+}
+
+static int allow(scmp_filter_ctx c)
+{
+    static const int plain[] = {SCMP_SYS(read),        SCMP_SYS(write),         SCMP_SYS(recvmsg),
+                                SCMP_SYS(sendmsg),     SCMP_SYS(epoll_wait),    SCMP_SYS(epoll_ctl),
+                                SCMP_SYS(epoll_pwait), SCMP_SYS(close),         SCMP_SYS(shutdown),
+                                SCMP_SYS(brk),         SCMP_SYS(munmap),        SCMP_SYS(mremap),
+                                SCMP_SYS(madvise),     SCMP_SYS(futex),         SCMP_SYS(getrandom),
+                                SCMP_SYS(getpid),      SCMP_SYS(exit_group),    SCMP_SYS(rt_sigreturn),
+                                SCMP_SYS(exit),        SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday)};
+    /* What a library may try, and does without. */
+    static const int refused[] = {SCMP_SYS(openat),     SCMP_SYS(newfstatat), SCMP_SYS(fstat),
+                                  SCMP_SYS(ioctl),      SCMP_SYS(socket),     SCMP_SYS(setsockopt),
+                                  SCMP_SYS(getsockopt), SCMP_SYS(fcntl)};
+    int r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+                             SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS));
+
+    if (r == 0)
+        r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+                             SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+    for (size_t i = 0; i < sizeof plain / sizeof *plain && r == 0; i++)
+        r = seccomp_rule_add(c, SCMP_ACT_ALLOW, plain[i], 0);
+    for (size_t i = 0; i < sizeof refused / sizeof *refused && r == 0; i++)
+        r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), refused[i], 0);
+    return r;
+}
+
+static int few_calls(void)
+{
+    scmp_filter_ctx c = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    int r = c != NULL ? allow(c) : -ENOMEM;
+
+    if (r == 0)
+        r = seccomp_load(c);
+    seccomp_release(c);
+    return r;
+}
+
+static int watch(int epoll, int fd, uint64_t tag)
+{
+    struct epoll_event e = {.events = EPOLLIN, .data.u64 = tag};
+
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);
+}
+
+/* 1: the gate is gone. */
+static int take_handed(void)
+{
+    static struct hand_take t;
+
+    for (int i = 0; i < 64; i++) {
+        int fds[2] = {-1, -1};
+        int n = fd_frame_recv(hand_fd, &t, sizeof t, fds, 2, MSG_DONTWAIT);
+        if (n == -EAGAIN)
+            return 0;
+        if (n != 2 || t.type != HAND_TAKE || t.version != GATE_FRAMES_VERSION)
+            return 1;
+        t.name[sizeof t.name - 1] = t.http[sizeof t.http - 1] = '\0';
+        link_take(&t, fds);
+    }
+    return 0;
+}
+
+static int serve(int epoll)
+{
+    for (;;) {
+        struct epoll_event events[EVENTS_MAX];
+        int n = epoll_wait(epoll, events, EVENTS_MAX, link_tick());
+        if (n < 0 && errno != EINTR)
+            return 1;
+        for (int i = 0; i < n; i++) {
+            if (events[i].data.u64 == TAG_END)
+                return 0; /* the supervisor has nothing more to say: it is over */
+            if (events[i].data.u64 != TAG_HAND)
+                link_event(events[i].data.u64);
+            else if (take_handed() != 0)
+                return 0;
+        }
+    }
+}
+
+int main(void)
+{
+    static struct hand_ca ca;
+    const struct rlimit files = {.rlim_cur = FDS, .rlim_max = FDS};
+    const char *what = "";
+    int keep[] = {0, 1, 2, CONTROL};
+
+    if (fcntl(CONTROL, F_SETFD, FD_CLOEXEC) < 0) {
+        fputs("strongroom-intercept: strongroom starts this program by itself\n", stderr);
+        return 2;
+    }
+    (void)signal(SIGPIPE, SIG_IGN); /* a peer that is gone is an error value */
+    (void)signal(SIGINT, SIG_IGN);  /* a terminal's: the supervisor decides when it is over */
+    (void)signal(SIGQUIT, SIG_IGN);
+    if (fd_close_all_but(keep, sizeof keep / sizeof *keep) < 0 || ca_open(&ca) < 0 ||
+        fd_frame_send(CONTROL, &ca, sizeof ca, NULL, 0, 0) < 0 || configure() < 0)
+        return 1;
+    (void)setrlimit(RLIMIT_NOFILE, &files); /* a lower one only means fewer connections */
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll < 0 || link_open(epoll, hand_fd, TRUST) < 0 || ca_leaf("warm.invalid") == NULL ||
+        watch(epoll, hand_fd, TAG_HAND) < 0 || watch(epoll, CONTROL, TAG_END) < 0)
+        return 1;
+    if (confine_walls(&what) < 0 || few_calls() < 0)
+        return 1;
+    return serve(epoll);
+}

@@ -1,0 +1,161 @@
+/* secrets: which values of the caller's are put into the requests of a room, and towards whom. Names only: the values
+ * are read by whoever runs the room.
+ *
+ *   NAME[=env:VAR|file:PATH]@HOST[:PORT]
+ *
+ * Lives in: any process. Trusts: nothing of a value. May: parse. Must not: read a variable or a file. */
+#include "policy/inner.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int misformed(const struct policy *p, const struct field *f, const char *value, const char *why,
+                     struct err *e)
+{
+    value_bad(p, f, value, e, "%s", why);
+    return err_hint(e, "as TOKEN@api.example.org, TOKEN=env:MY_TOKEN@api.example.org or "
+                       "TOKEN=file:/run/token@api.example.org:8080");
+}
+
+static bool is_name(const char *s, size_t len)
+{
+    if (len == 0 || len >= POLICY_SECRET_NAME_MAX || (s[0] >= '0' && s[0] <= '9'))
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') || (s[i] >= '0' && s[i] <= '9') ||
+              s[i] == '_'))
+            return false;
+    return true;
+}
+
+/* HOST means port 443. */
+static int read_where(const struct policy *p, const struct field *f, const char *value, const char *host,
+                      struct egress_rule *ret, struct err *e)
+{
+    const char *why = "", *hint = NULL;
+
+    if (egress_read(host, false, ret, &why, &hint) < 0) {
+        value_bad(p, f, value, e, "%s", why);
+        return hint ? err_hint(e, "%s", hint) : -EINVAL;
+    }
+    if (host[strcspn(host, " ;")] || (ret->kind != EGRESS_NAME && ret->kind != EGRESS_BELOW))
+        return misformed(p, f, value, "a secret is for a host name, with a port at most", e);
+    if (!strchr(host, ':')) {
+        ret->port_count = 1;
+        ret->ports[0] = (struct egress_ports){443, 443};
+        memset(ret->ports + 1, 0, sizeof ret->ports - sizeof *ret->ports);
+    }
+    return 0;
+}
+
+SET_FUNCTION(set_secret)
+{
+    struct policy_arena *a = p->arena;
+    const char *at = strrchr(value, '@');
+    size_t head = at ? (size_t)(at - value) : 0, name = strcspn(value, "=@");
+    struct policy_secret item = {
+        .source_kind = a->now.source, .line = a->now.line, .where_from = a->now.where};
+    void *array = p->secrets;
+
+    (void)source;
+    if (!at || !is_name(value, name))
+        return misformed(p, f, value, "a secret is NAME[=env:VAR|file:PATH]@HOST[:PORT]", e);
+    int r = read_where(p, f, value, at + 1, &item.where, e);
+    if (r < 0)
+        return r;
+    const char *from = value;
+    size_t len = name;
+    if (name < head) {
+        from = value + name + 1;
+        len = head - name - 1;
+        item.from_file = strncmp(from, "file:", 5) == 0;
+        if (!item.from_file && strncmp(from, "env:", 4) != 0)
+            return misformed(p, f, value, "a value comes from env:VAR or file:PATH", e);
+        size_t skip = item.from_file ? 5 : 4;
+        from += skip;
+        len = len > skip ? len - skip : 0;
+        if (item.from_file ? len == 0 || from[0] != '/' : !is_name(from, len))
+            return misformed(
+                p, f, value,
+                item.from_file ? "a file is named by an absolute path" : "that is no variable's name", e);
+    }
+    if (p->secret_count == POLICY_SECRETS_MAX)
+        return field_bad(p, f, e, "more than %d secrets", POLICY_SECRETS_MAX);
+    if (arena_grow(p, &array, &a->secret_room, p->secret_count, sizeof *p->secrets) < 0)
+        return arena_full(p, e);
+    p->secrets = array;
+    item.name = arena_text(p, value, name);
+    item.source = arena_text(p, from, len);
+    if (!item.name || !item.source)
+        return arena_full(p, e);
+    p->secrets[p->secret_count++] = item;
+    return 0;
+}
+
+static void put_secret(const struct policy_secret *s, struct sbuf *out)
+{
+    sbuf_fmt(out, "%s=%s:%s@", s->name, s->from_file ? "file" : "env", s->source);
+    egress_text(&s->where, out);
+}
+
+SHOW_FUNCTION(show_secrets)
+{
+    for (size_t i = 0; i < p->secret_count; i++) {
+        const struct policy_secret *s = &p->secrets[i];
+        const struct origin o = {.where = s->where_from, .line = s->line, .source = s->source_kind};
+        char text[POLICY_PATH_MAX + EGRESS_RULE_MAX];
+        struct sbuf b = SBUF(text);
+        if (i == 0)
+            sbuf_fmt(out, "%s:\n", f->name);
+        put_secret(s, &b);
+        show_item(out, text, &o, explain);
+    }
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct policy_secret *x = a, *y = b;
+    char s[EGRESS_RULE_MAX], t[EGRESS_RULE_MAX];
+    struct sbuf p = SBUF(s), q = SBUF(t);
+    int r = strcmp(x->name, y->name);
+
+    egress_text(&x->where, &p);
+    egress_text(&y->where, &q);
+    return r ? r : strcmp(s, t);
+}
+
+static bool is_allowed(const struct policy *p, const struct policy_secret *s)
+{
+    for (size_t i = 0; i < p->egress.count; i++) {
+        if (!p->egress.rules[i].deny && egress_covers(&p->egress.rules[i], &s->where))
+            return true;
+    }
+    return s->where.kind == EGRESS_NAME &&
+           egress_verdict_name(&p->egress, s->where.name, s->where.ports[0].from).allowed;
+}
+
+int secrets_check(struct policy *p, struct err *e)
+{
+    const struct field *f = field_find("secret");
+    char text[POLICY_PATH_MAX + EGRESS_RULE_MAX], host[EGRESS_RULE_MAX];
+
+    if (p->secret_count)
+        qsort(p->secrets, p->secret_count, sizeof *p->secrets, by_name);
+    for (size_t i = 0; i < p->secret_count; i++) {
+        const struct policy_secret *s = &p->secrets[i], *before = i > 0 ? s - 1 : NULL;
+        struct sbuf b = SBUF(text), h = SBUF(host);
+        put_secret(s, &b);
+        egress_text(&s->where, &h);
+        p->arena->now = (struct origin){.where = s->where_from, .line = s->line, .source = s->source_kind};
+        if (before && strcmp(before->name, s->name) == 0 &&
+            (before->from_file != s->from_file || strcmp(before->source, s->source) != 0)) {
+            value_bad(p, f, text, e, "one name for two values");
+            return err_hint(e, "give each value a name of its own");
+        }
+        if (p->net != NET_GATE || !is_allowed(p, s)) {
+            value_bad(p, f, text, e, "no rule allows that host");
+            return err_hint(e, "add --allow %s", host);
+        }
+    }
+    return 0;
+}

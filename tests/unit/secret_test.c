@@ -1,0 +1,149 @@
+/* secret_test: marks become values for their host only, and requests are judged by their decoded path. */
+#include "gate/edit.h"
+#include "gate/secret.h"
+#include "policy/egress_http.h"
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MARK  "srs_0123456789abcdef0123456789abcdef0123"
+#define OTHER "srs_ffffffffffffffffffffffffffffffffffff"
+
+static char out[4096];
+
+static void add(const char *mark, const char *where, const char *value)
+{
+    char text[SECRET_TEXT_MAX];
+    int n = snprintf(text, sizeof text, "%s%c%s%c%s", mark, 0, where, 0, value);
+
+    assert_int_equal(secret_add(text, (size_t)n + 1), 0);
+}
+
+static int two_secrets(void **state)
+{
+    (void)state;
+    secret_forget();
+    add(MARK, "a.test:443", "top secret/1");
+    add(OTHER, "*.b.test:8080", "x");
+    return 0;
+}
+
+static const char *put(const char *head, const char *name, uint16_t port, enum secret_way way)
+{
+    size_t n = secret_put(head, strlen(head), name, port, way, out, sizeof out - 1);
+    out[n] = '\0';
+    return out;
+}
+
+static void a_mark_becomes_the_value(void **state)
+{
+    (void)state;
+    assert_string_equal(put("GET /?k=" MARK " HTTP/1.1\r\nA: x" MARK "y" MARK "\r\nB: " OTHER "\r\n\r\n",
+                            "a.test", 443, SECRET_BY_TLS),
+                        "GET /?k=top%20secret%2F1 HTTP/1.1\r\nA: xtop secret/1ytop secret/1\r\nB: " OTHER
+                        "\r\n\r\n");
+    assert_string_equal(put("GET / HTTP/1.1\r\nA: " MARK "\r\n\r\n", "a.test", 443, SECRET_CLEAR),
+                        "GET / HTTP/1.1\r\nA: " MARK "\r\n\r\n");
+    assert_string_equal(put("GET / HTTP/1.1\r\nA: " MARK "\r\n\r\n", "b.test", 443, SECRET_BY_TLS),
+                        "GET / HTTP/1.1\r\nA: " MARK "\r\n\r\n");
+    assert_string_equal(put("GET / HTTP/1.1\r\nA: " OTHER "\r\n\r\n", "c.b.test", 8080, SECRET_CLEAR),
+                        "GET / HTTP/1.1\r\nA: x\r\n\r\n");
+}
+
+static void it_does_so_in_basic_credentials(void **state)
+{
+    (void)state;
+    /* user:MARK, user:top secret/1 */
+    assert_string_equal(put("GET / HTTP/1.1\r\nAuthorization: Basic "
+                            "dXNlcjpzcnNfMDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWYwMTIz\r\n\r\n",
+                            "a.test", 443, SECRET_BY_TLS),
+                        "GET / HTTP/1.1\r\nAuthorization: Basic dXNlcjp0b3Agc2VjcmV0LzE=\r\n\r\n");
+    assert_string_equal(
+        put("GET / HTTP/1.1\r\nAuthorization: Basic YTpi\r\n\r\n", "a.test", 443, SECRET_BY_TLS),
+        "GET / HTTP/1.1\r\nAuthorization: Basic YTpi\r\n\r\n");
+    assert_string_equal(put("GET / HTTP/1.1\r\nAuthorization: Basic *\r\n\r\n", "a.test", 443, SECRET_BY_TLS),
+                        "GET / HTTP/1.1\r\nAuthorization: Basic *\r\n\r\n");
+}
+
+static void an_answer_has_the_mark_again(void **state)
+{
+    static const char head[] = "HTTP/1.1 302 Go\r\nLocation: /top secret/1/top secret/1x\r\n\r\n";
+
+    (void)state;
+    size_t n = secret_hide(head, strlen(head), "a.test", 443, SECRET_BY_TLS, out, sizeof out - 1);
+    out[n] = '\0';
+    assert_string_equal(out, "HTTP/1.1 302 Go\r\nLocation: /" MARK "/" MARK "x\r\n\r\n");
+}
+
+static void what_does_not_fit_is_refused(void **state)
+{
+    static const char head[] = "GET / HTTP/1.1\r\nA: " OTHER "\r\n\r\n";
+
+    (void)state;
+    assert_int_equal(secret_put(head, strlen(head), "a.test", 443, SECRET_BY_TLS, out, 20), 0);
+    assert_int_equal(secret_add("x", 1), -EINVAL);
+    assert_int_equal(secret_add(MARK "\0a.test\0v", sizeof(MARK "\0a.test\0v") - 1), -EINVAL); /* no end */
+}
+
+static bool asks(const char *list, const char *method, const char *path)
+{
+    const char *why = "";
+    return egress_http_matches(list, method, strlen(method), path, strlen(path), &why);
+}
+
+static void requests_are_judged(void **state)
+{
+    static const char list[] = "GET:/a/* POST:/b *:/c/*/d";
+    static const char *const no[] = {
+        "/",      "/a",       "/a/../x",     "/a/%2e%2e/x", "/a/.%2E/x", "/a/./x",    "/a//x",
+        "//a/x",  "/a/..;/x", "/a/..;a=b/x", "/a/;/x",      "/a/%2fx",   "/a/%5c..x", "/a/%00",
+        "/a/%25", "/a/%",     "/a/%2",       "/a/%zz",      "/a/\\x",    "/a/x#y",    "a/x",
+        "/A/x",   "/a/..",    "/a/x/%2e",    "/a/x;/..",    "*",         "/a/ x"};
+
+    (void)state;
+    assert_true(asks(list, "GET", "/a/x") && asks(list, "HEAD", "/a/x?y=/../") && asks(list, "GET", "/a/"));
+    assert_true(asks(list, "POST", "/b?x") && asks(list, "PUT", "/c/x/y/d") && asks(list, "GET", "/%61/%20"));
+    assert_true(asks("GET:/*", "GET", "") && asks("GET:/*", "GET", "?x") && asks("*:/*", "GET", "/..a/b.."));
+    assert_false(asks(list, "POST", "/a/x") || asks(list, "get", "/a/x") || asks(list, "PUT", "/c/d"));
+    for (size_t i = 0; i < sizeof no / sizeof *no; i++) {
+        if (asks(list, "GET", no[i]))
+            fail_msg("%s", no[i]);
+    }
+}
+
+static void patterns_are_checked(void **state)
+{
+    static const char *const bad[] = {"GET",         "GET:x",    "get:/x",   "GET:/x?y",  "GET:/%2e",
+                                      "GET:/a/../b", "GET://a",  "GET:/./a", "GET:/a/..", ":/x",
+                                      "**:/x",       "GET:/a b", "GET:/a;b"};
+    char list[EGRESS_HTTP_MAX] = "";
+    const char *why, *hint;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        if (egress_http_add(list, bad[i], &why, &hint) == 0)
+            fail_msg("%s", bad[i]);
+    }
+    assert_int_equal(egress_http_add(list, "GET:/a/*", &why, &hint), 0);
+    assert_int_equal(egress_http_add(list, "*:/", &why, &hint), 0);
+    assert_string_equal(list, "GET:/a/* *:/");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_mark_becomes_the_value, two_secrets),
+        cmocka_unit_test_setup(it_does_so_in_basic_credentials, two_secrets),
+        cmocka_unit_test_setup(an_answer_has_the_mark_again, two_secrets),
+        cmocka_unit_test_setup(what_does_not_fit_is_refused, two_secrets),
+        cmocka_unit_test(requests_are_judged),
+        cmocka_unit_test(patterns_are_checked),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
