@@ -8,7 +8,8 @@
  *
  * The programs of a room share one user, so one of them may kill another's reaper: then pid 1 adopts, and says so.
  *
- * Lives in: the room, in pid 1 and in the reapers. Trusts: the control socket, nothing of a memory file. Must not: malloc, stdio. */
+ * Lives in: the room, in pid 1 and in the reapers. Trusts: the control socket, nothing of a memory file.
+ * Must not: malloc, stdio. */
 #include "room/exec.h"
 #include "base/sbuf.h"
 #include "room/seat.h"

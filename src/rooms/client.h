@@ -16,7 +16,8 @@ int rooms_connect(const char *name, struct err *e);
 int rooms_call(int sock, enum rooms_frame_type type, int value, const char *text, struct rooms_frame *ret,
                struct err *e);
 
-/* The same with descriptors on the way there (not closed here) and back (-1 where none came; the caller closes them). */
+/* The same with descriptors on the way there (not closed here) and back (-1 where none came; the caller closes
+ * them). */
 struct rooms_fds {
     int send[ROOMS_FDS_MAX], got[ROOMS_FDS_MAX];
     size_t n_send;

@@ -1,5 +1,5 @@
-/* frames_fuzz: any bytes as what a gate tells (the supervisor's side), and as the rules that a gate is told. A gate that
- * fell to the enemy must not reach the terminal or the result through its supervisor.
+/* frames_fuzz: any bytes as what a gate tells (the supervisor's side), and as the rules that a gate is told. A gate
+ * that fell to the enemy must not reach the terminal or the result through its supervisor.
  *
  * Lives in: a fuzzer or the corpus replay. May: compute. */
 #include "base/err.h"

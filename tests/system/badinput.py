@@ -50,6 +50,9 @@ WRONG = {
     'upstream-proxy': ['', 'proxy:1', 'http://a', 'http://a:1/b', 'https://a:1', 'http://a:0'], 'upstream-login': ['', 'a:b', 'env:', 'file:', 'env:X'],
     'net': ['', 'bridge', 'none,host'], 'args': ['', 'rw'],
     'policy': ['', '/no/such', '/etc', 'no-such', '../x', '/dev/null/x'], 'settings': ['', '/no/such', '/etc'],
+    'secret': ['', '=', 'X', 'X@', '@example.org', '=env:A@example.org', 'A B@example.org', '1X@example.org', 'X=nope:A@example.org', 'X=env:@example.org',
+               'X=env:STRONGROOM_NOT_SET@example.org', 'X=file:/no/such/file@example.org', 'X@*', 'X@exa mple.org', 'X@example.org:99999'],
+    'events': ['', 'fd:', 'fd:x', 'fd:-1', '/no/such/dir/file'],
     'result': ['', '/no/such/dir/file', '/etc', '/proc/version', '/dev/null/x'],
     'result-fd': ['', '0', '-1', 'x', '999', '99999999999', '1048577'],
 }
@@ -78,12 +81,12 @@ def wrong_values_of_files():
 
 @test
 def wrong_values_of_words():
-    wrong_values(['env', 'env-file', 'hostname', 'name', 'uid', 'require', 'prefer', 'net', 'allow', 'deny', 'upstream-proxy', 'upstream-login', 'args', 'policy', 'settings'])
+    wrong_values(['env', 'env-file', 'hostname', 'name', 'uid', 'require', 'prefer', 'net', 'allow', 'deny', 'upstream-proxy', 'upstream-login', 'secret', 'args', 'policy', 'settings'])
 
 
 @test
 def wrong_places_for_the_result():
-    wrong_values(['result', 'result-fd'])
+    wrong_values(['result', 'result-fd', 'events'])
 
 
 @test

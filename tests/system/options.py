@@ -353,6 +353,15 @@ def events_need_a_gate_and_a_place():
     refused(room.room('/bin/true', record=False, options=['--net', 'gate', '--events', '/no/such/folder/x']), 'events')
 
 
+@option('secret')
+def secrets_are_marks_in_the_room():
+    os.environ['STRONGROOM_TEST_SECRET'] = 'the-real-value'
+    r = ended(room.room('/bin/sh', '-c', 'echo $TOKEN; env', options=['--secret', 'TOKEN=env:STRONGROOM_TEST_SECRET@example.org',
+                                                                     '--allow', 'example.org']), 'exited', 0)
+    assert len(r.out.splitlines()[0]) == 40 and b'the-real-value' not in r.out + r.err, r.out
+    assert 'the-real-value' not in json.dumps(r.record)
+
+
 @option('detach')
 def detach_prints_the_name():
     r = room.outside(room.PROGRAM, 'run', '--detach', '--name', 'options-detach', '--', 'true')
