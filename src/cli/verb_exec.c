@@ -98,6 +98,9 @@ static int add_var(struct order *o, char *text, struct err *e)
 
 static int take(struct order *o, const struct row *row, char *value, struct err *e)
 {
+    static char none[] = "";
+    CHECK(value || !row->value);
+    value = value ? value : none;
     switch (row->name[0]) {
     case 'd':
         o->detach = true;

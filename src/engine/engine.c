@@ -340,13 +340,9 @@ static void close_all(struct room *r)
     leaf_place_close(&r->place);
 }
 
-int engine_run(const struct engine_request *req, struct result *result, struct err *e)
+/* Nothing is open yet. */
+static void begin(struct room *r)
 {
-    static struct room room;
-    struct room *r = &room;
-    r->req = req;
-    r->policy = req->policy;
-    r->result = result;
     r->tty_fd = r->plan.skeleton_tree = -1;
     for (int i = 0; i < POLICY_WORKSPACES_MAX; i++)
         r->lowers[i] = r->entries[i] = r->copies[i] = -1;
@@ -359,6 +355,16 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     r->live.place.rooms = r->live.server.epoll = r->live.notice = r->keeper.logs[0] = r->keeper.logs[1] = -1;
     r->gate_ctl = r->intercept_ctl = r->ctl = r->proc = r->scratch = r->notify = r->pidfd = r->signals =
         r->lifeline = r->mounts = r->upper = r->root = -1;
+}
+
+int engine_run(const struct engine_request *req, struct result *result, struct err *e)
+{
+    static struct room room;
+    struct room *r = &room;
+    r->req = req;
+    r->policy = req->policy;
+    r->result = result;
+    begin(r);
 
     engine_phase(r, PHASE_OPTIONS);
     (void)umask(022); /* a caller's 0777 would shut us out of the cgroup that we make; cannot fail */

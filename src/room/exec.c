@@ -181,7 +181,7 @@ __attribute__((noreturn)) static void reaper(const struct room_plan *plan, const
     int failed = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 || sigprocmask(SIG_SETMASK, &mine, NULL) < 0;
     int signals = signalfd(-1, &mine, SFD_CLOEXEC);
     int code = failed || signals < 0 ? -errno : n < 1 ? -EBADMSG : words_read(fds[0], &w);
-    if (code == 0 && (!w.paths[0] || !w.args[0]))
+    if (code == 0 && (!w.paths || !w.paths[0] || !w.args[0]))
         code = -EBADMSG;
     if (code == 0 && c->terminal)
         code = seat_terminal("/dev/pts/ptmx", c->rows, c->cols, &master, &seat.terminal);

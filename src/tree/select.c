@@ -81,18 +81,19 @@ static int bring_along(struct pass *p)
 
     while ((r = next(p)) > 0) {
         bool forced = false;
-        CHECK(p->row != NULL);
+        const uint8_t kind = p->row ? p->row->kind : 0;
+        CHECK(p->row != NULL && (p->depth == 0 || p->open != NULL));
         if (is_second(p) && (select_has(p->bits, p->n) || select_has(p->bits, p->n - 1))) {
             set(p->bits, p->n, true);
             set(p->bits, p->n - 1, true);
             forced = true;
         }
         const struct open_folder *top = p->depth ? &p->open[p->depth - 1] : NULL;
-        if (top && top->forced && p->row->kind == TREE_DELETED) {
+        if (top && top->forced && kind == TREE_DELETED) {
             set(p->bits, p->n, true);
             forced = true;
         }
-        for (size_t i = p->depth; p->row->kind == TREE_ADDED && select_has(p->bits, p->n) && i-- > 0;) {
+        for (size_t i = p->depth; kind == TREE_ADDED && select_has(p->bits, p->n) && i-- > 0;) {
             if (p->open[i].kind != TREE_ADDED || select_has(p->bits, p->open[i].row))
                 break; /* then those around it are chosen already */
             set(p->bits, p->open[i].row, true);

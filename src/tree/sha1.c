@@ -67,7 +67,9 @@ void sha1_blob(const void *bytes, size_t size, char ret[SHA1_HEX_SIZE])
     char head[40];
     uint8_t tail[8];
 
-    add(&s, head, (size_t)snprintf(head, sizeof head, "blob %zu", size) + 1);
+    const int n = snprintf(head, sizeof head, "blob %zu", size);
+
+    add(&s, head, (size_t)n + 1);
     add(&s, bytes, size);
     const uint64_t bits = s.bytes * 8;
     add(&s, "\x80", 1);

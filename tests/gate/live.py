@@ -296,18 +296,18 @@ def the_socket_takes_no_nonsense():
     n = Named('sound', ['--net', 'gate'], TRIES)
     frame = lambda kind, text=b'', version=1, value=0, size=None: (  # noqa: E731
         version.to_bytes(4, 'little') + kind.to_bytes(4, 'little') + (len(text) if size is None else size).to_bytes(4, 'little') + value.to_bytes(4, 'little')).ljust(16) + text.ljust(4080, b'\0')
-    bad = [b'', b'x', b'x' * 4096, frame(1)[:-1], frame(1) + b'x', frame(0), frame(99), frame(5), frame(7, b'no'), frame(1, version=2), frame(1, size=5), frame(2), frame(2, b'a' * 512),
+    bad = [b'', b'x', b'x' * 4096, frame(1)[:-1], frame(1) + b'x', frame(0), frame(99), frame(14), frame(19, b'no'), frame(1, version=2), frame(1, size=5), frame(2), frame(2, b'a' * 512),
            frame(2, b'a\nb'), frame(2, b'a\xff'), frame(2, b'a', size=4097), frame(1, value=0x80000000)]
     for x in bad:
         s = socket_to('sound')
         s.send(x)
         equal(s.recv(5000), b'', x[:40])
         s.close()
-    many = [socket_to('sound') for _ in range(16)]  # more than are heard at once; they ask nothing
-    for s in many[:12]:
+    many = [socket_to('sound') for _ in range(84)]  # more than are heard at once; they ask nothing
+    for s in many[:70]:
         s.close()
     s = socket_to('sound')
-    for s2 in many[12:]:
+    for s2 in many[70:]:
         s2.close()
     s.send(frame(1))
     equal(len(s.recv(5000)), 4096)
@@ -319,8 +319,8 @@ def the_socket_takes_no_nonsense():
 
 def socket_to(name):
     s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.connect(home() + name + '/control')  # waits while too many others do
     s.settimeout(5)
-    s.connect(home() + name + '/control')
     return s
 
 
