@@ -242,6 +242,18 @@ static int by_name(const void *a, const void *b)
     return strcmp(a, b);
 }
 
+static size_t without_doubles(char (*names)[POLICY_NAME_MAX], size_t count)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (n > 0 && strcmp(names[n - 1], names[i]) == 0)
+            continue;
+        memmove(names[n++], names[i], sizeof *names);
+    }
+    return n;
+}
+
 int rooms_list(char (*names)[POLICY_NAME_MAX], size_t max, unsigned *ret_swept)
 {
     char paths[HOMES_MAX][PATH_SIZE];
@@ -259,6 +271,7 @@ int rooms_list(char (*names)[POLICY_NAME_MAX], size_t max, unsigned *ret_swept)
     }
     if (l.count > 0)
         qsort(names, l.count, sizeof *names, by_name);
+    l.count = without_doubles(names, l.count); /* two of the homes may be one folder */
     if (ret_swept)
         *ret_swept = l.swept;
     return (int)l.count;

@@ -25,9 +25,10 @@ def prepare():
     os.chmod(here, 0o755)
     shutil.copy(gate.PROGRAM, here + '/strongroom')
     shutil.copy(there, here + '/strongroom-gate')
-    policy = os.path.join(gate.PROJECT, 'build-host', 'src', 'helpers', 'policy', 'strongroom-policy')
-    if os.path.exists(policy):
-        shutil.copy(policy, here + '/strongroom-policy')
+    for name in ('policy', 'intercept'):
+        helper = os.path.join(gate.PROJECT, 'build-host', 'src', 'helpers', name, 'strongroom-' + name)
+        if os.path.exists(helper):
+            shutil.copy(helper, here + '/strongroom-' + name)
     for module in (gate, attacks, inside):
         module.PROGRAM = here + '/strongroom'
     for old in glob.glob(LOGS + '*'):

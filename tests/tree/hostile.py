@@ -187,7 +187,7 @@ def random_script(rng, paths):
         p, q = rng.choice(paths), rng.choice(paths)
         lines.append(rng.choice((
             f"echo {rng.random()} >{p}", f"echo {rng.random()} >>{p}", f"rm -f {p}", f"rm -rf {p}", f"mkdir -p {p}",
-            f"mv -T {p} {q}", f"cp -a {p} {q}", f"ln -s {q} {p}", f"ln {p} {q}", f"chmod {rng.choice(('600', '755', '700'))} {p}",
+            f"mv -T {p} {q}", f"cp -a {p} {q}", f"ln -s {q} {p}", f"ln {p} {q}", f"chmod {rng.choice(('u=rwX,go=', '755', '700'))} {p}",
             f"rm -rf {p}; mkdir {p}; echo x >{p}/in", f"rm -rf {p}; echo file >{p}", f"truncate -s 100000 {p}")))
     return "umask 022\n" + "\n".join(f"({line}) 2>/dev/null || :" for line in lines)
 
