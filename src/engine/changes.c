@@ -31,6 +31,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#define CLIMB_MAX 4096 /* folders around one another that are looked at */
+
 /* --- the room's side ------------------------------------------------------------------------------------ */
 
 static void fill_meta(const struct room *r, const struct plan_mount *m, struct store_meta *meta)
@@ -206,6 +208,38 @@ static int prepare_file(struct plan_mount *m, struct err *e)
     return n;
 }
 
+/* Is `fd` the folder `top`, or somewhere in it? */
+static bool lies_in(int fd, const struct stat *top)
+{
+    struct stat here, above;
+    FD_AUTO at = openat(fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    for (int i = 0; at >= 0 && i < CLIMB_MAX && fstat(at, &here) == 0; i++) {
+        if (here.st_dev == top->st_dev && here.st_ino == top->st_ino)
+            return true;
+        int up = openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (up < 0 || fstat(up, &above) < 0 || (above.st_dev == here.st_dev && above.st_ino == here.st_ino)) {
+            fd_close(&up);
+            return false;
+        }
+        fd_close(&at);
+        at = up;
+    }
+    return at < 0; /* it cannot be told: as if it did */
+}
+
+/* A room that sees the changes of others, or can leave some that look like ours, could have them applied. */
+static int keep_off_store(const struct plan_mount *m, int dir, const struct stat *st, int store,
+                          struct err *e)
+{
+    struct stat top;
+    FD_AUTO above = openat(store, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (above >= 0 && fstat(above, &top) == 0 && !lies_in(store, st) && !lies_in(dir, &top))
+        return 0;
+    int n = err_set(e, ERR_POLICY, 0, "open the workspace %s: strongroom keeps its changes in there", m->src);
+    err_hint(e, "choose a folder below it, or set XDG_STATE_HOME to a place outside of it");
+    return n;
+}
+
 static int prepare(struct room *r, struct plan_mount *m, int store, struct err *e)
 {
     struct result_workspace *w = &r->result->workspaces[m->slot];
@@ -223,6 +257,8 @@ static int prepare(struct room *r, struct plan_mount *m, int store, struct err *
         err_hint(e, "this user may not look into it; choose a folder of your own");
         return n;
     }
+    if (keep_off_store(m, fd, &st, store, e) < 0)
+        return -EPERM;
     if (!w->foreign && geteuid() != 0 && st.st_uid != geteuid())
         w->foreign = true;
     int n = r->policy->copy_workspaces ? prepare_copy(r, m, store, e) : 0;

@@ -161,6 +161,10 @@ static int on_deleted(struct collecting *c, uint32_t flags)
 
     fill_old(c, &row, &w->stat[WALK_LOWER]);
     row.file = row.old_file;
+    if (row.file == TREE_SPECIAL) { /* could not be brought back */
+        row.flags |= ROW_LEFT_OUT;
+        return put(c, &row, "a pipe, socket or device of the host: stays");
+    }
     if (!S_ISDIR(w->stat[WALK_LOWER].st_mode))
         return put(c, &row, "");
     int r = w->path_len > WALK_PATH_KEPT ? -ELOOP : walk_enter(w, LOWER_BIT, LOWER_BIT, 0);

@@ -169,7 +169,7 @@ static int set_times(int dir, const char *name, const struct stat *s)
 {
     const struct timespec t[2] = {s->st_atim, s->st_mtim};
 
-    return utimensat(dir, name, t, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+    return utimensat(dir, name, t, name ? AT_SYMLINK_NOFOLLOW : 0) < 0 ? -errno : 0;
 }
 
 static int set_owner(const struct job *j, int dir, const char *name, const struct stat *s)
@@ -179,7 +179,7 @@ static int set_owner(const struct job *j, int dir, const char *name, const struc
     if (geteuid() != 0 || (!backup && !j->owned))
         return 0;
     return fchownat(dir, name, backup ? s->st_uid : j->uid, backup ? s->st_gid : j->gid,
-                    AT_SYMLINK_NOFOLLOW) < 0
+                    AT_SYMLINK_NOFOLLOW | (name[0] ? 0 : AT_EMPTY_PATH)) < 0
                ? -errno
                : 0;
 }
@@ -225,11 +225,12 @@ static int copy_one_file(struct job *j, const struct walk *w, int to, const char
     if (r == 0 && j->kind == COPY_BACKUP)
         r = copy_xattrs(from, fd);
     if (r == 0)
-        r = set_owner(j, to, name, &s);
+        r = set_owner(j, fd, "",
+                      &s); /* not by name: another user's folder may hold another file there by now */
     if (r == 0 && fchmod(fd, mode_of(j, &s)) < 0)
         r = -errno;
     if (r == 0)
-        r = set_times(to, name, &s);
+        r = set_times(fd, NULL, &s);
     if (r == 0)
         remember(j, k, &s, w->path);
     j->count->bytes += (uint64_t)s.st_size;
@@ -250,12 +251,24 @@ static int copy_link(const struct job *j, const struct walk *w, int to, const ch
     return r < 0 ? r : set_times(to, name, &w->stat[WALK_UPPER]);
 }
 
+/* What is there already keeps its owner, mode and times: it is the host's. NOT_ENTERED: it is no folder. */
+enum { NOT_ENTERED = 1 };
+
 static int copy_folder(const struct job *j, const struct walk *w, int to, const char *name)
 {
     const struct stat *s = &w->stat[WALK_UPPER];
+    struct stat there;
 
-    if (mkdirat(to, name, 0700) < 0 && (errno != EEXIST || j->kind != COPY_OUT))
-        return -errno;
+    if (mkdirat(to, name, 0700) < 0) {
+        if (errno != EEXIST || j->kind != COPY_OUT)
+            return -errno;
+        if (fstatat(to, name, &there, AT_SYMLINK_NOFOLLOW) < 0)
+            return -errno;
+        if (S_ISDIR(there.st_mode))
+            return 0;
+        (void)leave_out(j, w->path, "something else has its name"); /* always 0 */
+        return NOT_ENTERED;
+    }
     int r = set_owner(j, to, name, s);
     if (r == 0)
         r = copy_mode(to, name, mode_of(j, s));
@@ -297,6 +310,8 @@ static int copy_entry(struct job *j, struct walk *w)
         return leave_out(j, w->path, no);
     if (S_ISDIR(s->st_mode)) {
         r = copy_folder(j, w, to, name);
+        if (r == NOT_ENTERED)
+            return 0;
         if (r == 0 && w->path_len > WALK_PATH_KEPT && j->kind != COPY_BACKUP)
             return leave_out(j, w->path, "nested too deep");
         if (r == 0)

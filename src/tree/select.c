@@ -83,7 +83,12 @@ static int bring_along(struct pass *p)
         bool forced = false;
         const uint8_t kind = p->row ? p->row->kind : 0;
         CHECK(p->row != NULL && (p->depth == 0 || p->open != NULL));
-        if (is_second(p) && (select_has(p->bits, p->n) || select_has(p->bits, p->n - 1))) {
+        if (p->row->flags & ROW_LEFT_OUT)
+            set(p->bits, p->n, false);
+        if (is_second(p) && (p->row->flags | p->last->flags) & ROW_LEFT_OUT) {
+            set(p->bits, p->n, false); /* what stands in its place is never made: so it stays */
+            set(p->bits, p->n - 1, false);
+        } else if (is_second(p) && (select_has(p->bits, p->n) || select_has(p->bits, p->n - 1))) {
             set(p->bits, p->n, true);
             set(p->bits, p->n - 1, true);
             forced = true;

@@ -161,6 +161,8 @@ int stage_fill(struct stage *s, const struct index_row *row, const char *path, s
             r = fill_file(s, row, dir, name, number, like, like_fd);
     } else if (r >= 0 && row->file == TREE_LINK) {
         r = fill_link(s, dir, name, number, like);
+    } else if (r >= 0 && row->file != TREE_FOLDER) {
+        r = -EINVAL; /* never made real */
     } else if (r >= 0) {
         r = mkdirat(s->fd, number, 0700) < 0 ? -errno : own(s, number, like);
         if (r == 0 &&

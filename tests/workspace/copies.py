@@ -81,3 +81,13 @@ def what_is_there_is_not_replaced_through_a_link():
     os.symlink(other, out + '/d')
     room.sh('mkdir d; echo evil >d/x', options=['--copy-out', '/work:' + out])
     same(read(other, 'x'), 'other\n')
+@test
+def what_lies_there_keeps_its_mode_and_is_not_replaced():
+    out = folder({'key': 'secret\n', 'private/x': 'x\n'})
+    os.chmod(out + '/key', 0o600)
+    os.chmod(out + '/private', 0o700)
+    room.sh('mkdir -p res/key res/private; chmod 777 res/key res/private; echo n >res/private/new', options=['--copy-out', '/work/res:' + out])
+    same((oct(os.stat(out + '/key').st_mode & 0o777), read(out, 'key')), ('0o600', 'secret\n'), 'a file where the room has a folder')
+    same((oct(os.stat(out + '/private').st_mode & 0o777), read(out, 'private/new')), ('0o700', 'n\n'), 'a folder that was there')
+
+

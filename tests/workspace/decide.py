@@ -252,3 +252,24 @@ def wrong_options_are_refused():
                           (['-w', top, '--upper', 'ram'], 'tmpfs'), (['-w', top, '--upper', 'disk:1'], 'out of range'),
                           (['-w', top, '--upper', 'scratch:4M'], '--disk'), (['-w', top, '--at', '/proc/x'], '/proc')):
         refused(room.room('true', options=options, record=False), said)
+@test
+def what_is_left_out_takes_no_place():
+    """A file that became a pipe stays the file; a pipe that went stays, and holds nothing else up."""
+    top = folder()
+    os.mkfifo(top + '/pipe')
+    r = run('rm a.txt pipe; mkfifo a.txt; echo n >new', top)
+    verb('apply', r.id)
+    same((read(top, 'a.txt'), os.path.exists(top + '/pipe'), read(top, 'new')), ('old\n', True, 'n\n'))
+
+
+@test
+def the_store_is_no_workspace():
+    state = os.environ.get('XDG_STATE_HOME') or work.HOME + '/.local/state'
+    run('true', folder())  # now it is there
+    state = '/var/lib' if room.ROOT else state
+    for top in (state, state + '/strongroom', state + '/strongroom/changes'):
+        r = room.sh('true', options=['-w', top, '--apply', 'never'])
+        same(r.status, 125, str(r))
+        assert b'keeps its changes in there' in r.err, r.err
+
+
