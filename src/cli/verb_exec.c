@@ -47,6 +47,7 @@ struct session {
     bool raw;
     struct termios saved;
     unsigned asked; /* how often the caller asked for the end */
+    bool in_ended;  /* its terminal was told so */
     bool ended;
     int status; /* exit status, once ended */
 };
@@ -377,13 +378,33 @@ static void drain(struct session *s)
 {
     struct relay *const outs[] = {&s->out, &s->err};
     for (size_t i = 0; i < 2; i++) {
-        while (!outs[i]->ended && (relay_has_more(outs[i]) || outs[i]->have > outs[i]->at)) {
-            struct pollfd p = {.fd = outs[i]->to, .events = POLLOUT};
-            (void)poll(&p, 1, -1); /* a slow reader is waited for: nothing but this process waits with it */
-            move(outs[i]);
+        int there = 0;
+        if (!outs[i]->ended)
+            (void)ioctl(outs[i]->from, FIONREAD, &there); /* then what is buffered is all */
+        uint64_t left = (uint64_t)there + outs[i]->have - outs[i]->at;
+        while (!outs[i]->ended && left > 0) {
+            struct pollfd p[] = {{.fd = outs[i]->to, .events = POLLOUT},
+                                 {.fd = s->signals, .events = POLLIN}};
+            (void)poll(p, 2, -1); /* a slow reader is waited for, until somebody asks us to end */
+            if (p[1].revents)
+                break;
+            const uint64_t moved = relay_move(outs[i], left);
+            left -= moved < left ? moved : left;
+            if (moved == 0 && !relay_has_more(outs[i]) && outs[i]->have == outs[i]->at)
+                break;
         }
         relay_end(outs[i]);
     }
+}
+
+/* A terminal knows no end of what is typed but its own character for it; behind half a line it takes two. */
+static void end_typing(struct session *s)
+{
+    const bool line_ended = s->in.have == 0 || s->in.buffer[s->in.have - 1] == '\n';
+    if (s->in_ended || !s->in.ended || s->master < 0 || isatty(0))
+        return;
+    s->in_ended = true;
+    (void)!write(s->out.from, "\x04\x04", line_ended ? 1 : 2); /* then it waits for what never comes */
 }
 
 static int attend(struct session *s, struct err *e)
@@ -403,6 +424,7 @@ static int attend(struct session *s, struct err *e)
             return err_set(e, ERR_INTERNAL, errno, "wait for the program");
         if (p[2].revents)
             move(&s->in);
+        end_typing(s);
         if (p[3].revents)
             move(&s->out);
         if (p[4].revents)

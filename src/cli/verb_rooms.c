@@ -144,8 +144,12 @@ static int end_room(const char *name, struct err *e)
     FD_AUTO sock = rooms_connect(name, e);
     if (sock < 0)
         return sock;
+    /* First: a keeper that does not hear us, or speaks another language, closes the connection, too. */
+    int r = rooms_call(sock, ROOMS_STATUS, 0, "", &f, e);
+    if (r < 0)
+        return r;
     rooms_frame_fill(&f, ROOMS_END, 0, "");
-    int r = fd_frame_send(sock, &f, sizeof f, NULL, 0, 0);
+    r = fd_frame_send(sock, &f, sizeof f, NULL, 0, 0);
     if (r == 0)
         r = fd_frame_recv(sock, &f, sizeof f, NULL, 0, 0);
     if (r == -EAGAIN)

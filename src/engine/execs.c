@@ -21,6 +21,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define AGAIN_MS 500 /* between two tries to end a program */
+
 static struct keeper_exec *find(struct room *r, uint32_t handle)
 {
     for (size_t i = 0; i < EXEC_MAX && handle; i++) {
@@ -38,9 +40,10 @@ static void forget_if_over(struct keeper_exec *x)
         *x = (struct keeper_exec){.state = KEEPER_FREE};
 }
 
-static int send_signal(const struct room *r, uint32_t handle, int sig, int group)
+static int send_signal(const struct room *r, const struct keeper_exec *x, int sig, int group)
 {
-    const struct command c = {.type = COMMAND_EXEC_SIGNAL, .handle = handle, .signal = sig, .group = group};
+    const struct command c = {
+        .type = COMMAND_EXEC_SIGNAL, .handle = x->handle, .pid = x->pid, .signal = sig, .group = group};
     return fd_frame_send(r->ctl, &c, sizeof c, NULL, 0, MSG_DONTWAIT);
 }
 
@@ -207,8 +210,7 @@ void execs_wait(struct room *r, uint32_t client, uint32_t handle)
 
 static void end(struct room *r, struct keeper_exec *x)
 {
-    x->state = KEEPER_ENDED;
-    x->deadline_ms = 0;
+    x->state = KEEPER_ENDED; /* its time goes on: it bounds what the program left behind, too */
     if (x->waited)
         tell_end(r, x);
 }
@@ -218,7 +220,7 @@ static void say_failed(struct room *r, struct keeper_exec *x, const struct repor
     char why[96];
     struct sbuf b = SBUF(why);
     const int code = got->code;
-    int status = code == ENOENT && got->item == -1 ? 127 : got->item == -1 ? 126 : 125;
+    const int status = got->item != -1 ? 125 : code == ENOENT ? 127 : 126;
 
     if (got->item >= 0 && got->item < LAYER_ID_COUNT)
         sbuf_fmt(&b, "the layer %s did not hold when tried from inside", layer_rows[got->item].name);
@@ -231,12 +233,13 @@ static void say_failed(struct room *r, struct keeper_exec *x, const struct repor
     x->told = true;
 }
 
-static void started(struct room *r, struct keeper_exec *x, const int *fds, int n)
+static void started(struct room *r, struct keeper_exec *x, int pid, const int *fds, int n)
 {
     x->state = KEEPER_RUNS;
+    x->pid = pid;
     rooms_reply_fds(&r->live.server, x->client, ROOMS_STARTED, (int)x->handle, "", fds, n > 0 ? 1 : 0);
     if (x->left && !x->detached)
-        (void)send_signal(r, x->handle, SIGKILL, 2); /* nobody waits for it any more */
+        x->deadline_ms = engine_now_ms(); /* nobody waits for it any more */
 }
 
 void execs_report(struct room *r, const struct report *got, const int *fds, int n)
@@ -247,7 +250,7 @@ void execs_report(struct room *r, const struct report *got, const int *fds, int 
     switch (got->type) {
     case REPORT_EXEC_STARTED:
         if (x->state == KEEPER_STARTING)
-            started(r, x, fds, n);
+            started(r, x, got->payload_pid, fds, n);
         break;
     case REPORT_EXEC_FAILED:
         if (x->state == KEEPER_STARTING)
@@ -264,6 +267,7 @@ void execs_report(struct room *r, const struct report *got, const int *fds, int 
         break;
     case REPORT_EXEC_GONE:
         x->gone = true;
+        x->deadline_ms = 0;
         if (x->state == KEEPER_STARTING) { /* the program killed it, or the room's memory was used up */
             keeper_refuse(r, x->client, 125, "what was to watch over it ended first", NULL);
             x->state = KEEPER_ENDED;
@@ -288,7 +292,7 @@ void execs_farewell(struct room *r, uint32_t client)
             continue;
         x->left = true;
         if (x->state == KEEPER_RUNS && !x->detached)
-            (void)send_signal(r, x->handle, SIGKILL, 2);
+            x->deadline_ms = engine_now_ms();
         forget_if_over(x);
     }
 }
@@ -314,7 +318,7 @@ void execs_signal(struct room *r, uint32_t client, const struct rooms_frame *f)
     const struct keeper_exec *x = find(r, (uint32_t)handle);
     if (!x || x->gone)
         keeper_refuse(r, client, 0, "no such program runs in the room", NULL);
-    else if (send_signal(r, x->handle, f->value, group) < 0)
+    else if (send_signal(r, x, f->value, group) < 0)
         keeper_refuse(r, client, 0, "the room does not answer", NULL);
     else
         rooms_reply(&r->live.server, client, ROOMS_DONE, 0, "");
@@ -337,8 +341,10 @@ void execs_tick(struct room *r, uint64_t now_ms)
         struct keeper_exec *x = &r->keeper.execs[i];
         if (!x->deadline_ms || now_ms < x->deadline_ms)
             continue;
-        x->deadline_ms = 0;
-        x->why = OUTCOME_TIMEOUT;
-        (void)send_signal(r, x->handle, SIGKILL, 2); /* a room that does not take it meets its own deadline */
+        if (x->state != KEEPER_ENDED)
+            x->why = OUTCOME_TIMEOUT;
+        /* Again until nothing is left: the socket may be full, and what descends from it may outrun one try. */
+        (void)send_signal(r, x, SIGKILL, 2);
+        x->deadline_ms = now_ms + AGAIN_MS;
     }
 }

@@ -18,6 +18,7 @@ enum keeper_state { KEEPER_FREE, KEEPER_STARTING, KEEPER_RUNS, KEEPER_ENDED };
 struct keeper_exec {
     enum keeper_state state;
     uint32_t handle;
+    int pid;         /* inside */
     uint32_t client; /* who asked; its going ends the program, unless it is detached */
     uint32_t waiter; /* whose WAIT is open */
     bool detached, waited, told, left;

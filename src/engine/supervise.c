@@ -89,33 +89,34 @@ static void take_started(struct room *r, const struct report *got, int *fds, int
         r->req->on_started(r->req->ctx);
 }
 
-static void take_report(struct room *r)
+/* false: there is none to take now. */
+static bool take_report(struct room *r)
 {
     struct report got;
     int fds[FD_FRAME_FDS_MAX];
     int n = fd_frame_recv(r->ctl, &got, sizeof got, fds, FD_FRAME_FDS_MAX, MSG_DONTWAIT);
     if (n == -EAGAIN)
-        return;
+        return false;
     if (n < 0) {
         fd_close(&r->ctl); /* pid 1 closed it by dying; its pidfd tells the rest */
-        return;
+        return false;
     }
     if (got.type >= REPORT_EXEC_STARTED && got.type <= REPORT_EXEC_GONE) {
         execs_report(r, &got, fds, n);
         while (n > 0)
             fd_close(&fds[--n]);
-        return;
+        return true;
     }
     if (got.type == REPORT_LISTENERS) {
         gate_listeners(r, &got, fds, (size_t)n);
         while (n > 0)
             fd_close(&fds[--n]);
-        return;
+        return true;
     }
     r->result->report = got;
     if (got.type == REPORT_STARTED && !r->started) {
         take_started(r, &got, fds, n);
-        return;
+        return true;
     }
     for (int i = 0; i < n; i++)
         fd_close(&fds[i]);
@@ -125,6 +126,7 @@ static void take_report(struct room *r)
         engine_phase(r, PHASE_EXITED);
         r->grace_ms = engine_now_ms() + ENGINE_TEARDOWN_MS; /* for pid 1 to follow, with all the others */
     }
+    return true;
 }
 
 /* What was not taken by now is lost, and must be told. */
@@ -365,7 +367,8 @@ static int poll_timeout(const struct room *r)
 
 static void take_death(struct room *r)
 {
-    take_report(r); /* what it said last is still in the socket */
+    while (r->ctl >= 0 && take_report(r)) { /* what it and its reapers said last is still in the socket */
+    }
     while (waitpid(r->pid, NULL, 0) < 0 && errno == EINTR) {
     }
     r->dead = true;
@@ -406,7 +409,7 @@ int room_supervise(struct room *r, struct err *e)
         if (poll(p, ON_COUNT, poll_timeout(r)) < 0 && errno != EINTR)
             return err_set(e, ERR_INTERNAL, errno, "wait for the room");
         if (p[ON_CTL].revents)
-            take_report(r);
+            (void)take_report(r); /* the next round takes the next one */
         if (p[ON_NOTIFY].revents & POLLIN)
             denials_take(r);
         else if (p[ON_NOTIFY].revents)

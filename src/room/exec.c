@@ -1,12 +1,14 @@
 /* exec: see exec.h.
  *
  * Theory of operation. Each further program gets a reaper: a copy of pid 1 that is the program's parent and adopts what
- * the program's children leave behind, so that everything which descends from it can be found and ended, double forks
- * and new sessions included. The reaper reports the program's end itself, over the control socket that it shares with
- * pid 1, and goes when nothing is left to adopt. Signals come to it from pid 1 as queued signals; it takes them from
- * nobody else.
+ * the program's children leave behind, so that everything which descends from it can be found, double forks and new
+ * sessions included. The reaper reports the program's end itself, over the control socket that it shares with pid 1, and
+ * goes when nothing is left to adopt. It obeys nobody: signals are sent by pid 1, which cannot be stopped from inside,
+ * and which ends a program as a whole by looking for what descends from its reaper until nobody is found, and then
+ * ends the reaper.
  *
- * The programs of a room share one user, so one of them may kill another's reaper: then pid 1 adopts, and says so.
+ * The programs of a room share one user, so one of them may stop or kill another's reaper. Stopped, it is ended all the
+ * same; killed, its program dies with it, pid 1 adopts the rest, and says so.
  *
  * Lives in: the room, in pid 1 and in the reapers. Trusts: the control socket, nothing of a memory file.
  * Must not: malloc, stdio. */
@@ -21,12 +23,11 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 
-#define END_ROUNDS 2000 /* looks for descendants before the reaper gives up ending them */
+#define END_ROUNDS 1000 /* looks for descendants before pid 1 lets them be: the room still ends them */
 #define DEPTH_MAX  4096 /* parents followed upwards: more than a room may have processes by default */
 
 static struct {
@@ -42,7 +43,7 @@ static void tell(const struct room_plan *plan, const struct report *r, const int
 
 /* --- finding and ending what descends from us ----------------------------------------------------------- */
 
-/* Of "PID (NAME) STATE PPID …"; NAME may hold anything. 0 when it is gone. */
+/* Of "PID (NAME) STATE PPID …"; NAME may hold anything. 0 when it is gone, or dead and only not reaped. */
 static pid_t parent_of(int proc, const char *pid)
 {
     char path[32], text[512];
@@ -51,7 +52,7 @@ static pid_t parent_of(int proc, const char *pid)
     sbuf_text(&b, "/stat");
     ssize_t n = fd_read_file(proc, path, text, sizeof text);
     const char *p = n > 0 ? strrchr(text, ')') : NULL;
-    if (!p || p[1] != ' ' || !p[2] || p[3] != ' ')
+    if (!p || p[1] != ' ' || !p[2] || p[3] != ' ' || p[2] == 'Z' || p[2] == 'X')
         return 0;
     pid_t parent = 0;
     for (p += 4; *p >= '0' && *p <= '9'; p++)
@@ -81,12 +82,11 @@ static bool descends(int proc, const char *pid, pid_t from)
     return false;
 }
 
-/* Sends `sig` to every descendant; how many there were. */
-static unsigned signal_descendants(int sig)
+/* Sends `sig` to everything that descends from `from`; how many there were. */
+static unsigned signal_descendants(pid_t from, int sig)
 {
     unsigned count = 0;
     char buffer[4096] __attribute__((aligned(8)));
-    const pid_t self = getpid();
     FD_AUTO proc = openat(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (;;) {
         long n = proc < 0 ? 0 : syscall(SYS_getdents64, proc, buffer, sizeof buffer);
@@ -99,7 +99,7 @@ static unsigned signal_descendants(int sig)
             pid_t pid = 0;
             for (const char *p = d->d_name; *p >= '0' && *p <= '9'; p++)
                 pid = pid * 10 + (*p - '0');
-            if (pid <= 1 || pid == self || !descends(proc, d->d_name, self))
+            if (pid <= 1 || pid == from || !descends(proc, d->d_name, from))
                 continue;
             (void)kill(pid, sig); /* it may have ended this instant */
             count++;
@@ -109,20 +109,17 @@ static unsigned signal_descendants(int sig)
 
 /* --- the reaper ----------------------------------------------------------------------------------------- */
 
-/* Returns false when there is nobody left. */
-static bool reap(const struct room_plan *plan, struct report *r, pid_t *program)
+__attribute__((noreturn)) static void adopt(const struct room_plan *plan, struct report *r, pid_t program)
 {
     for (;;) {
         int status;
         struct rusage u;
-        pid_t pid = wait4(-1, &status, WNOHANG, &u);
-        if (pid == 0)
-            return true;
-        if (pid < 0)
-            return errno != ECHILD;
-        if (pid != *program)
+        pid_t pid = wait4(-1, &status, 0, &u);
+        if (pid < 0 && errno != EINTR)
+            _exit(0); /* nobody is left */
+        if (pid != program || pid <= 0)
             continue;
-        *program = 0;
+        program = 0;
         r->type = REPORT_EXEC_EXITED;
         r->status = status;
         r->utime_us = (uint64_t)u.ru_utime.tv_sec * 1000000 + (uint64_t)u.ru_utime.tv_usec;
@@ -132,38 +129,6 @@ static bool reap(const struct room_plan *plan, struct report *r, pid_t *program)
     }
 }
 
-/* All that descends from the program: stopped, so that it cannot grow, then killed, until a look finds nobody. */
-static bool end_all(const struct room_plan *plan, struct report *r, pid_t *program)
-{
-    for (int i = 0; i < END_ROUNDS; i++) {
-        (void)signal_descendants(SIGSTOP);
-        (void)signal_descendants(SIGKILL);
-        if (!reap(plan, r, program))
-            return false;
-        const struct timespec moment = {.tv_nsec = 200000};
-        if (i > 0)
-            (void)nanosleep(&moment, NULL);
-    }
-    return true;
-}
-
-__attribute__((noreturn)) static void adopt(const struct room_plan *plan, struct report *r, int signals,
-                                            pid_t program)
-{
-    while (reap(plan, r, &program)) {
-        struct signalfd_siginfo info;
-        if (read(signals, &info, sizeof info) != sizeof info || info.ssi_signo != SIGUSR1 ||
-            info.ssi_pid != 1)
-            continue; /* a child's end, which reap() sees to; or somebody who has nothing to say here */
-        const int sig = info.ssi_int & 0xff, group = info.ssi_int >> 8;
-        if (group == 2 && !end_all(plan, r, &program))
-            break;
-        if (group < 2 && program > 0)
-            (void)kill(group == 1 ? -program : program, sig); /* it may have ended this instant */
-    }
-    _exit(0);
-}
-
 __attribute__((noreturn)) static void reaper(const struct room_plan *plan, const struct room_state *s,
                                              const struct command *c, int *fds, int n)
 {
@@ -171,16 +136,15 @@ __attribute__((noreturn)) static void reaper(const struct room_plan *plan, const
     struct words w = {.workdir = ""};
     struct seat seat = {.stdio = {-1, -1, -1}, .terminal = -1, .null = s->null};
     int master = -1;
-    sigset_t mine;
 
-    r = (struct report){.type = REPORT_EXEC_FAILED, .handle = c->handle, .item = -1};
+    r = (struct report){.type = REPORT_EXEC_FAILED, .handle = c->handle, .item = EXEC_NOT_READY};
     (void)prctl(PR_SET_NAME, "room-exec", 0, 0, 0); /* for ps; nothing depends on it */
-    sigemptyset(&mine);
-    sigaddset(&mine, SIGCHLD);
-    sigaddset(&mine, SIGUSR1);
-    int failed = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 || sigprocmask(SIG_SETMASK, &mine, NULL) < 0;
-    int signals = signalfd(-1, &mine, SFD_CLOEXEC);
-    int code = failed || signals < 0 ? -errno : n < 1 ? -EBADMSG : words_read(fds[0], &w);
+    sigset_t all;
+    sigfillset(&all); /* what others of the room send is not for us */
+    int code = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 || sigprocmask(SIG_SETMASK, &all, NULL) < 0
+                   ? -errno
+               : n < 1 ? -EBADMSG
+                       : words_read(fds[0], &w);
     if (code == 0 && (!w.paths || !w.paths[0] || !w.args[0]))
         code = -EBADMSG;
     if (code == 0 && c->terminal)
@@ -190,6 +154,7 @@ __attribute__((noreturn)) static void reaper(const struct room_plan *plan, const
     else if (code == 0)
         code = -EBADMSG;
     if (code == 0) {
+        r.item = -1;
         seat.workdir = w.workdir[0] ? w.workdir : NULL;
         seat.paths = w.paths;
         seat.argv = w.args;
@@ -207,7 +172,7 @@ __attribute__((noreturn)) static void reaper(const struct room_plan *plan, const
     fd_close(&master);
     for (int i = 0; i < n; i++)
         fd_close(&fds[i]);
-    adopt(plan, &r, signals, r.payload_pid);
+    adopt(plan, &r, r.payload_pid);
 }
 
 /* --- pid 1 ---------------------------------------------------------------------------------------------- */
@@ -215,7 +180,8 @@ __attribute__((noreturn)) static void reaper(const struct room_plan *plan, const
 void exec_start(const struct room_plan *plan, const struct room_state *s, const struct command *c, int *fds,
                 int n)
 {
-    struct report r = {.type = REPORT_EXEC_FAILED, .handle = c->handle, .item = -1, .code = EAGAIN};
+    struct report r = {
+        .type = REPORT_EXEC_FAILED, .handle = c->handle, .item = EXEC_NOT_READY, .code = EAGAIN};
     size_t i = 0;
 
     while (i < EXEC_MAX && running[i].reaper)
@@ -232,14 +198,42 @@ void exec_start(const struct room_plan *plan, const struct room_state *s, const 
         r.code = errno;
     }
     tell(plan, &r, NULL, 0);
+    r.type = REPORT_EXEC_GONE;
+    tell(plan, &r, NULL, 0);
+}
+
+/* All that descends from the reaper: stopped, so that it cannot grow, then killed, until a look finds nobody. */
+static void end_all(pid_t reaper)
+{
+    for (int i = 0; i < END_ROUNDS; i++) {
+        const struct timespec moment = {.tv_nsec = 200000};
+        (void)signal_descendants(reaper, SIGSTOP);
+        if (signal_descendants(reaper, SIGKILL) == 0)
+            break;
+        if (i > 0)
+            (void)nanosleep(&moment, NULL);
+    }
+    (void)kill(reaper, SIGKILL); /* it may have ended this instant; what it had not reaped, we reap */
+}
+
+/* Is `pid` still the child of that reaper? Its number may be another one's by now. */
+static bool is_child(pid_t pid, pid_t reaper)
+{
+    char text[12];
+    FD_AUTO proc = openat(AT_FDCWD, "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return pid > 1 && proc >= 0 && parent_of(proc, decimal(pid, text)) == reaper;
 }
 
 void exec_signal(const struct command *c)
 {
     for (size_t i = 0; i < EXEC_MAX; i++) {
-        const union sigval value = {.sival_int = (c->signal & 0xff) | c->group << 8};
-        if (running[i].reaper && running[i].handle == c->handle)
-            (void)sigqueue(running[i].reaper, SIGUSR1, value); /* it may have ended this instant */
+        const pid_t reaper = running[i].reaper;
+        if (!reaper || running[i].handle != c->handle)
+            continue;
+        if (c->group == 2)
+            end_all(reaper);
+        else if (is_child(c->pid, reaper))
+            (void)kill(c->group == 1 ? -c->pid : c->pid, c->signal); /* it may have ended this instant */
     }
 }
 

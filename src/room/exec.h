@@ -6,7 +6,8 @@
 #include "room/steps.h"
 #include <sys/types.h>
 
-#define EXEC_MAX 64 /* programs at once, beside the room's own */
+#define EXEC_NOT_READY (-3) /* `item` of EXEC_FAILED: what it needs could not be made */
+#define EXEC_MAX       64   /* programs at once, beside the room's own */
 
 /* What EXEC asks for, in a child of ours that adopts whatever the program leaves behind (a reaper); it reports. */
 void exec_start(const struct room_plan *plan, const struct room_state *s, const struct command *c, int *fds,

@@ -89,6 +89,7 @@ struct command {
     int32_t
         group; /* SIGNAL, EXEC_SIGNAL: 1: the program's process group; 0: the program; 2: SIGNAL: every process of
                     * the room; EXEC_SIGNAL: all that descends from the program, until none is left */
+    int32_t pid;         /* EXEC_SIGNAL: that program, as EXEC_STARTED told it */
     uint32_t handle;     /* EXEC, EXEC_SIGNAL: the supervisor's name for that program */
     uint32_t terminal;   /* EXEC: 1: it gets a terminal of `rows` and `cols` */
     uint16_t rows, cols; /* EXEC */

@@ -169,7 +169,7 @@ static int set_times(int dir, const char *name, const struct stat *s)
 {
     const struct timespec t[2] = {s->st_atim, s->st_mtim};
 
-    return utimensat(dir, name, t, name ? AT_SYMLINK_NOFOLLOW : 0) < 0 ? -errno : 0;
+    return (name[0] ? utimensat(dir, name, t, AT_SYMLINK_NOFOLLOW) : futimens(dir, t)) < 0 ? -errno : 0;
 }
 
 static int set_owner(const struct job *j, int dir, const char *name, const struct stat *s)
@@ -230,7 +230,7 @@ static int copy_one_file(struct job *j, const struct walk *w, int to, const char
     if (r == 0 && fchmod(fd, mode_of(j, &s)) < 0)
         r = -errno;
     if (r == 0)
-        r = set_times(fd, NULL, &s);
+        r = set_times(fd, "", &s);
     if (r == 0)
         remember(j, k, &s, w->path);
     j->count->bytes += (uint64_t)s.st_size;

@@ -315,6 +315,79 @@ def a_program_cannot_command_what_keeps_it():
     room.within(2, lambda: room.holding(word), 'processes')
 
 
+@test
+def a_stopped_or_flooded_reaper_changes_nothing():
+    word = room.token()
+    with Living() as x:
+        x.exec('/bin/sh', '-c', 'kill -STOP $PPID; (setsid sh -c "sleep 100; :" "$0" &); sleep 100; :', word, options=['--timeout', '600ms'], status=124)
+        room.within(3, lambda: room.holding(word), 'processes behind a stopped reaper')
+        flood = ('import os, signal, sys, time, ctypes\nsignal.pthread_sigmask(signal.SIG_BLOCK, [40])\n'
+                 'libc = ctypes.CDLL(None)\n[libc.sigqueue(os.getpid(), 40, None) for _ in range(2000)]\ntime.sleep(100)')
+        x.exec(room.PYTHON, '-IS', '-c', flood, word, options=['--timeout', '900ms'], status=124)
+        room.within(3, lambda: room.holding(word), 'processes of one that used up the queue of signals')
+        room.within(2, lambda: x.status()['programs'], 'programs')
+
+
+@test
+def time_bounds_what_a_program_left_behind():
+    word = room.token()
+    with Living() as x:
+        x.exec('/bin/sh', '-c', 'sh -c "sleep 100; :" "$0" >/dev/null 2>&1 & exit 0', word, options=['--timeout', '700ms'])
+        room.within(0.5, lambda: not room.holding(word), 'no process')
+        room.within(3, lambda: room.holding(word), 'processes whose time is up')
+
+
+@test
+def a_full_room_can_be_used_again():
+    with Living(options=['--pids', '8']) as x:
+        p = subprocess.Popen([PROGRAM, 'exec', x.name, '--', '/bin/sh', '-c', 'for i in 1 2 3 4 5 6 7 8; do sleep 4 2>/dev/null & done; wait'],
+                             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.5)
+        codes = {outside(PROGRAM, 'exec', x.name, '--', 'true').returncode for _ in range(70)}
+        assert codes <= {125, 126}, codes
+        p.kill()
+        p.wait()
+        room.within(5, lambda: x.status()['programs'], 'programs')
+        x.exec('true')
+
+
+@test
+def the_rooms_own_status_is_kept_behind_those_of_others():
+    path = room.path('late.json')
+    with Living('/bin/sh', '-c', 'sleep 1.2; exit 7', options=['--result', path]) as x:
+        some = [subprocess.Popen([PROGRAM, 'exec', x.name, '--', 'sleep', '1'], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(6)]
+        pid = x.keeper()
+        time.sleep(0.5)
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(1.2)
+        os.kill(pid, signal.SIGCONT)
+        for p in some:
+            p.wait(10 * room.SLOW)
+        room.within(5, lambda: not os.path.getsize(path), 'no result')
+    with open(path) as f:
+        record = json.load(f)
+    same((record['outcome'], record['exit_status']), ('exited', 7), 'result')
+
+
+@test
+def who_is_not_heard_ends_nothing():
+    if not room.can_nest():
+        raise room.Skip('no user namespace below this one')
+    with Living() as x:
+        r = outside('unshare', '-Ur', PROGRAM, 'rm', x.name)
+        assert r.returncode != 0, 'a success that is none'
+        assert x.name in names()
+
+
+@test
+def typed_input_that_ends_ends():
+    with Living() as x:
+        for text in (b'hi\n', b'half'):
+            r = subprocess.run([PROGRAM, 'exec', '-t', x.name, '--', 'cat'], input=text, stdout=subprocess.PIPE, timeout=10 * room.SLOW)
+            same(r.returncode, 0, repr(r.stdout))
+            assert text.strip() in r.stdout, r.stdout
+
+
 # --- watching ---------------------------------------------------------------------------------------------------------
 
 @test
