@@ -186,12 +186,16 @@ static bool may_ask(const struct flow_rules *r, const char *bytes, const struct 
 {
     const char *why = "";
 
-    if (r->secret && head_is(bytes, h->method, "TRACE"))
+    if (head_is(bytes, h->method, "CONNECT"))
+        refuse_request(bytes, h, "behind it nothing could be judged:", v);
+    else if (r->secret && (head_is(bytes, h->method, "TRACE") || head_is(bytes, h->method, "TRACK")))
         refuse_request(bytes, h, "with it a server says back what it was sent:", v);
-    else if (r->http == NULL)
+    else if (r->http == NULL && !r->secret)
         return true;
     else if (h->odd)
         refuse_request(bytes, h, "it has a field that may change the method or the path:", v);
+    else if (r->http == NULL)
+        return true;
     else if (!egress_http_matches(r->http, bytes + h->method.at, h->method.len, bytes + h->path.at,
                                   h->path.len, &why))
         refuse_request(bytes, h, why, v);
@@ -229,8 +233,10 @@ static void see_request(struct flow *f, const struct flow_rules *r, const char *
     if (!names_match(r, bytes, &h, v) || !may_ask(r, bytes, &h, v))
         return;
     f->begun = f->awaiting = true;
-    f->head_only = head_is(bytes, h.method, "HEAD");
-    f->upgrading = h.upgrade && !h.h2c;
+    /* Exactly: a server that compares exactly answers `head` with a body. */
+    f->head_only = h.method.len == 4 && memcmp(bytes + h.method.at, "HEAD", 4) == 0;
+    f->had_head = f->had_head || f->head_only;
+    f->upgrading = h.upgrade && !h.h2c && !f->had_head;
     f->down = f->down == DOWN_SHUT ? DOWN_ANSWER : f->down;
     f->up = h.chunked ? UP_CHUNK : UP_REQUEST;
     f->next_follows = false;
@@ -252,6 +258,10 @@ static void see_answer(struct flow *f, const char *bytes, size_t size, struct fl
     if (got < 0 || (h.status == 101 && !(f->awaiting && f->upgrading))) {
         refuse(v, FLOW_FAULT_UPSTREAM, "the server sends",
                got < 0 ? why : "another protocol than was asked for", got < 0 ? strlen(why) : 35);
+        return;
+    }
+    if (!f->awaiting) {
+        refuse(v, FLOW_FAULT_UPSTREAM, "the server answers what was not asked", NULL, 0);
         return;
     }
     v->head = h.size;

@@ -23,11 +23,12 @@ struct flow_rules {
 };
 
 struct flow {
-    uint8_t up, down;  /* states */
-    bool begun;        /* the room has said something that may pass */
-    bool awaiting;     /* a request has no answer yet */
-    bool head_only;    /* that answer has no body: the request was HEAD */
-    bool upgrading;    /* and it may change the protocol */
+    uint8_t up, down; /* states */
+    bool begun;       /* the room has said something that may pass */
+    bool awaiting;    /* a request has no answer yet */
+    bool head_only;   /* that answer has no body: the request was HEAD */
+    bool had_head;  /* one was; a server that answers it with a body is not followed into another protocol */
+    bool upgrading; /* and it may change the protocol */
     bool next_follows; /* a line of a chunk has the end of the chunk before in front */
     bool down_follows;
 };

@@ -109,8 +109,14 @@ static bool is_odd(const char *bytes, struct head_part name)
     static const char *const odd[] = {"x-http-method-override", "x-http-method", "x-method-override",
                                       "x-original-url",         "x-rewrite-url", "x-original-uri"};
 
+    char plain[32]; /* many servers take `_` for `-` */
+
+    if (name.len >= sizeof plain)
+        return false;
+    for (uint32_t i = 0; i < name.len; i++)
+        plain[i] = bytes[name.at + i] == '_' ? '-' : bytes[name.at + i];
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
-        if (head_is(bytes, name, odd[i]))
+        if (head_is(plain, (struct head_part){0, name.len}, odd[i]))
             return true;
     }
     return false;

@@ -2,10 +2,10 @@
  *
  * Theory of operation. Each further program gets a reaper: a copy of pid 1 that is the program's parent and adopts what
  * the program's children leave behind, so that everything which descends from it can be found, double forks and new
- * sessions included. The reaper reports the program's end itself, over the control socket that it shares with pid 1, and
- * goes when nothing is left to adopt. It obeys nobody: signals are sent by pid 1, which cannot be stopped from inside,
- * and which ends a program as a whole by looking for what descends from its reaper until nobody is found, and then
- * ends the reaper.
+ * sessions included. The reaper reports the program's end itself, over the control socket that it shares with pid 1,
+ * and goes when nothing is left to adopt. It obeys nobody: signals are sent by pid 1, which cannot be stopped from
+ * inside. It ends a program as a whole by looking for what descends from its reaper until nobody is found; then it ends
+ * the reaper.
  *
  * The programs of a room share one user, so one of them may stop or kill another's reaper. Stopped, it is ended all the
  * same; killed, its program dies with it, pid 1 adopts the rest, and says so.

@@ -347,6 +347,57 @@ static void an_upgrade_counts_when_the_server_agrees(void **state)
     assert_int_equal(v.fault, FLOW_FAULT_UPSTREAM);
 }
 
+/* A body that a server sends where none is due must not be read as answers that free the connection. */
+static void bodies_of_head_answers_free_nothing(void **state)
+{
+    static const char head[] = "HEAD / HTTP/1.1\r\nHost: allowed.test\r\n\r\n",
+                      lower[] = "head / HTTP/1.1\r\nHost: allowed.test\r\n\r\n",
+                      ws[] = "GET / HTTP/1.1\r\nHost: allowed.test\r\nUpgrade: websocket\r\n\r\n",
+                      answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+    struct flow f = fresh(BOTH);
+    struct flow_verdict v;
+
+    (void)state;
+    assert_int_equal(text(&f, FLOW_UP, lower, &v), FLOW_PASS);
+    assert_int_equal(text(&f, FLOW_DOWN, answer, &v), FLOW_PASS);
+    assert_int_equal(v.count, sizeof answer - 1 + 5); /* with its body */
+    f = fresh(BOTH);
+    assert_int_equal(text(&f, FLOW_UP, head, &v), FLOW_PASS);
+    assert_int_equal(text(&f, FLOW_DOWN, answer, &v), FLOW_PASS);
+    assert_int_equal(v.count, sizeof answer - 1);
+    assert_int_equal(text(&f, FLOW_DOWN, answer, &v), FLOW_BAD); /* nothing was asked */
+    assert_int_equal(v.fault, FLOW_FAULT_UPSTREAM);
+    f = fresh(BOTH);
+    assert_int_equal(text(&f, FLOW_UP, head, &v), FLOW_PASS);
+    assert_int_equal(text(&f, FLOW_DOWN, answer, &v), FLOW_PASS);
+    assert_int_equal(text(&f, FLOW_UP, ws, &v), FLOW_PASS);
+    assert_int_equal(text(&f, FLOW_DOWN, "HTTP/1.1 101 Switching\r\n\r\n", &v), FLOW_BAD);
+}
+
+static void what_cannot_be_judged_is_refused(void **state)
+{
+    static const struct {
+        const char *request;
+        bool secret;
+        enum flow_step want;
+    } rows[] = {
+        {"CONNECT /x HTTP/1.1\r\nHost: allowed.test\r\n\r\n", false, FLOW_BAD},
+        {"POST / HTTP/1.1\r\nHost: allowed.test\r\nX_HTTP_Method_Override: PUT\r\n\r\n", true, FLOW_BAD},
+        {"POST / HTTP/1.1\r\nHost: allowed.test\r\nX-HTTP-Method-Override: PUT\r\n\r\n", true, FLOW_BAD},
+        {"TRACK / HTTP/1.1\r\nHost: allowed.test\r\n\r\n", true, FLOW_BAD},
+        {"TRACK / HTTP/1.1\r\nHost: allowed.test\r\n\r\n", false, FLOW_PASS},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct flow_rules r = {
+            .takes = BOTH, .name = "allowed.test", .port = 80, .secret = rows[i].secret};
+        struct flow f = fresh(BOTH);
+        struct flow_verdict v;
+        flow_next(&f, &r, FLOW_UP, (const void *)rows[i].request, strlen(rows[i].request), &v);
+        assert_int_equal(v.step, rows[i].want);
+    }
+}
+
 static void http2_is_not_asked_for(void **state)
 {
     static const char h2c[] = "GET / HTTP/1.1\r\nHost: allowed.test\r\nUpgrade: h2c\r\nX: y\r\n\r\n";
@@ -392,6 +443,8 @@ int main(void)
         cmocka_unit_test(bodies_pass_by_their_length),
         cmocka_unit_test(bad_chunks_end_it),
         cmocka_unit_test(an_upgrade_counts_when_the_server_agrees),
+        cmocka_unit_test(bodies_of_head_answers_free_nothing),
+        cmocka_unit_test(what_cannot_be_judged_is_refused),
         cmocka_unit_test(http2_is_not_asked_for),
         cmocka_unit_test(a_long_head_ends_it),
     };
