@@ -319,7 +319,7 @@ def a_program_cannot_command_what_keeps_it():
 def a_stopped_or_flooded_reaper_changes_nothing():
     word = room.token()
     with Living() as x:
-        x.exec('/bin/sh', '-c', 'kill -STOP $PPID; (setsid sh -c "sleep 100; :" "$0" &); sleep 100; :', word, options=['--timeout', '600ms'], status=124)
+        x.exec('/bin/sh', '-c', 'sleep 0.2; kill -STOP $PPID; (setsid sh -c "sleep 100; :" "$0" &); sleep 100; :', word, options=['--timeout', '600ms'], status=124)
         room.within(3, lambda: room.holding(word), 'processes behind a stopped reaper')
         flood = ('import os, signal, sys, time, ctypes\nsignal.pthread_sigmask(signal.SIG_BLOCK, [40])\n'
                  'libc = ctypes.CDLL(None)\n[libc.sigqueue(os.getpid(), 40, None) for _ in range(2000)]\ntime.sleep(100)')
