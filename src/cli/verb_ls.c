@@ -149,8 +149,8 @@ int verb_ls(int argc, char **argv)
 
 static bool is_old(const struct listed *l, uint64_t older_ms, bool pending)
 {
-    if (l->busy)
-        return false;
+    if (l->busy || l->state == STORE_APPLYING || l->state == STORE_UNDOING)
+        return false; /* the latter: half done, and only what is kept can take it back */
     if (l->state == STORE_RUNNING)
         return true; /* its room was killed before anything was kept */
     if (l->state != STORE_APPLIED && !pending)

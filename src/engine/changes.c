@@ -8,7 +8,7 @@
  * Locks (flock, so that the kernel gives them back whatever happens): the run holds its entry while it fills it; a
  * reader shares it; who applies, undoes or discards has it alone, and to write to any workspace takes the store's own
  * lock too. A state of "applying" or "undoing" without a lock means that the command was killed: what it did is
- * taken back before anything else.
+ * taken back before anything else is written or forgotten. Readers leave it: to look is not to write.
  *
  * Lives in: the supervisor, and the verbs. Trusts: the store, which nobody else can write to. */
 #include "engine/changes.h"
@@ -442,6 +442,13 @@ static int begin(struct changes *c, bool writable, struct err *e)
     return tree_open(&c->tree, &dirs, e);
 }
 
+/* What recovery did not do, because somebody wrote there since. It is said wherever this happens. */
+static int say_left(void *ctx, const struct tree_report *rep)
+{
+    (void)ctx;
+    return rep->type == TREE_TEXT && write(STDERR_FILENO, rep->text, rep->size) < 0 ? -errno : 0;
+}
+
 /* What a killed command left. */
 static int recover(struct changes *c, struct err *e)
 {
@@ -450,7 +457,7 @@ static int recover(struct changes *c, struct err *e)
     if (r == 0)
         r = begin(c, true, e);
     if (r == 0)
-        r = tree_call(&c->tree, &say, NULL, NULL, NULL, e);
+        r = tree_call(&c->tree, &say, say_left, NULL, NULL, e);
     tree_close(&c->tree);
     if (r == 0 && (r = store_get_state(c->entry, &c->state)) < 0)
         r = err_set(e, ERR_IO, -r, "read the state of the changes %s", c->id);
@@ -473,12 +480,16 @@ static int open_all(struct changes *c, const char *word, enum changes_use use, s
     if ((r = store_get_state(c->entry, &c->state)) < 0)
         return err_set(e, ERR_IO, -r, "read the state of the changes %s", c->id);
     const struct tree_dirs alone = {.upper = -1, .lower = -1, .entry = c->entry};
-    if (use == CHANGES_REMOVE) /* whatever it is, it goes */
-        return tree_open(&c->tree, &alone, e);
-    if ((r = open_lower(c, e)) < 0)
+    const bool half = c->state == STORE_APPLYING || c->state == STORE_UNDOING;
+    if ((use != CHANGES_REMOVE || half) && (r = open_lower(c, e)) < 0) {
+        if (half)
+            err_hint(e, "put it back: these changes were half made real when strongroom was killed");
         return r;
-    if (c->state == STORE_APPLYING || c->state == STORE_UNDOING)
+    }
+    if (half && use != CHANGES_READ)
         r = recover(c, e);
+    if (use == CHANGES_REMOVE) /* whatever else it is, it goes */
+        return r < 0 ? r : tree_open(&c->tree, &alone, e);
     if (r == 0 && c->state == STORE_RUNNING) {
         r = err_set(e, ERR_IO, 0, "changes %s: the room was killed before they were all kept", c->id);
         err_hint(e, "forget them: strongroom discard %s", c->id);

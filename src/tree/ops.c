@@ -13,6 +13,10 @@
 #include <string.h>
 
 #define NUMBER_MAX 12
+#define BESIDE_MAX 64
+#define STAYS      "changed since, and stays as it is"
+#define BESIDE     "changed since, and stays as it is; what was there before lies beside it (.before-ID)"
+#define AT_TOP     "changed since, and stays as it is; what was there before lies in the workspace (.before-ID)"
 
 static int move(int from, const char *name, int to, const char *to_name, unsigned flags)
 {
@@ -32,6 +36,40 @@ static bool look(int dir, const char *name, struct stat *ret)
 static bool is_made(const struct journal_op *op, const struct stat *s)
 {
     return (uint64_t)s->st_dev == op->made.dev && s->st_ino == op->made.ino;
+}
+
+static bool unchanged(const struct fingerprint *f, const struct stat *s)
+{
+    return (uint64_t)s->st_size == f->size && s->st_mtim.tv_sec == f->mtime &&
+           (uint32_t)s->st_mtim.tv_nsec == f->mtime_nsec && s->st_mode == f->mode;
+}
+
+/* As it was before; an undo from another file system brought back a copy, so it may be another inode. */
+static bool is_old(const struct journal_op *op, const struct stat *s)
+{
+    return S_ISREG(s->st_mode) ? unchanged(&op->old, s)
+                               : (s->st_mode & S_IFMT) == (op->old.mode & S_IFMT) &&
+                                     (S_ISDIR(s->st_mode) || (uint64_t)s->st_size == op->old.size);
+}
+
+static int leave(struct ops *o, const char *why)
+{
+    o->tell(o->path, why);
+    return 0;
+}
+
+/* What the stage has and the tree will not take goes beside it, or to the top when its folder is gone. */
+static int put_beside(struct ops *o, const struct journal_op *op, int dir, const char *name)
+{
+    char number[NUMBER_MAX], beside[256];
+    int r = -EEXIST;
+
+    stage_name(op, number);
+    for (unsigned i = 0; i < BESIDE_MAX && r == -EEXIST; i++) {
+        (void)snprintf(beside, sizeof beside, i ? "%.200s.before-%s.%u" : "%.200s.before-%s", name, o->id, i);
+        r = move(o->stage, number, dir, beside, RENAME_NOREPLACE);
+    }
+    return r < 0 ? r : leave(o, dir == o->tree.root ? AT_TOP : BESIDE);
 }
 
 static int folder_empty(int dir, const char *name)
@@ -71,12 +109,38 @@ static int check_taken(struct ops *o, const struct journal_op *op, int dir, cons
     return back < 0 ? back : r;
 }
 
+/* Forward again, after a crash: false when what is there now is not what this operation may take. */
+static bool may_go_forward(const struct ops *o, const struct journal_op *op, int dir, const char *name)
+{
+    char number[NUMBER_MAX];
+    struct stat s, staged;
+    bool there = look(dir, name, &s);
+
+    stage_name(op, number);
+    switch (op->what) {
+    case OP_DELETE:
+        return look(o->stage, number, &staged) || (there && is_old(op, &s));
+    case OP_ADD:
+        return !there || !look(o->stage, number, &staged);
+    case OP_REPLACE:
+        return there && (is_made(op, &s) ||
+                         (look(o->stage, number, &staged) && is_made(op, &staged) && is_old(op, &s)));
+    case OP_MODE:
+        return there &&
+               ((s.st_mode & 07777) == op->new_mode || (s.st_mode & 07777) == (op->old.mode & 07777));
+    default:
+        return there && S_ISDIR(s.st_mode);
+    }
+}
+
 static int forward_one(struct ops *o, const struct journal_op *op, int dir, const char *name)
 {
     char number[NUMBER_MAX];
     struct stat s;
     int r;
 
+    if (o->tell && !may_go_forward(o, op, dir, name))
+        return leave(o, STAYS);
     stage_name(op, number);
     switch (op->what) {
     case OP_DELETE:
@@ -103,36 +167,89 @@ static int forward_one(struct ops *o, const struct journal_op *op, int dir, cons
     }
 }
 
-static int backward_one(struct ops *o, const struct journal_op *op, int dir, const char *name)
+static int delete_back(struct ops *o, const struct journal_op *op, int dir, const char *name)
 {
     char number[NUMBER_MAX];
     struct stat s;
 
     stage_name(op, number);
+    if (!look(o->stage, number, &s))
+        return 0;
+    int r = move(o->stage, number, dir, name, RENAME_NOREPLACE);
+    if (r != -EEXIST || !o->tell)
+        return r;
+    if (op->file == TREE_FOLDER && look(dir, name, &s) && S_ISDIR(s.st_mode))
+        return 0; /* what was in it still fits in */
+    return put_beside(o, op, dir, name);
+}
+
+static int add_back(struct ops *o, const struct journal_op *op, int dir, const char *name)
+{
+    char number[NUMBER_MAX];
+    struct stat s;
+
+    stage_name(op, number);
+    if (look(o->stage, number, &s))
+        return 0;
+    if (op->file != TREE_FOLDER) {
+        if (o->tell && look(dir, name, &s) && !(is_made(op, &s) && unchanged(&op->made, &s)))
+            return leave(o, STAYS);
+        return move(dir, name, o->stage, number, RENAME_NOREPLACE);
+    }
+    if (unlinkat(dir, name, AT_REMOVEDIR) < 0) {
+        o->kept += errno == ENOTEMPTY || errno == EEXIST;
+        return errno == ENOTEMPTY || errno == EEXIST || errno == ENOENT ? 0 : -errno;
+    }
+    return mkdirat(o->stage, number, 0700) < 0 ? -errno : 0;
+}
+
+static int replace_back(struct ops *o, const struct journal_op *op, int dir, const char *name)
+{
+    char number[NUMBER_MAX];
+    struct stat s, staged;
+
+    stage_name(op, number);
+    const bool there = look(dir, name, &s), made = there && is_made(op, &s);
+    if (o->tell && !(made && unchanged(&op->made, &s))) /* staged is what was made: it was not done at all */
+        return look(o->stage, number, &staged) && !is_made(op, &staged) ? put_beside(o, op, dir, name)
+               : made                                                   ? leave(o, STAYS)
+                                                                        : 0;
+    return made ? move(o->stage, number, dir, name, RENAME_EXCHANGE) : 0;
+}
+
+static int backward_one(struct ops *o, const struct journal_op *op, int dir, const char *name)
+{
+    struct stat s;
+
     switch (op->what) {
     case OP_DELETE:
-        if (!look(o->stage, number, &s))
-            return 0;
-        return move(o->stage, number, dir, name, RENAME_NOREPLACE);
+        return delete_back(o, op, dir, name);
     case OP_ADD:
-        if (look(o->stage, number, &s))
-            return 0;
-        if (op->file != TREE_FOLDER)
-            return move(dir, name, o->stage, number, RENAME_NOREPLACE);
-        if (unlinkat(dir, name, AT_REMOVEDIR) < 0) {
-            o->kept += errno == ENOTEMPTY || errno == EEXIST;
-            return errno == ENOTEMPTY || errno == EEXIST || errno == ENOENT ? 0 : -errno;
-        }
-        return mkdirat(o->stage, number, 0700) < 0 ? -errno : 0;
+        return add_back(o, op, dir, name);
     case OP_REPLACE:
-        if (!look(dir, name, &s) || !is_made(op, &s))
-            return 0;
-        return move(o->stage, number, dir, name, RENAME_EXCHANGE);
+        return replace_back(o, op, dir, name);
     case OP_MODE:
+        if (o->tell && look(dir, name, &s) && (s.st_mode & 07777) != op->new_mode)
+            return (s.st_mode & 07777) == (op->old.mode & 07777) ? 0 : leave(o, STAYS);
         return copy_mode(dir, name, op->old.mode & 07777);
     default: /* OP_SETTLE: writable again, so that what is in it can go; where it was made at all */
         return look(dir, name, &s) && S_ISDIR(s.st_mode) ? copy_mode(dir, name, op->new_mode | 0700) : 0;
     }
+}
+
+/* The folder around is gone since, and something is to go back into it. */
+static int no_folder_back(struct ops *o, const struct journal_op *op, const char *path, int r)
+{
+    const char *slash = strrchr(path, '/');
+    char number[NUMBER_MAX];
+    struct stat s;
+
+    stage_name(op, number);
+    if (op->what != OP_DELETE && op->what != OP_REPLACE)
+        return r;
+    if (!look(o->stage, number, &s) || is_made(op, &s) || S_ISDIR(s.st_mode))
+        return 0;
+    return put_beside(o, op, o->tree.root, slash ? slash + 1 : path);
 }
 
 static int each(struct ops *o, const struct journal_op *op, const char *path,
@@ -140,8 +257,15 @@ static int each(struct ops *o, const struct journal_op *op, const char *path,
 {
     const char *name;
     int dir = beneath_parent(&o->tree, path, &name);
+    o->path = path;
     int r = dir < 0 ? dir : one(o, op, dir, name);
 
+    if (o->tell && (dir == -ENOENT || dir == -ENOTDIR || dir == -ELOOP)) {
+        if (one == forward_one)
+            r = 0; /* it went since; what would go into it stays in the stage */
+        else if (one == backward_one)
+            r = no_folder_back(o, op, path, r);
+    }
     if (dir < 0 && one == forward_one &&
         op->what == OP_DELETE) { /* the folder around may have gone after it */
         char number[NUMBER_MAX];
@@ -176,6 +300,7 @@ int ops_backward(struct ops *o, struct journal *j)
     const char *path;
     int r, first = 0;
 
+    o->id = j->head->id;
     journal_to_end(j);
     while ((r = journal_back(j, &op, &path)) > 0) {
         r = each(o, op, path, backward_one);
@@ -255,11 +380,7 @@ static const char *touched(const struct journal_op *op, int dir, const char *nam
             return "is gone";
         if (op->file == TREE_FOLDER)
             return S_ISDIR(s.st_mode) ? NULL : "is another file since";
-        return is_made(op, &s) && (uint64_t)s.st_size == op->made.size &&
-                       s.st_mtim.tv_sec == op->made.mtime &&
-                       (uint32_t)s.st_mtim.tv_nsec == op->made.mtime_nsec && s.st_mode == op->made.mode
-                   ? NULL
-                   : "changed since";
+        return is_made(op, &s) && unchanged(&op->made, &s) ? NULL : "changed since";
     }
 }
 

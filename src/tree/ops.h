@@ -19,6 +19,10 @@ struct ops {
     const char *failed; /* the path of the operation that failed; in the journal */
     const char *why;    /* NULL: the errno says it */
     uint64_t kept;      /* folders that stay because somebody put something into them */
+    /* Set: somebody may have written to the tree since. What is not as this journal left it stays, and is told;
+     * what it would have been given back lies beside it, as NAME.before-ID. */
+    void (*tell)(const char *path, const char *why);
+    const char *path, *id; /* of the operation; of the entry */
 };
 
 /* 0, or -errno with `failed`; what was done before stays done. */

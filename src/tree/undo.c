@@ -79,7 +79,7 @@ static int tidy(struct stage *s, enum store_state state)
 
 static int backwards(struct stage *s, struct journal *j, uint64_t *ret_kept)
 {
-    struct ops o = {.tree = {.root = session.lower, .fd = session.lower}, .stage = s->fd};
+    struct ops o = {.tree = {.root = session.lower, .fd = session.lower}, .stage = s->fd, .tell = tell};
     int r = ops_backward(&o, j);
 
     if (r == 0)
@@ -148,7 +148,7 @@ int finish_apply(struct stage *s)
 /* An undo that did not end: the tree becomes again what the apply had made, unless all was taken back already. */
 static int recover_undo(const char *id)
 {
-    struct ops o = {.tree = {.root = session.lower, .fd = session.lower}};
+    struct ops o = {.tree = {.root = session.lower, .fd = session.lower}, .tell = tell};
     struct journal j = {0};
     struct stage s = {.fd = -1};
     int found = stage_open(&s, id), r = journal_open(session.entry, &j);

@@ -250,6 +250,70 @@ def crashes(b):
     check(not bad, f"at last: {bad}")
 
 
+def texts(top, which="**/*"):
+    """What the files of a folder say."""
+    return [p.read_text() for p in top.glob(which) if p.is_file()]
+
+
+def half_applied(b):
+    """An apply that was killed when all was done but for the state."""
+    (b.lower / "f").write_text("one\n")
+    (b.lower / "g").write_text("gee\n")
+    (b.lower / "h").write_text("aitch\n")
+    (b.lower / "gone").write_text("was\n")
+    b.start()
+    b.room("echo two >f; echo two >g; echo two >h; echo n >new; echo m >more; echo k >kept; rm gone; mkdir d; echo i >d/in")
+    check(b.store().code == 0, "store")
+    check(b.apply().code == 0, "apply")
+
+
+@test("recovery leaves what somebody wrote after the crash, and loses nothing")
+def written_since(b):
+    half_applied(b)
+    (b.entry / "state").write_text("applying\n")
+    with open(b.lower / "f", "a") as f:
+        f.write("mine\n")
+    for name in ("new", "g"):
+        (b.lower / "tmp").write_text("mine\n")
+        os.rename(b.lower / "tmp", b.lower / name)
+    (b.lower / "gone").write_text("mine\n")
+    (b.lower / "d/in").write_text("mine, and longer\n")
+    got = b.recover()
+    check(got.code == 0, f"recovery: {got.why} {got.text}")
+    found = {str(p.relative_to(b.lower)): p.read_text() for p in b.lower.rglob("*") if p.is_file()}
+    check(found == {"f": "two\nmine\n", "f.before-abcdef": "one\n", "g": "mine\n", "g.before-abcdef": "gee\n", "h": "aitch\n",
+                    "new": "mine\n", "gone": "mine\n", "gone.before-abcdef": "was\n", "d/in": "mine, and longer\n"}, f"{found}")
+    for name in (b"  f: changed since", b"  new: changed since", b"  gone: changed since"):
+        check(name in got.text, f"{name}: {got.text}")
+    check(b.state() == "undone", b.state())
+
+
+@test("recovery of an undo leaves what somebody wrote after the crash", build="build-fault")
+def written_since_undo(b):
+    for n in range(4, 60):
+        shutil.rmtree(b.top)
+        for d in (b.lower, b.upper, b.work, b.merged, b.entry):
+            d.mkdir(parents=True)
+        half_applied(b)
+        try:
+            b.undo(fault=n)
+            break
+        except Died:
+            pass
+        if b.state() != "undoing":
+            continue
+        kept = {"one\n", "gee\n", "was\n"} - set(texts(b.lower, "*"))  # what is back already, is overwritten here
+        for name in ("f", "g", "new", "gone"):
+            (b.lower / "tmp").write_text("mine\n")
+            os.rename(b.lower / "tmp", b.lower / name)
+        got = b.recover()
+        check(got.code == 0, f"{n}: {got.why} {got.text}")
+        for name in ("f", "g", "new", "gone"):
+            check((b.lower / name).read_text() == "mine\n", f"step {n}: {name}")
+        gone = kept - set(texts(b.lower)) - set(texts(b.entry / "old"))
+        check(not gone, f"step {n} ({b.state()}): lost {gone}")
+
+
 @test("a crash of the recovery is recovered from, too", build="build-fault")
 def crashes_twice(b):
     ready(b)

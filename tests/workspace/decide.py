@@ -7,7 +7,7 @@ import time
 import room
 import work
 from room import ended, refused, same, test
-from work import counts, folder, manifest, read, run, verb, write
+from work import counts, folder, ids, manifest, read, run, verb, write
 
 
 @test
@@ -273,3 +273,26 @@ def the_store_is_no_workspace():
         assert b'keeps its changes in there' in r.err, r.err
 
 
+def entry_of(r):
+    top = '/var/lib/strongroom' if os.geteuid() == 0 else os.environ['XDG_STATE_HOME'] + '/strongroom'
+    return os.path.join(top, 'changes', r.id)
+
+
+@test
+def a_half_done_apply_is_taken_back_by_who_writes_and_by_who_forgets_it():
+    top = folder()
+    r = run('echo two >a.txt; echo n >new', top)
+    verb('apply', r.id)
+    write(entry_of(r), 'state', 'applying\n')
+    verb('review', r.id)
+    verb('ls')
+    same((read(top, 'a.txt'), read(entry_of(r), 'state')), ('two\n', 'applying\n'), 'who only reads changes nothing')
+    assert r.id not in verb('prune', '--pending', '--older', '0s', '--dry-run').stdout.decode().split()
+    os.rename(top, top + '.away')
+    verb('discard', r.id, status=125)
+    os.rename(top + '.away', top)
+    write(top, 'new', 'mine, and longer\n')
+    said = verb('discard', r.id).stderr
+    assert b'new: changed since' in said, said
+    same((read(top, 'a.txt'), read(top, 'new')), ('old\n', 'mine, and longer\n'))
+    assert r.id not in ids()
