@@ -23,7 +23,8 @@ enum changes_use {
 };
 
 /* `word`: an ID or the beginning of one; NULL: the newest. Waits for nobody: an entry in use is an error. What an
- * earlier command left half done (it was killed) is taken back first, except for a reader. -errno with e filled, and nothing open. */
+ * earlier command left half done (it was killed) is taken back first, except for a reader. -errno with e filled, and
+ * nothing open. */
 int changes_open(struct changes *c, const char *word, enum changes_use use, struct err *e);
 void changes_close(struct changes *c);
 
