@@ -1,6 +1,6 @@
 /* confine: see confine.h.
  *
- * Lives in: strongroom-gate and strongroom-tree, called once, before the first hostile byte is read. Trusts: the
+ * Lives in: strongroom-gate, strongroom-intercept and strongroom-tree, called once, before the first hostile byte is read. Trusts: the
  * kernel. Must not: go on without the list of calls. */
 #include "sys/confine.h"
 #include "sys/fd.h"
@@ -9,17 +9,17 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 
 #define NOBODY    65534
 #define READ_ONLY (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 
-/* Capabilities over the host's files are lost in a user namespace of our own: who keeps some, does without one. */
-static int empty_root(bool keeps_rights)
+/* An empty folder of our own as root, in namespaces of our own. */
+static int empty_root(int spaces)
 {
-    const int spaces = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
-    if ((keeps_rights || unshare(CLONE_NEWUSER | spaces) < 0) && unshare(spaces) < 0)
+    if (unshare(spaces) < 0)
         return -errno;
     FD_AUTO root = fd_new_mount("tmpfs", (const char *const[]){"size", "4096", NULL},
                                 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
@@ -41,11 +41,15 @@ static int few_files(const struct confinement *c)
         attr.handled_access_fs |= LANDLOCK_ACCESS_FS_REFER;
     if (abi >= 3)
         attr.handled_access_fs |= KERNEL_LANDLOCK_TRUNCATE;
+    if (abi >= 4)
+        attr.handled_access_net = c->net;
     if (abi >= 5)
         attr.handled_access_fs |= KERNEL_LANDLOCK_IOCTL_DEV;
     if (abi >= 6)
         attr.scoped = KERNEL_LANDLOCK_SCOPE_ABSTRACT_UNIX | KERNEL_LANDLOCK_SCOPE_SIGNAL;
-    size_t size = abi >= 6 ? sizeof attr : offsetof(struct kernel_landlock_attr, handled_access_net);
+    size_t size = abi >= 6   ? sizeof attr
+                  : abi >= 4 ? offsetof(struct kernel_landlock_attr, scoped)
+                             : offsetof(struct kernel_landlock_attr, handled_access_net);
     FD_AUTO rules = kernel_landlock_create(&attr, size, 0);
     if (rules < 0)
         return -errno;
@@ -61,15 +65,21 @@ static int few_files(const struct confinement *c)
     return kernel_landlock_restrict(rules) < 0 ? -errno : 0;
 }
 
+static void no_new_rights(uint64_t keep)
+{
+    (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* none without rights */
+    for (int cap = 0; cap < 64; cap++) {
+        if (!(keep >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno == EINVAL)
+            break; /* the last one was before */
+    }
+}
+
 static int few_rights(uint64_t keep)
 {
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct data[2];
 
-    (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* none without rights */
-    for (int cap = 0; cap < 64; cap++)
-        if (!(keep >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno == EINVAL)
-            break; /* the last one was before */
+    no_new_rights(keep);
     memset(data, 0, sizeof data);
     if (syscall(SYS_capget, &head, data) < 0)
         return -errno;
@@ -81,14 +91,33 @@ static int few_rights(uint64_t keep)
     return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
 }
 
-/* Root of the host becomes nobody: files that only root may open stay shut even if all other walls fell. */
+/* Root of the host becomes nobody: files that only root may open stay shut even if all other walls fell. 1: root of a
+ * user namespace without a nobody, which is some other user of the host's already. */
 static int no_root(void)
 {
-    if (geteuid() != 0)
+    no_new_rights(0); /* while we may */
+    bool groups = setgroups(0, NULL) == 0 && setresgid(NOBODY, NOBODY, NOBODY) == 0;
+    if (setresuid(NOBODY, NOBODY, NOBODY) < 0)
+        return errno == EINVAL ? 1 : -errno;
+    return groups ? 0 : -EPERM;
+}
+
+/* Root steps into the empty root by its own right, and only then becomes nobody: the other way round, in a user
+ * namespace without ids, it would look like nobody and be root still. Who keeps rights over the host's files must not
+ * have a user namespace of its own: there they would mean nothing. */
+static int leave(bool keeps_rights, bool *ret_walled)
+{
+    const int spaces = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
+    const bool root = geteuid() == 0;
+    int r = root ? empty_root(spaces) : -EPERM;
+
+    *ret_walled = r == 0;
+    if (keeps_rights)
         return 0;
-    if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
-        setresuid(NOBODY, NOBODY, NOBODY) < 0)
-        return -errno;
+    if (root && (r = no_root()) < 0)
+        return r;
+    if (!*ret_walled || r == 1)
+        *ret_walled = empty_root(CLONE_NEWUSER | spaces) == 0 || *ret_walled;
     return 0;
 }
 
@@ -102,7 +131,7 @@ static int set_bounds(const struct confinement *c)
     return 0;
 }
 
-static int few_calls(const struct confinement *c)
+int confine_process_calls(const struct confinement *c)
 {
     const struct sock_fprog program = {.len = (unsigned short)c->filter_len,
                                        .filter = (struct sock_filter *)(uintptr_t)c->filter};
@@ -110,28 +139,36 @@ static int few_calls(const struct confinement *c)
     return kernel_seccomp(SECCOMP_SET_MODE_FILTER, 0, &program) < 0 ? -errno : 0;
 }
 
-int confine_process(const struct confinement *c, const char **ret_what)
+int confine_process_walls(const struct confinement *c, const char **ret_what)
 {
     const bool keeps_rights = c->keep_caps && geteuid() == 0;
+    bool walled;
     int r;
 
-    *ret_what = "an empty root or Landlock";
-    int root = empty_root(keeps_rights);
-    if (!keeps_rights && (r = no_root()) < 0) {
-        *ret_what = "giving up root";
+    *ret_what = "giving up root";
+    if ((r = leave(keeps_rights, &walled)) < 0)
         return r;
-    }
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+    /* The death signal is forgotten when ids change. */
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+        (c->ends_with_parent && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0))
         return -errno;
-    int files = few_files(c);
-    if (root < 0 && files < 0)
-        return root;
+    *ret_what = "an empty root or Landlock";
+    r = few_files(c);
+    if (!walled && r < 0)
+        return r;
     *ret_what = "capabilities";
     if ((r = few_rights(keeps_rights ? c->keep_caps : 0)) < 0)
         return r;
     *ret_what = "limits";
-    if ((r = set_bounds(c)) < 0)
+    return set_bounds(c);
+}
+
+int confine_process(const struct confinement *c, const char **ret_what)
+{
+    int r = confine_process_walls(c, ret_what);
+
+    if (r < 0)
         return r;
     *ret_what = "the system-call filter";
-    return few_calls(c);
+    return confine_process_calls(c);
 }

@@ -28,6 +28,8 @@ struct confinement {
     const struct confine_bound *bounds;
     size_t bound_count;
     uint64_t keep_caps; /* as root: bit n keeps capability n, and user 0 is kept; 0: root becomes nobody */
+    uint64_t net;       /* LANDLOCK_ACCESS_NET_* that is refused, where the kernel knows it (ABI 4) */
+    bool ends_with_parent;
     int dirs[CONFINE_DIRS_MAX];
     bool writable[CONFINE_DIRS_MAX];
     size_t dir_count;
@@ -35,6 +37,10 @@ struct confinement {
 
 /* 0, or -errno with *ret_what saying which wall could not be raised. */
 int confine_process(const struct confinement *c, const char **ret_what);
+
+/* Its two halves, for tests of what stands behind the list of system calls, and who brings a list of another making. */
+int confine_process_walls(const struct confinement *c, const char **ret_what);
+int confine_process_calls(const struct confinement *c);
 
 /* For filters: each starts with CONFINE_HEAD and ends with CONFINE_NO. */
 #if defined(__x86_64__)
