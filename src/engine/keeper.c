@@ -35,7 +35,7 @@ int keeper_words(char *text, char **ret, int max)
 
 void keeper_refuse(struct room *r, uint32_t client, int status, const char *why, const char *hint)
 {
-    char text[512];
+    char text[1024];
     struct sbuf b = SBUF(text);
     sbuf_escaped(&b, why);
     if (hint) {

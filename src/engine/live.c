@@ -69,18 +69,6 @@ static void write_notice(struct room *r)
 
 /* --- answers -------------------------------------------------------------------------------------------- */
 
-static void refuse(struct room *r, uint32_t client, const char *why, const char *hint)
-{
-    char text[1024];
-    struct sbuf b = SBUF(text);
-    sbuf_escaped(&b, why);
-    if (hint) {
-        sbuf_char(&b, '\n');
-        sbuf_escaped(&b, hint);
-    }
-    rooms_reply(&r->live.server, client, ROOMS_REFUSED, 0, text);
-}
-
 /* "allow RULE" */
 static void put_line(const struct egress_rule *rule, struct sbuf *out)
 {
@@ -155,7 +143,7 @@ static void change(struct room *r, uint32_t client, size_t number)
 {
     struct live *l = &r->live;
     if (gate_change(r, (uint32_t)number) < 0) {
-        refuse(r, client, "the gate of this room has ended", NULL);
+        keeper_refuse(r, client, 0, "the gate of this room has ended", NULL);
         return;
     }
     l->waiting[l->waiting_count++] = (struct live_wait){.client = client, .rule = (uint32_t)number};
@@ -169,7 +157,7 @@ static void add(struct room *r, uint32_t client, const char *text, bool deny)
     struct egress_rule rule;
     const char *why = "", *hint = NULL;
     if (egress_read(text, deny, &rule, &why, &hint) < 0) {
-        refuse(r, client, why, hint);
+        keeper_refuse(r, client, 0, why, hint);
         return;
     }
     for (size_t i = 0; i < l->rules.count && !deny; i++) {
@@ -179,7 +167,7 @@ static void add(struct room *r, uint32_t client, const char *text, bool deny)
             continue;
         sbuf_text(&b, "it can never match: this covers it: ");
         put_line(&l->table[i], &b);
-        refuse(r, client, by, "withdraw that one first");
+        keeper_refuse(r, client, 0, by, "withdraw that one first");
         return;
     }
     int at = find(l, &rule);
@@ -189,7 +177,7 @@ static void add(struct room *r, uint32_t client, const char *text, bool deny)
     }
     at = find_gone(l, &rule);
     if (at < 0 && l->rules.count == EGRESS_RULES_MAX) {
-        refuse(r, client, "this room has had as many rules as can be", NULL);
+        keeper_refuse(r, client, 0, "this room has had as many rules as can be", NULL);
         return;
     }
     at = at < 0 ? (int)l->rules.count++ : at;
@@ -211,8 +199,8 @@ static void withdraw(struct room *r, uint32_t client, const char *text)
     if (at < 0 && !allow && egress_read(text, true, &rule, &why, &hint) == 0)
         at = find(l, &rule);
     if (at < 0) {
-        refuse(r, client, why[0] ? why : "no such rule holds here",
-               why[0] ? hint : "strongroom rules ROOM lists those that do");
+        keeper_refuse(r, client, 0, why[0] ? why : "no such rule holds here",
+                      why[0] ? hint : "strongroom rules ROOM lists those that do");
         return;
     }
     l->table[at].gone = true;
@@ -223,7 +211,7 @@ void live_gate_lost(struct room *r)
 {
     struct live *l = &r->live;
     for (size_t i = 0; i < l->waiting_count; i++)
-        refuse(r, l->waiting[i].client, "the gate of this room has ended", NULL);
+        keeper_refuse(r, l->waiting[i].client, 0, "the gate of this room has ended", NULL);
     l->waiting_count = 0;
 }
 
@@ -237,13 +225,13 @@ static void take_request(void *ctx, uint32_t client, const struct rooms_frame *f
     if (f->type == ROOMS_RULES) {
         list(r, client, f->value);
     } else if (!r->live.table) {
-        refuse(r, client,
-               r->policy->net == NET_HOST ? "this room shares the host's network: there are no rules"
-                                          : "this room has no gate, and was closed for its whole life",
-               "start it with --net gate, or with an --allow");
+        keeper_refuse(r, client, 0,
+                      r->policy->net == NET_HOST ? "this room shares the host's network: there are no rules"
+                                                 : "this room has no gate, and was closed for its whole life",
+                      "start it with --net gate, or with an --allow");
     } else if (!r->gate_serves || r->gate_ctl < 0 || r->live.waiting_count == ROOMS_CLIENTS_MAX) {
-        refuse(r, client, "the gate of this room does not serve",
-               r->gate_serves ? NULL : "try again in a moment");
+        keeper_refuse(r, client, 0, "the gate of this room does not serve",
+                      r->gate_serves ? NULL : "try again in a moment");
     } else if (f->type == ROOMS_WITHDRAW) {
         withdraw(r, client, text);
     } else {

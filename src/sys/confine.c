@@ -1,7 +1,7 @@
 /* confine: see confine.h.
  *
- * Lives in: strongroom-gate, strongroom-intercept and strongroom-tree, called once, before the first hostile byte is read. Trusts: the
- * kernel. Must not: go on without the list of calls. */
+ * Lives in: strongroom-gate, strongroom-intercept and strongroom-tree, called once, before the first hostile byte is
+ * read. Trusts: the kernel. Must not: go on without the list of calls. */
 #include "sys/confine.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
