@@ -8,6 +8,7 @@
 #include "base/num.h"
 #include "cli/say.h"
 #include "cli/verbs.h"
+#include "engine/relay.h"
 #include "rooms/client.h"
 #include "sys/fd.h"
 
@@ -35,7 +36,7 @@ static bool read_state(char *text, struct log *ret)
             *p++ = '\0';
     }
     if (n < 4 || num_u64(w[0], &ret->written[0]) < 0 || num_u64(w[1], &ret->written[1]) < 0 ||
-        num_u64(w[2], &ret->size) < 0 || ret->size == 0)
+        num_u64(w[2], &ret->size) < 0 || ret->size != RELAY_RING_SIZE)
         return false;
     ret->ended = strcmp(w[3], "ended") == 0;
     if (ret->ended && (n != 5 || num_u64(w[4], &status) < 0 || status > 255))
@@ -44,42 +45,51 @@ static bool read_state(char *text, struct log *ret)
     return true;
 }
 
-/* What lies between `from` and `to` of a ring, to `out`. */
-static int copy(int ring, uint64_t size, uint64_t from, uint64_t to, int out)
+static void say_lost(uint64_t bytes, int stream)
 {
+    char text[128];
+    struct sbuf b = SBUF(text);
+    sbuf_fmt(&b, "strongroom: note: %llu earlier bytes of %s are no longer kept\n", (unsigned long long)bytes,
+             stream ? "stderr" : "stdout");
+    say_stderr(&b);
+}
+
+/* Everything of one stream since `seen`, which moves on. The program may write faster than our reader reads: each part
+ * is looked at again before it is passed on. */
+static int copy(int ring, const struct log *l, int stream, uint64_t *seen)
+{
+    const uint64_t end = l->written[stream], kept = end > l->size ? end - l->size : 0;
     char buffer[16384];
-    while (from < to) {
-        const uint64_t at = from % size, room = size - at, left = to - from;
-        uint64_t most = left < room ? left : room;
-        most = most < sizeof buffer ? most : sizeof buffer;
-        ssize_t n = pread(ring, buffer, (size_t)most, (off_t)at);
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        int r = fd_write_all(out, buffer, (size_t)n);
+    uint64_t gone = *seen < kept ? kept - *seen : 0;
+
+    *seen += gone;
+    while (*seen < end) {
+        uint64_t lost = 0;
+        const int64_t n = relay_ring_read(ring, *seen, end, buffer, sizeof buffer, &lost);
+        if (n < 0)
+            return (int)n;
+        gone += lost;
+        *seen += lost;
+        if (n > 0 && gone > 0) {
+            say_lost(gone, stream);
+            gone = 0;
+        }
+        int r = fd_write_all(stream + 1, buffer, (size_t)n);
         if (r < 0)
             return r;
-        from += (uint64_t)n;
+        *seen += (uint64_t)n;
     }
+    if (gone > 0)
+        say_lost(gone, stream);
     return 0;
 }
 
-/* Everything since `seen`, which moves on. */
 static int deliver(const int *rings, const struct log *l, uint64_t seen[2], struct err *e)
 {
     for (int i = 0; i < 2; i++) {
-        const uint64_t kept = l->written[i] > l->size ? l->written[i] - l->size : 0;
-        if (seen[i] < kept) {
-            char text[128];
-            struct sbuf b = SBUF(text);
-            sbuf_fmt(&b, "strongroom: note: %llu earlier bytes of %s are no longer kept\n",
-                     (unsigned long long)(kept - seen[i]), i ? "stderr" : "stdout");
-            say_stderr(&b);
-            seen[i] = kept;
-        }
-        int r = copy(rings[i], l->size, seen[i], l->written[i], i + 1);
+        int r = copy(rings[i], l, i, &seen[i]);
         if (r < 0)
             return err_set(e, ERR_IO, -r, "write the room's %s", i ? "stderr" : "stdout");
-        seen[i] = l->written[i];
     }
     return 0;
 }
@@ -99,26 +109,53 @@ static int ask(int sock, const char *seen, bool again, struct log *ret, struct r
     return 0;
 }
 
+/* The keeper is gone; what it wrote last stays in the rings that we hold. false: it was killed, or never said. */
+static bool look_back(const int *rings, struct log *ret)
+{
+    struct relay_ring mark[2];
+    for (int i = 0; i < 2; i++) {
+        if (rings[i] < 0 || relay_ring_look(rings[i], &mark[i]) < 0 || mark[i].ended == 0)
+            return false;
+        ret->written[i] = mark[i].begun;
+    }
+    ret->ended = true;
+    ret->status = (int)(mark[0].ended - 1);
+    return true;
+}
+
+static void close_all(struct rooms_fds *fds)
+{
+    for (size_t i = 0; i < ROOMS_FDS_MAX; i++)
+        fd_close(&fds->got[i]);
+}
+
 static int follow(int sock, bool from_now, bool on, struct log *l, struct err *e)
 {
     uint64_t seen[2] = {0, 0};
+    struct rooms_fds rings = {.got = {-1, -1, -1, -1}};
     char text[64] = "";
     bool first = from_now;
     int r;
     do {
         struct rooms_fds fds = {.n_send = 0};
         r = ask(sock, text, on, l, &fds, e);
+        if (r < 0 && look_back(rings.got, l)) {
+            close_all(&fds);
+            r = 0;
+        } else {
+            close_all(&rings);
+            rings = fds;
+        }
         if (r == 0 && first)
             memcpy(seen, l->written, sizeof seen);
         if (r == 0)
-            r = deliver(fds.got, l, seen, e);
-        for (size_t i = 0; i < ROOMS_FDS_MAX; i++)
-            fd_close(&fds.got[i]);
+            r = deliver(rings.got, l, seen, e);
         struct sbuf b = SBUF(text);
         text[0] = '\0';
         sbuf_fmt(&b, "%llu %llu", (unsigned long long)seen[0], (unsigned long long)seen[1]);
         first = false;
     } while (r == 0 && on && !l->ended);
+    close_all(&rings);
     return r;
 }
 

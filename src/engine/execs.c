@@ -238,8 +238,6 @@ static void started(struct room *r, struct keeper_exec *x, int pid, const int *f
     x->state = KEEPER_RUNS;
     x->pid = pid;
     rooms_reply_fds(&r->live.server, x->client, ROOMS_STARTED, (int)x->handle, "", fds, n > 0 ? 1 : 0);
-    if (x->left && !x->detached)
-        x->deadline_ms = engine_now_ms(); /* nobody waits for it any more */
 }
 
 void execs_report(struct room *r, const struct report *got, const int *fds, int n)
@@ -268,6 +266,8 @@ void execs_report(struct room *r, const struct report *got, const int *fds, int 
     case REPORT_EXEC_GONE:
         x->gone = true;
         x->deadline_ms = 0;
+        if (x->state == KEEPER_STARTING && x->why == OUTCOME_TIMEOUT)
+            started(r, x, 0, NULL, 0);     /* it may have run: how it ended is what is told */
         if (x->state == KEEPER_STARTING) { /* the program killed it, or the room's memory was used up */
             keeper_refuse(r, x->client, 125, "what was to watch over it ended first", NULL);
             x->state = KEEPER_ENDED;
@@ -291,7 +291,7 @@ void execs_farewell(struct room *r, uint32_t client)
         if (x->state == KEEPER_FREE || x->client != client)
             continue;
         x->left = true;
-        if (x->state == KEEPER_RUNS && !x->detached)
+        if (x->state != KEEPER_ENDED && !x->detached)
             x->deadline_ms = engine_now_ms();
         forget_if_over(x);
     }

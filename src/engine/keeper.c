@@ -59,7 +59,7 @@ int keeper_open(struct room *r)
         if (fd < 0)
             return -errno;
         r->keeper.logs[i] = fd;
-        if (ftruncate(fd, RELAY_RING_SIZE) < 0)
+        if (ftruncate(fd, RELAY_RING_FILE) < 0)
             return -errno;
     }
     return 0;
@@ -177,6 +177,8 @@ void keeper_close(struct room *r)
 {
     const uint64_t until = engine_now_ms() + ENGINE_FAREWELL_MS;
     r->keeper.closing = true;
+    for (int i = 0; i < 2 && r->keeper.logs[i] >= 0; i++)
+        relay_ring_end(r->keeper.logs[i], r->result->exit_status);
     while (somebody_follows(r) && engine_now_ms() < until) {
         struct pollfd p = {.fd = r->live.server.epoll, .events = POLLIN};
         if (poll(&p, 1, ENGINE_WATCH_MS) > 0)
@@ -278,6 +280,17 @@ static void pause_room(struct room *r, uint32_t client, bool pause)
     done(r, client);
 }
 
+/* Before it runs, the bound is that of its building; afterwards, that of its end. */
+static void renew(struct room *r, uint32_t client, int seconds)
+{
+    if (!r->started || r->exited || r->killed) {
+        keeper_refuse(r, client, 0, "the room does not run", r->started ? NULL : "try again in a moment");
+        return;
+    }
+    r->deadline_ms = engine_now_ms() + (uint64_t)seconds * 1000;
+    done(r, client);
+}
+
 static void signal_room(struct room *r, uint32_t client, const struct rooms_frame *f)
 {
     if (f->value < 1 || f->value > 64)
@@ -316,8 +329,7 @@ bool keeper_take(struct room *r, uint32_t client, const struct rooms_frame *f, i
         pause_room(r, client, f->type == ROOMS_PAUSE);
         return true;
     case ROOMS_RENEW:
-        r->deadline_ms = engine_now_ms() + (uint64_t)f->value * 1000;
-        done(r, client);
+        renew(r, client, f->value);
         return true;
     case ROOMS_END:
         room_kill(r, OUTCOME_INTERRUPTED); /* the reply is that the connection closes */

@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -137,7 +140,12 @@ static ssize_t put(struct relay *r, const char *data, size_t size)
 {
     if (r->kind == RELAY_RING) {
         const size_t at = (size_t)(r->bytes % RELAY_RING_SIZE), room = RELAY_RING_SIZE - at;
-        return pwrite(r->to, data, size < room ? size : room, (off_t)at);
+        const size_t most = size < room ? size : room;
+        const uint64_t mark = r->bytes + most;
+        if (pwrite(r->to, &mark, sizeof mark, RELAY_RING_SIZE) < 0)
+            return -1;
+        atomic_thread_fence(memory_order_seq_cst); /* whoever sees one of the new bytes sees the mark */
+        return pwrite(r->to, data, most, (off_t)at);
     }
     if (r->kind == RELAY_SOCKET)
         return send(r->to, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -200,4 +208,38 @@ uint64_t relay_move(struct relay *r, uint64_t budget)
         }
     }
     return moved;
+}
+
+int relay_ring_look(int ring, struct relay_ring *ret)
+{
+    const ssize_t n = pread(ring, ret, sizeof *ret, RELAY_RING_SIZE);
+    return n < 0 ? -errno : n != sizeof *ret ? -EIO : 0;
+}
+
+void relay_ring_end(int ring, int status)
+{
+    const uint64_t ended = (uint64_t)status + 1;
+    /* A file of memory: only a late reader would miss it. */
+    (void)!pwrite(ring, &ended, sizeof ended, RELAY_RING_SIZE + offsetof(struct relay_ring, ended));
+}
+
+int64_t relay_ring_read(int ring, uint64_t from, uint64_t to, char *buffer, size_t size, uint64_t *ret_lost)
+{
+    const size_t at = (size_t)(from % RELAY_RING_SIZE), room = RELAY_RING_SIZE - at;
+    size_t most = to - from < size ? (size_t)(to - from) : size;
+    struct relay_ring mark;
+
+    most = most < room ? most : room;
+    const ssize_t n = pread(ring, buffer, most, (off_t)at);
+    if (n < 0)
+        return -errno;
+    atomic_thread_fence(memory_order_seq_cst);
+    if (n == 0 || relay_ring_look(ring, &mark) < 0)
+        return -EIO;
+    const uint64_t kept = mark.begun > RELAY_RING_SIZE ? mark.begun - RELAY_RING_SIZE : 0;
+    uint64_t lost = kept > from ? kept - from : 0;
+    lost = lost < (uint64_t)n ? lost : (uint64_t)n;
+    memmove(buffer, buffer + lost, (size_t)n - (size_t)lost);
+    *ret_lost = lost;
+    return (int64_t)n - (int64_t)lost;
 }

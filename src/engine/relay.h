@@ -15,6 +15,13 @@
 enum relay_kind { RELAY_SPLICE, RELAY_COPY, RELAY_SOCKET, RELAY_RING };
 
 #define RELAY_RING_SIZE (1u << 20) /* what a ring keeps */
+#define RELAY_RING_FILE (RELAY_RING_SIZE + sizeof(struct relay_ring))
+
+/* What stands behind a ring. */
+struct relay_ring {
+    uint64_t begun; /* bytes that have been begun to be written, in all */
+    uint64_t ended; /* 0: there may come more; else one more than the room's exit status */
+};
 
 /* One direction. Only relay.c writes to it, except that the supervisor may close either side. */
 struct relay {
@@ -31,8 +38,18 @@ struct relay {
 
 void relay_init(struct relay *r, int from, int to, bool own_from, bool own_to, char *buffer);
 
-/* The same into a file that keeps the last RELAY_RING_SIZE bytes: byte n of all lies at n modulo that. Never full. */
+/* The same into a file that keeps the last RELAY_RING_SIZE bytes: byte n of all lies at n modulo that. Never full. It
+ * is RELAY_RING_FILE bytes long. */
 void relay_init_ring(struct relay *r, int from, int ring, char *buffer);
+
+/* Bytes `from` to `to` of all, or the first of them, out of a ring that may be written meanwhile. Returns how many are
+ * in the buffer, or -errno; *ret_lost: how many before those were overwritten while this read. */
+int64_t relay_ring_read(int ring, uint64_t from, uint64_t to, char *buffer, size_t size, uint64_t *ret_lost);
+
+/* How it stands: 0 or -errno. */
+int relay_ring_look(int ring, struct relay_ring *ret);
+/* Nothing more comes; for those who still read when its writer is gone. */
+void relay_ring_end(int ring, int status);
 
 /* What to poll for; fd -1 when there is nothing to do. */
 struct pollfd relay_poll(const struct relay *r);

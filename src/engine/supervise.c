@@ -196,7 +196,7 @@ static void take_signal(struct room *r)
         return;
     }
     pass_signal(r, sig, 1);
-    if (sig != SIGINT)
+    if (sig != SIGINT || !r->plan.argv)
         r->grace_ms = engine_now_ms() + ENGINE_GRACE_MS;
 }
 

@@ -7,8 +7,8 @@
  * inside. It ends a program as a whole by looking for what descends from its reaper until nobody is found; then it ends
  * the reaper.
  *
- * The programs of a room share one user, so one of them may stop or kill another's reaper. Stopped, it is ended all the
- * same; killed, its program dies with it, pid 1 adopts the rest, and says so.
+ * The programs of a room share one user, so one of them may stop or kill another's reaper. Stopped, it is let go on by
+ * pid 1; killed, its program dies with it, pid 1 adopts the rest, and says so.
  *
  * Lives in: the room, in pid 1 and in the reapers. Trusts: the control socket, nothing of a memory file.
  * Must not: malloc, stdio. */
@@ -234,6 +234,14 @@ void exec_signal(const struct command *c)
             end_all(reaper);
         else if (is_child(c->pid, reaper))
             (void)kill(c->group == 1 ? -c->pid : c->pid, c->signal); /* it may have ended this instant */
+    }
+}
+
+void exec_stopped(pid_t pid)
+{
+    for (size_t i = 0; i < EXEC_MAX; i++) {
+        if (running[i].reaper == pid)
+            (void)kill(pid, SIGCONT); /* not reaped, so the number is still its own */
     }
 }
 

@@ -13,6 +13,8 @@
 void exec_start(const struct room_plan *plan, const struct room_state *s, const struct command *c, int *fds,
                 int n);
 void exec_signal(const struct command *c);
+/* A child of ours was stopped, and not by us: if it is a reaper, it goes on. */
+void exec_stopped(pid_t pid);
 /* A child of ours ended: if it was a reaper, that is told. */
 void exec_reaped(const struct room_plan *plan, pid_t pid);
 

@@ -91,9 +91,14 @@ static void reap(const struct room_plan *plan, struct room_state *s)
     for (;;) {
         int status;
         struct rusage usage;
-        pid_t pid = wait4(-1, &status, WNOHANG, &usage);
+        pid_t pid = wait4(-1, &status, WNOHANG | WUNTRACED, &usage);
         if (pid <= 0)
             return;
+        if (WIFSTOPPED(status)) {
+            if (!s->paused)
+                exec_stopped(pid);
+            continue;
+        }
         if (pid == s->report.payload_pid) {
             report_exit(plan, s, status, &usage);
             _exit(0);
@@ -102,12 +107,14 @@ static void reap(const struct room_plan *plan, struct room_state *s)
     }
 }
 
-static void pass_signal(const struct room_state *s, const struct command *c)
+static void pass_signal(struct room_state *s, const struct command *c)
 {
     const pid_t program = s->report.payload_pid;
 
     if (c->signal <= 0 || c->signal >= NSIG)
         _exit(125);
+    if (c->group == 2 && (c->signal == SIGSTOP || c->signal == SIGCONT))
+        s->paused = c->signal == SIGSTOP;
     if (program > 0 || c->group == 2)
         (void)kill(c->group == 2   ? -1
                    : c->group == 1 ? -program
@@ -115,7 +122,7 @@ static void pass_signal(const struct room_state *s, const struct command *c)
                    c->signal); /* the program may have ended this instant */
 }
 
-static void obey(const struct room_plan *plan, const struct room_state *s)
+static void obey(const struct room_plan *plan, struct room_state *s)
 {
     struct command c;
     int fds[FD_FRAME_FDS_MAX];

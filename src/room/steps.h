@@ -27,6 +27,7 @@ struct room_state {
     int item;    /* which mount a step was at, for the error text */
     int64_t boot_offset_ns; /* what was subtracted from the monotonic clock */
     bool is_user;           /* GO was said: the id maps are written and we are the room's user */
+    bool paused;            /* every process of the room was stopped from outside */
     bool concealed;         /* the kernel says that our root is in no mount table */
 };
 

@@ -44,7 +44,7 @@ enum rooms_from { ROOMS_CLIENT, ROOMS_ROOM };
       "`value`: wait status; the text: outcome, user and system microseconds, most KiB resident")            \
     X(LOG, "log", ROOM, 1, 128, 2,                                                                           \
       "`OUT ERR SIZE STATE`: bytes written so far to each log, of which the files hold the last SIZE as a "  \
-      "ring")                                                                                                \
+      "ring (engine/relay.h)")                                                                               \
     X(REFUSED, "refused", ROOM, 1, ROOMS_TEXT_MAX, 0,                                                        \
       "why not, and behind a newline a hint; `value`: an exit status for it, 0: none of its own")
 

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -21,6 +22,8 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#define IDENTITY_MADE ".identity" /* until it is whole and locked */
 
 enum { HOMES_MAX = 4, PATH_SIZE = 512, SWEEP_MAX = 4096, LOCK_TRIES = 200, LOCK_PAUSE_MS = 10 };
 
@@ -88,15 +91,22 @@ static int lock_rooms(int rooms)
 
 /* --- one room's folder ---------------------------------------------------------------------------------- */
 
-static bool is_alive(int dir)
+enum life { DEAD, ALIVE, UNKNOWN };
+
+/* UNKNOWN: it could not be asked (too many open files, say). Such a room is neither spoken to nor swept away. */
+static enum life life_of(int dir)
 {
     FD_AUTO identity = openat(dir, ROOMS_IDENTITY, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    return identity >= 0 && flock(identity, LOCK_SH | LOCK_NB) < 0;
+    if (identity < 0)
+        return errno == ENOENT ? DEAD : UNKNOWN;
+    if (flock(identity, LOCK_SH | LOCK_NB) == 0)
+        return DEAD;
+    return errno == EWOULDBLOCK ? ALIVE : UNKNOWN;
 }
 
 static bool remove_room(int rooms, int dir, const char *name)
 {
-    static const char *const files[] = {ROOMS_CONTROL, ROOMS_IDENTITY};
+    static const char *const files[] = {ROOMS_CONTROL, ROOMS_IDENTITY, IDENTITY_MADE};
 
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         (void)unlinkat(dir, files[i], 0);            /* absent where a room died while it was made */
@@ -126,9 +136,10 @@ static void sweep(int rooms, struct list *l)
         FD_AUTO dir = own_folder(rooms, x->d_name, false);
         if (dir < 0)
             continue;
-        if (!is_alive(dir)) {
+        const enum life life = life_of(dir);
+        if (life == DEAD) {
             l->swept += remove_room(rooms, dir, x->d_name);
-        } else if (l->count < l->max && strlen(x->d_name) < POLICY_NAME_MAX) {
+        } else if (life == ALIVE && l->count < l->max && strlen(x->d_name) < POLICY_NAME_MAX) {
             struct sbuf b = {.text = l->names[l->count], .size = POLICY_NAME_MAX};
             l->names[l->count][0] = '\0';
             sbuf_text(&b, x->d_name);
@@ -164,11 +175,13 @@ static int write_identity(struct rooms_place *p)
         return -EIO;
     for (size_t i = 0; i < sizeof random; i++)
         sbuf_fmt(&id, "%02x", random[i]);
-    p->lock = openat(p->dir, ROOMS_IDENTITY, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    /* Who looks for the room holds the lock for an instant, so it gets its name only when it is ours. */
+    p->lock = openat(p->dir, IDENTITY_MADE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (p->lock < 0 || flock(p->lock, LOCK_EX | LOCK_NB) < 0)
         return -errno;
     sbuf_fmt(&b, "%d %llu %s\n", getpid(), (unsigned long long)start_time(), p->id);
-    return fd_write_all(p->lock, b.text, b.len);
+    int r = fd_write_all(p->lock, b.text, b.len);
+    return r < 0 ? r : renameat(p->dir, IDENTITY_MADE, p->dir, ROOMS_IDENTITY) < 0 ? -errno : 0;
 }
 
 static int take(struct rooms_place *p)
@@ -285,7 +298,7 @@ int rooms_find(const char *name, struct err *e)
     for (size_t i = 0; i < n && name[0] != '.' && name[0] != '\0' && !strchr(name, '/'); i++) {
         FD_AUTO rooms = open_rooms(paths[i], false);
         int dir = rooms < 0 ? -1 : own_folder(rooms, name, false);
-        if (dir >= 0 && is_alive(dir))
+        if (dir >= 0 && life_of(dir) == ALIVE)
             return dir;
         fd_close(&dir);
     }

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -37,9 +38,11 @@ int rooms_listen(struct rooms_server *s, int dir)
         s->peers[i] = (struct rooms_peer){.fd = -1};
     s->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
+    s->spare = s->epoll < 0 ? -1 : fcntl(s->epoll, F_DUPFD_CLOEXEC, 3);
     s->full = false;
     sbuf_fmt(&b, "/proc/self/fd/%d/" ROOMS_CONTROL, dir); /* however long the folder's own name is */
-    int r = s->listener < 0 || s->epoll < 0 || bind(s->listener, (struct sockaddr *)&a, sizeof a) < 0 ||
+    int r = s->listener < 0 || s->epoll < 0 || s->spare < 0 ||
+                    bind(s->listener, (struct sockaddr *)&a, sizeof a) < 0 ||
                     fchmodat(dir, ROOMS_CONTROL, 0600, 0) < 0 || listen(s->listener, BACKLOG) < 0
                 ? -errno
                 : watch(s, EPOLL_CTL_ADD, s->listener, LISTENER);
@@ -54,6 +57,7 @@ void rooms_close(struct rooms_server *s)
         return;
     for (size_t i = 0; i < ROOMS_CLIENTS_MAX; i++)
         fd_close(&s->peers[i].fd);
+    fd_close(&s->spare);
     fd_close(&s->listener);
     fd_close(&s->epoll);
 }
@@ -79,15 +83,42 @@ static bool is_outside(pid_t pid)
            its.st_ino == ours.st_ino && its.st_dev == ours.st_dev;
 }
 
-/* The room's processes may bear the caller's user id, and the caller may show them this very folder. */
-static bool may_speak(int fd)
+/* Does who connected still live? Then its number has meant nobody else meanwhile. Before Linux 6.5 that cannot be
+ * asked. */
+static bool still_lives(struct rooms_server *s, int fd)
+{
+    int pidfd = -1;
+    socklen_t len = sizeof pidfd;
+
+    fd_close(&s->spare); /* else the last descriptor that we may have would be the client's own */
+    if (getsockopt(fd, SOL_SOCKET, 77 /* SO_PEERPIDFD */, &pidfd, &len) < 0)
+        return errno == ENOPROTOOPT;
+    struct pollfd p = {.fd = pidfd, .events = POLLIN};
+    const bool lives = poll(&p, 1, 0) == 0;
+    fd_close(&pidfd);
+    s->spare = fcntl(s->epoll, F_DUPFD_CLOEXEC, 3); /* the place of the one just closed */
+    return lives;
+}
+
+/* The room's processes may bear the caller's user id, and the caller may show them this very folder. One of them could
+ * connect, end, and leave its number to a process outside: so who speaks must have lived until after the look. */
+static bool may_speak(struct rooms_server *s, int fd)
 {
     struct ucred who;
     socklen_t len = sizeof who;
 
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
         return false;
-    return who.uid == geteuid() ? is_outside(who.pid) : who.uid == 0;
+    return who.uid == geteuid() ? is_outside(who.pid) && still_lives(s, fd) : who.uid == 0;
+}
+
+static bool has_clients(const struct rooms_server *s)
+{
+    for (size_t i = 0; i < ROOMS_CLIENTS_MAX; i++) {
+        if (s->peers[i].fd >= 0)
+            return true;
+    }
+    return false;
 }
 
 static void take_client(struct rooms_server *s)
@@ -101,9 +132,13 @@ static void take_client(struct rooms_server *s)
         return;
     }
     int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0)
-        return; /* it has gone again */
-    if (!may_speak(fd) || watch(s, EPOLL_CTL_ADD, fd, (uint32_t)i) < 0) {
+    if (fd < 0) {
+        /* Too few descriptors: one of ours that goes makes room. Otherwise it has gone again. */
+        if ((errno == EMFILE || errno == ENFILE) && has_clients(s))
+            s->full = epoll_ctl(s->epoll, EPOLL_CTL_DEL, s->listener, NULL) == 0;
+        return;
+    }
+    if (!may_speak(s, fd) || watch(s, EPOLL_CTL_ADD, fd, (uint32_t)i) < 0) {
         fd_close(&fd);
         return;
     }

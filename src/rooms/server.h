@@ -10,6 +10,7 @@
 struct rooms_server {
     int epoll; /* readable when there is something to do; -1: closed */
     int listener;
+    int spare; /* kept for the look at who connects */
     bool full; /* the listener is not watched */
     struct rooms_peer {
         int fd; /* -1: free */

@@ -5,6 +5,8 @@ import pty
 import re
 import select
 import signal
+import socket
+import struct
 import subprocess
 import time
 
@@ -110,6 +112,115 @@ def a_killed_keeper_takes_the_room_along():
         assert x.name not in names()
         call('prune')
     traces.clean(word)
+
+
+@test
+def a_signalled_keeper_ends_the_room():
+    for sig in (signal.SIGINT, signal.SIGTERM):
+        with Living() as x:
+            os.kill(x.keeper(), sig)
+            room.within(5, lambda: x.name in names(), 'a room whose keeper was asked to end')
+
+
+def control_of(name):
+    homes = ['/run/strongroom'] if os.geteuid() == 0 else []
+    homes += [os.environ['XDG_RUNTIME_DIR'] + '/strongroom'] if os.environ.get('XDG_RUNTIME_DIR') else []
+    homes += ['/run/user/%d/strongroom' % os.geteuid(), '/tmp/strongroom-%d' % os.geteuid()]
+    return next(p for p in ('%s/rooms/%s/control' % (home, name) for home in homes) if os.path.exists(p))
+
+
+@test
+def more_clients_than_descriptors_wait():
+    """The keeper neither spins nor forgets them."""
+    name = 't' + os.urandom(5).hex()
+    limited = 'ulimit -n 56; exec "$@"'
+    same(subprocess.run(['/bin/sh', '-c', limited, 'sh', PROGRAM, 'run', '-d', '--name', name], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL).returncode, 0, 'run')
+    some = []
+    try:
+        pid = next(x['pid'] for x in json.loads(call('ps', '--json')) if x['name'] == name)
+        path = control_of(name)
+        for _ in range(75):
+            s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack('ll', 0, 500000))
+            some.append(s)
+            try:
+                s.connect(path)
+            except BlockingIOError:
+                break
+        else:
+            raise AssertionError('all were taken: this test tests nothing')
+        time.sleep(0.1)
+        before = cpu_ticks(pid)
+        time.sleep(1)
+        assert cpu_ticks(pid) - before < 20, 'ticks used while nothing happens: %d' % (cpu_ticks(pid) - before)
+        for s in some:
+            s.close()
+        call('exec', name, '--', 'true')
+    finally:
+        for s in some:
+            s.close()
+        call('rm', name)
+
+
+def cpu_ticks(pid):
+    with open('/proc/%d/stat' % pid) as f:
+        fields = f.read().rsplit(')', 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+# Run as root in a namespace of processes of its own. A process below another user namespace, as one of a room is, connects to the control socket
+# of a keeper that does not look just then, and ends; its number is given to a process outside before the keeper looks.
+REUSER = r'''
+import os, signal, socket, struct, subprocess, sys, time
+path, keeper = sys.argv[1], int(sys.argv[2])
+frame = struct.pack("<IIIi4080s", 1, 5, 0, 0, b"")
+os.kill(keeper, signal.SIGSTOP)
+inside = """
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+pid = os.fork()
+if pid == 0:
+    s.connect(sys.argv[1]); s.send(bytes.fromhex(sys.argv[2])); os._exit(0)
+os.waitpid(pid, 0)
+print(pid, flush=True)
+sys.stdin.readline()
+s.settimeout(3)
+try:
+    print("heard" if s.recv(4096) else "closed", flush=True)
+except OSError:
+    print("closed", flush=True)
+"""
+q = subprocess.Popen(["unshare", "-Ur", sys.executable, "-ISc", inside, path, frame.hex()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+gone = int(q.stdout.readline())
+again = None
+for _ in range(50):
+    with open("/proc/sys/kernel/ns_last_pid", "w") as f:
+        f.write(str(gone - 1))
+    p = subprocess.Popen(["sleep", "5"])
+    if p.pid == gone:
+        again = p
+        break
+    p.kill(); p.wait()
+os.kill(keeper, signal.SIGCONT)
+q.stdin.write("go\n"); q.stdin.flush()
+print("reused" if again else "not reused", q.stdout.readline().strip())
+if again:
+    again.kill()
+'''
+
+
+@test
+def a_number_that_was_given_on_opens_nothing():
+    if os.geteuid() != 0 or not room.can_nest():
+        raise room.Skip('only root chooses numbers of processes')
+    kernel = tuple(int(n) for n in re.findall(r'\d+', os.uname().release)[:2])
+    if kernel < (6, 5):
+        raise room.Skip('this kernel cannot say whether who connected still lives')
+    script = ('"$1" run -d --name "$2" >/dev/null && "$3" -c "$4" "$5" "$("$1" ps --json | grep -A3 "$2" | sed -n \'s/.*"pid": *\\([0-9]*\\).*/\\1/p\')"; '
+              '"$1" rm "$2"')
+    name = 't' + os.urandom(5).hex()
+    r = outside('unshare', '--fork', '--pid', '--mount-proc', '/bin/sh', '-c', script, 'sh', PROGRAM, name, room.PYTHON, REUSER, '/run/strongroom/rooms/%s/control' % name)
+    same((r.returncode, r.stdout), (0, b'reused closed\n'), repr(r.stderr))
 
 
 @test
@@ -328,6 +439,53 @@ def a_stopped_or_flooded_reaper_changes_nothing():
         room.within(2, lambda: x.status()['programs'], 'programs')
 
 
+# Stops what watches over it before that can say that it runs, again and again.
+FIGHTER = 'import os, signal, time\nwhile True:\n  for _ in range(200): os.kill(os.getppid(), signal.SIGSTOP)\n  time.sleep(0.001)'
+
+
+@test
+def a_reaper_that_is_stopped_at_once_changes_nothing():
+    word = room.token()
+    with Living() as x:
+        for _ in range(6):
+            x.exec('/bin/sh', '-c', 'kill -STOP $PPID; exit 6', status=6)
+        for _ in range(3):
+            x.exec(room.PYTHON, '-ISc', FIGHTER, word, options=['--timeout', '500ms'], status=124)
+        room.within(3, lambda: room.holding(word), 'processes that stopped their reaper')
+        for _ in range(3):
+            p = subprocess.Popen([PROGRAM, 'exec', x.name, '--', room.PYTHON, '-ISc', FIGHTER, word], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            room.within(5, lambda: not room.holding(word), 'no process')
+            time.sleep(0.1)
+            p.kill()
+            p.wait()
+            room.within(3, lambda: room.holding(word), 'processes whose client was killed')
+        room.within(2, lambda: x.status()['programs'], 'programs')
+
+
+@test
+def paused_reapers_rest_too():
+    with Living() as x:
+        x.exec('sleep', '100', options=['-d'])
+        call('pause', x.name)
+        time.sleep(0.3)
+        same(reaper_states(x.keeper()), ['T'], 'states of the reapers of a paused room')
+        call('resume', x.name)
+        room.within(2, lambda: reaper_states(x.keeper()) != ['S'], 'reapers that do not go on')
+
+
+def reaper_states(keeper):
+    """Of the processes that pid 1 of its room has."""
+    def children(pid):
+        with open('/proc/%s/task/%s/children' % (pid, pid)) as f:
+            return f.read().split()
+
+    def stat(pid):
+        with open('/proc/%s/stat' % pid) as f:
+            return f.read()
+    init = next(p for p in children(keeper) if '(room-init)' in stat(p))
+    return [stat(p).rsplit(')', 1)[1].split()[0] for p in children(init)]
+
+
 @test
 def time_bounds_what_a_program_left_behind():
     word = room.token()
@@ -405,6 +563,47 @@ def logs_keep_the_end_and_count_all():
 def logs_can_be_followed():
     with Living('/bin/sh', '-c', 'echo a; sleep 0.4; echo b; sleep 0.4; echo c') as x:
         same(call('logs', '-f', x.name), 'a\nb\nc\n', 'all of it')
+
+
+@test
+def logs_are_whole_however_slow_their_reader_is():
+    """The ring is written all over again while it is read: what comes is never mixed, and what is missing is counted."""
+    count = 5000000
+    script = 'import sys\nfor i in range(0, %d, 5000): sys.stdout.write("".join("%%07d\\n" %% k for k in range(i, i + 5000)))' % count
+    with Living(room.PYTHON, '-ISc', script) as x:
+        p = subprocess.Popen([PROGRAM, 'logs', '-f', x.name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        data = b''
+        while True:
+            part = p.stdout.read1(1 << 14)
+            if not part:
+                break
+            data += part
+            if len(data) < 3 << 20:
+                time.sleep(0.002)
+        notes = [int(n) for n in re.findall(rb'note: (\d+) earlier bytes of stdout', p.stderr.read())]
+        same(p.wait(20 * room.SLOW), 0, 'logs -f')
+    same(len(data) + sum(notes), 8 * count, 'bytes read and bytes missed')
+    assert notes, 'the reader was never overtaken: this test tests nothing'
+    lines = data.split(b'\n')
+    numbers = [int(line) for line in lines if len(line) == 7]
+    assert numbers == sorted(set(numbers)), 'lines out of order: bytes of two rounds are mixed'
+    assert sum(len(line) != 7 for line in lines) <= 2 * len(notes) + 1, 'torn lines'
+
+
+@test
+def who_follows_slowly_hears_the_end():
+    """Its keeper waits for a moment only; what was written last, and the status, are told all the same."""
+    with Living('/bin/sh', '-c', 'head -c 600000 /dev/zero | tr "\\0" x; sleep 0.3; echo; echo last; exit 7') as x:
+        room.within(5, lambda: x.status()['stdout'] < 600000, 'too few bytes')
+        for verb, options in (('logs', ['-f']), ('attach', [])):
+            p = subprocess.Popen([PROGRAM, verb, *options, x.name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            if verb == 'logs':
+                slow = p
+        room.within(10, lambda: x.name in names(), 'a room whose program ended')
+        time.sleep(0.2)
+        out, err = slow.communicate(timeout=20 * room.SLOW)
+        same((slow.returncode, len(out), out[-6:]), (0, 600006, b'\nlast\n'), repr(err))
+        same(p.wait(10 * room.SLOW), 7, 'status told to who attached')
 
 
 @test

@@ -141,12 +141,50 @@ static void ends_with_its_reader(void **state)
     close(in[1]);
 }
 
+/* Byte n of all is n modulo 251, so that what was overwritten shows. */
+static void a_ring_tells_what_was_overwritten(void **state)
+{
+    static char block[RELAY_BUFFER];
+    int in[2];
+    struct relay r;
+    uint64_t made = 0, lost = 0;
+    char path[] = "/tmp/relay-test-XXXXXX";
+    (void)state;
+    int ring = mkstemp(path);
+    assert_true(ring >= 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(ftruncate(ring, RELAY_RING_FILE), 0);
+    assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+    relay_init_ring(&r, in[0], ring, buffer);
+    while (made < RELAY_RING_SIZE + 3 * RELAY_BUFFER / 2) {
+        for (size_t i = 0; i < sizeof block; i++)
+            block[i] = (char)((made + i) % 251);
+        assert_int_equal(write(in[1], block, sizeof block), sizeof block);
+        made += relay_move(&r, UINT64_MAX);
+    }
+    assert_int_equal(r.bytes, made);
+    const uint64_t kept = made - RELAY_RING_SIZE;
+    assert_int_equal(relay_ring_read(ring, kept, made, block, sizeof block, &lost), sizeof block);
+    assert_int_equal(lost, 0);
+    assert_int_equal((uint8_t)block[0], kept % 251);
+    assert_int_equal(relay_ring_read(ring, kept - 100, made, block, sizeof block, &lost), sizeof block - 100);
+    assert_int_equal(lost, 100);
+    assert_int_equal((uint8_t)block[0], kept % 251);
+    assert_int_equal(relay_ring_read(ring, 0, made, block, 100, &lost), 0);
+    assert_int_equal(lost, 100);
+    assert_int_equal(relay_ring_read(ring, made - 10, made, block, sizeof block, &lost), 10);
+    assert_int_equal((uint8_t)block[9], (made - 1) % 251);
+    close(in[1]);
+    relay_end(&r);
+    close(ring);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(splices_until_the_end),       cmocka_unit_test(does_not_wait_for_a_reader),
-        cmocka_unit_test(copies_to_an_appending_file), cmocka_unit_test(sends_to_a_socket_without_waiting),
-        cmocka_unit_test(ends_with_its_reader),
+        cmocka_unit_test(a_ring_tells_what_was_overwritten), cmocka_unit_test(splices_until_the_end),
+        cmocka_unit_test(does_not_wait_for_a_reader),        cmocka_unit_test(copies_to_an_appending_file),
+        cmocka_unit_test(sends_to_a_socket_without_waiting), cmocka_unit_test(ends_with_its_reader),
     };
     return cmocka_run_group_tests_name("relay", tests, NULL, NULL);
 }

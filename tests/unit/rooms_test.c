@@ -9,9 +9,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void frames_fit_their_rows(void **state)
@@ -113,6 +116,52 @@ static void a_dead_rooms_name_is_free(void **state)
     fd_close(&a.rooms);
 }
 
+/* Too few descriptors to ask whether a room lives are no proof that it does not. */
+static void what_cannot_be_asked_is_left_alone(void **state)
+{
+    static char names[8][POLICY_NAME_MAX];
+    struct rooms_place a;
+    struct err e = {0};
+    struct rlimit was, now;
+    (void)state;
+    assert_int_equal(rooms_claim("unit-busy", &a, &e), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    for (rlim_t n = 3; n < 24; n++) {
+        now = (struct rlimit){.rlim_cur = n, .rlim_max = was.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+        (void)rooms_list(names, COUNT(names), NULL); /* it may fail, and must not harm */
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    int dir = rooms_find("unit-busy", &e);
+    assert_true(dir >= 0);
+    fd_close(&dir);
+    rooms_release(&a);
+}
+
+/* Who looks for a room just when it takes its name is not in its way. */
+static void a_look_hinders_no_claim(void **state)
+{
+    struct rooms_place a;
+    struct err e = {0};
+    (void)state;
+    pid_t looker = fork();
+    if (looker == 0) {
+        for (;;) {
+            int dir = rooms_find("unit-one", &e);
+            fd_close(&dir);
+        }
+    }
+    int wrong = 0;
+    for (int i = 0; i < 20000 && wrong == 0; i++) {
+        wrong = rooms_claim("unit-one", &a, &e);
+        if (wrong == 0)
+            rooms_release(&a);
+    }
+    assert_int_equal(kill(looker, SIGKILL), 0);
+    assert_int_equal(waitpid(looker, NULL, 0), looker);
+    assert_int_equal(wrong, 0);
+}
+
 static void names_that_lead_elsewhere_are_not_found(void **state)
 {
     static const char *const names[] = {"", ".", "..", "../rooms", "a/b", "/"};
@@ -149,6 +198,8 @@ int main(void)
         cmocka_unit_test(long_texts_are_cut_between_characters),
         cmocka_unit_test_setup_teardown(a_name_is_claimed_once, home_setup, home_teardown),
         cmocka_unit_test_setup_teardown(a_dead_rooms_name_is_free, home_setup, home_teardown),
+        cmocka_unit_test_setup_teardown(what_cannot_be_asked_is_left_alone, home_setup, home_teardown),
+        cmocka_unit_test_setup_teardown(a_look_hinders_no_claim, home_setup, home_teardown),
         cmocka_unit_test_setup_teardown(names_that_lead_elsewhere_are_not_found, home_setup, home_teardown),
         cmocka_unit_test_setup_teardown(a_home_of_others_is_not_used, home_setup, home_teardown),
     };
