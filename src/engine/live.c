@@ -101,16 +101,6 @@ static bool is_same(const struct egress_rule *a, const struct egress_rule *b)
     return a->deny == b->deny && egress_covers(a, b) && egress_covers(b, a);
 }
 
-/* The number of a rule in force that speaks of the same peers; -1. */
-static int find(const struct live *l, const struct egress_rule *rule)
-{
-    for (size_t i = 0; i < l->rules.count; i++) {
-        if (!l->table[i].gone && is_same(&l->table[i], rule))
-            return (int)i;
-    }
-    return -1;
-}
-
 /* But for the note. */
 static bool has_same_words(const struct egress_rule *a, const struct egress_rule *b)
 {
@@ -122,6 +112,22 @@ static bool has_same_words(const struct egress_rule *a, const struct egress_rule
         egress_text(&x, &out);
     }
     return strcmp(texts[0], texts[1]) == 0;
+}
+
+enum { NONE = -1, SEVERAL = -2 };
+
+/* The number of the rule in force that speaks of the same peers: the one with the same words, or else the only one. */
+static int find(const struct live *l, const struct egress_rule *rule)
+{
+    int at = NONE;
+    for (size_t i = 0; i < l->rules.count; i++) {
+        if (l->table[i].gone || !is_same(&l->table[i], rule))
+            continue;
+        if (has_same_words(&l->table[i], rule))
+            return (int)i;
+        at = at == NONE ? (int)i : SEVERAL;
+    }
+    return at;
 }
 
 /* The number of a rule that was withdrawn and had the very same text: it has been told of, and must not change. */
@@ -192,12 +198,17 @@ static void withdraw(struct room *r, uint32_t client, const char *text)
     struct egress_rule rule;
     const char *why = "", *hint = NULL;
     const bool allow = strncmp(text, "allow ", 6) == 0, deny = strncmp(text, "deny ", 5) == 0;
-    int at = -1;
+    int at = NONE;
     text += allow ? 6 : deny ? 5 : 0;
     if (!deny && egress_read(text, false, &rule, &why, &hint) == 0)
         at = find(l, &rule);
-    if (at < 0 && !allow && egress_read(text, true, &rule, &why, &hint) == 0)
+    if (at == NONE && !allow && egress_read(text, true, &rule, &why, &hint) == 0)
         at = find(l, &rule);
+    if (at == SEVERAL) {
+        keeper_refuse(r, client, 0, "several rules speak of it",
+                      "write the one that is meant as strongroom rules ROOM has it");
+        return;
+    }
     if (at < 0) {
         keeper_refuse(r, client, 0, why[0] ? why : "no such rule holds here",
                       why[0] ? hint : "strongroom rules ROOM lists those that do");

@@ -69,3 +69,8 @@ void budget_take(int rule, size_t bytes)
     if (most != 0 && rows[rule].bytes > most) /* a head that was changed on its way may have grown */
         rows[rule].bytes = most;
 }
+
+void budget_give(int rule, uint32_t bytes)
+{
+    rows[rule].bytes -= rows[rule].bytes < bytes ? rows[rule].bytes : bytes;
+}

@@ -16,5 +16,6 @@ void budget_leave(int rule);
 /* Of `want` bytes, how many may be taken; then how many were. */
 size_t budget_most(int rule, size_t want);
 void budget_take(int rule, size_t bytes);
+void budget_give(int rule, uint32_t bytes); /* that were taken, and did not pass */
 
 #endif

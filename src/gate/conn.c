@@ -396,8 +396,67 @@ int conn_tick(void)
     return more ? 0 : unfinished > 0 ? TICK_MS : -1;
 }
 
+/* What the rules let pass inside a connection. */
+struct inside {
+    uint8_t takes;
+    char http[EGRESS_HTTPS_MAX]; /* "": any request */
+};
+
+static void inside_of(const struct conn *c, struct inside *ret)
+{
+    struct egress_verdict v;
+
+    ret->http[0] = '\0';
+    if (c->name[0] != '\0') {
+        ret->takes = takes_of(egress_inside_name(conn_rules, c->name, c->port));
+        egress_http_name(conn_rules, c->name, c->port, ret->http);
+    } else {
+        (void)dial_listed(c->via ? &c->meant : &c->peer, c->port, &v);
+        ret->takes = v.rule >= 0 ? takes_of(conn_rules->rules[v.rule].inside) : 0;
+    }
+}
+
+/* Is each pattern of one list in the other? */
+static bool has_all(const char *list, const char *patterns)
+{
+    for (const char *p = patterns; *p != '\0'; p += strspn(p, " ")) {
+        const size_t len = strcspn(p, " ");
+        bool found = false;
+        for (const char *q = list; *q != '\0' && !found; q += strspn(q, " ")) {
+            const size_t n = strcspn(q, " ");
+            found = n == len && memcmp(p, q, len) == 0;
+            q += n;
+        }
+        if (!found)
+            return false;
+        p += len;
+    }
+    return true;
+}
+
+/* May something not pass any more that passed before the change? What was agreed with a connection when it began was
+ * agreed by the rules of then. */
+static bool is_less(const struct inside *now, const struct inside *then)
+{
+    if (now->takes != 0 && (then->takes == 0 || (then->takes & ~now->takes)))
+        return true;
+    return now->http[0] && (!then->http[0] || !has_all(now->http, then->http));
+}
+
+/* The rules as they were are the rules with that one the other way round. */
+static bool lost_something(const struct conn *c, struct egress_rule *changed)
+{
+    static struct inside now, then;
+
+    inside_of(c, &now);
+    changed->gone = !changed->gone;
+    inside_of(c, &then);
+    changed->gone = !changed->gone;
+    return is_less(&now, &then);
+}
+
 /* Would it be let through now, by the rule that let it through? */
-static bool still_allowed(const struct conn *c)
+static bool still_allowed(struct conn *c)
 {
     struct egress_verdict v;
 
@@ -408,17 +467,18 @@ static bool still_allowed(const struct conn *c)
         return v.allowed;
     }
     v = egress_verdict_name(conn_rules, c->name, c->port);
+    c->internal = v.internal;
     return v.allowed &&
            ((c->state != CONN_OPEN && c->state != CONN_HANDED) || c->via || dial_allowed(c, &c->peer));
 }
 
-unsigned conn_review(void)
+unsigned conn_review(struct egress_rule *changed)
 {
     unsigned cut = 0;
 
     for (size_t i = 0; i < used_high; i++) {
         struct conn *c = &conn_table[i];
-        if (c->state == CONN_FREE || still_allowed(c))
+        if (c->state == CONN_FREE || (still_allowed(c) && !lost_something(c, changed)))
             continue;
         const bool open = c->state == CONN_OPEN || c->state == CONN_HANDED;
         tell(c, open ? GATE_ALLOWED : GATE_DENIED, GATE_WHY_WITHDRAWN, "");

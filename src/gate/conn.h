@@ -21,9 +21,9 @@ void conn_upstream_event(uint32_t index, uint32_t generation, uint32_t events);
 /* Sees to time, and to connections that had more to move than one turn allows; ms until the next call, -1: none. */
 int conn_tick(void);
 
-/* The rules have changed: cuts and tells what they do not allow any more, and what a rule that is gone had allowed.
- * Returns how many. */
-unsigned conn_review(void);
+/* Rule `changed` of the table was just added or is gone: cuts and tells what the rules do not allow any more, what they
+ * allow less than before, and what a rule that is gone had allowed. Returns how many. */
+unsigned conn_review(struct egress_rule *changed);
 
 /* Connections that go on in strongroom-intercept: the socket to it, and what it says. */
 int hand_open(int fd);

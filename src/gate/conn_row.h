@@ -43,6 +43,7 @@ struct conn {
     uint8_t takes; /* enum flow_takes */
     bool deep;     /* requests are judged or get secrets: TLS has to be opened */
     bool secret;
+    uint32_t lent; /* HANDED: of the rule's bytes */
     int rule, lookup, code;
     bool v6;       /* how the program came: that family first */
     bool internal; /* the name may lead to private addresses */
@@ -94,6 +95,7 @@ void conn_hand_over(struct conn *c); /* it goes on elsewhere, or ends */
 void conn_end_handed(void);          /* there is nobody to go on with them */
 
 void relay_init(struct conn *c);
+void relay_watch(int fd);        /* it is found out when who is behind it has gone without a word */
 void relay_open(struct conn *c); /* both sides are there: begins */
 void relay_pump(struct conn *c); /* may end the connection */
 /* Hands on what had arrived before `from` broke off; false: that ended the connection. */

@@ -1,6 +1,7 @@
 /* edit: a head that goes on changed.
  *
  * A wish for HTTP/2 by way of HTTP/1 (Upgrade: h2c) is left out: the server then goes on in HTTP/1, which we can read.
+ * So is the wish for a word before the body (Expect), which is fulfilled here (flow.c).
  * Values of secrets are put into requests, and hidden in answers (secret.c).
  *
  * Lives in: strongroom-gate, strongroom-intercept. Trusts: that the head was parsed. May: compute.
@@ -12,17 +13,18 @@
 
 bool edit_wanted(const struct flow_rules *r, const struct flow_verdict *v)
 {
-    return v->head > 0 && (v->without_upgrade || r->secret);
+    return v->head > 0 && (v->without_upgrade || v->without_expect || r->secret);
 }
 
-static size_t drop_upgrade(const char *bytes, size_t size, char *out)
+static size_t drop_fields(const char *bytes, size_t size, const struct flow_verdict *v, char *out)
 {
     const struct head h = {.size = size};
     struct head_field f;
     size_t at = 0, done = 0, len = 0;
 
     while (head_field(bytes, &h, &at, &f)) {
-        if (!head_is(bytes, f.name, "upgrade"))
+        if (!(v->without_upgrade && head_is(bytes, f.name, "upgrade")) &&
+            !(v->without_expect && head_is(bytes, f.name, "expect")))
             continue;
         memcpy(out + len, bytes + done, f.line.at - done);
         len += f.line.at - done;
@@ -41,8 +43,8 @@ size_t edit_head(const char *bytes, const struct flow_rules *r, enum flow_side s
 
     if (side == FLOW_DOWN)
         return secret_hide(from, size, r->name, r->port, way, out, EDIT_MAX);
-    if (v->without_upgrade) {
-        size = drop_upgrade(bytes, size, kept);
+    if (v->without_upgrade || v->without_expect) {
+        size = drop_fields(bytes, size, v, kept);
         from = kept;
     }
     return secret_put(from, size, r->name, r->port, way, out, EDIT_MAX);

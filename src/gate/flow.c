@@ -7,6 +7,8 @@
  *   if that asks for a second hello, the second one is read like the first; then both sides are let go.
  *   HTTP/1: each head is read, bodies pass by their length. A request waits for the answer to the one before, so that
  *   it is always known what an answer answers; an answer 101 to a request that asked for it lets both sides go.
+ *   Where a client waits with its body for the server's word (Expect), it gets that word from us and the server does
+ *   not hear of it: what a server takes for the next request must not depend on whether it wanted the body.
  *
  * Lives in: strongroom-gate, strongroom-intercept. Trusts: the rules. May: compute. Must not: allocate. */
 #include "gate/flow.h"
@@ -27,7 +29,15 @@ enum up_state {
     UP_TRAILER,
     UP_FREE,
 };
-enum down_state { DOWN_SHUT, DOWN_HELLO, DOWN_ANSWER, DOWN_CHUNK, DOWN_TRAILER, DOWN_FREE };
+enum down_state {
+    DOWN_SHUT,
+    DOWN_HELLO,
+    DOWN_ANSWER,
+    DOWN_CHUNK,
+    DOWN_TRAILER,
+    DOWN_LAST, /* what was let pass last ends an answer: when we are asked again, it has passed */
+    DOWN_FREE
+};
 
 bool flow_begin(struct flow *f, unsigned takes)
 {
@@ -240,7 +250,10 @@ static void see_request(struct flow *f, const struct flow_rules *r, const char *
     f->down = f->down == DOWN_SHUT ? DOWN_ANSWER : f->down;
     f->up = h.chunked ? UP_CHUNK : UP_REQUEST;
     f->next_follows = false;
+    f->trailers[FLOW_UP] = 0;
     v->without_upgrade = h.h2c;
+    v->without_expect = h.expects;
+    v->go_on = h.continues && h.minor == 1 && (h.chunked || h.length > 0);
     v->head = h.size;
     pass(v, h.size + (h.has_length ? h.length : 0));
 }
@@ -273,12 +286,13 @@ static void see_answer(struct flow *f, const char *bytes, size_t size, struct fl
     } else if (h.status < 200) {
         return;
     } else if (f->head_only || h.status == 204 || h.status == 304) {
-        f->awaiting = false;
+        f->down = DOWN_LAST;
     } else if (h.chunked) {
         f->down = DOWN_CHUNK;
         f->down_follows = false;
+        f->trailers[FLOW_DOWN] = 0;
     } else if (h.has_length) {
-        f->awaiting = false;
+        f->down = DOWN_LAST;
         v->count = h.size + h.length;
     } else {
         f->down = DOWN_FREE; /* until the end of the connection, which no second request can share */
@@ -307,7 +321,20 @@ static bool see_chunk(const char *bytes, size_t size, bool *follows, struct flow
     return length == 0;
 }
 
-static bool see_trailer(const char *bytes, size_t size, struct flow_verdict *v)
+/* Some servers put the fields of a trailer to those of the head, so these may say nothing that those may not. */
+static bool may_trail(const struct flow_rules *r, const char *bytes, size_t line, struct flow_verdict *v)
+{
+    enum head_steers steers = head_trailer_steers(bytes, line);
+
+    if (steers == HEAD_STEERS_NOT || (steers == HEAD_STEERS_ODD && r->http == NULL && !r->secret))
+        return true;
+    refuse(v, steers == HEAD_STEERS_ODD ? FLOW_FAULT_REQUEST : FLOW_FAULT_FORM,
+           "behind its body stands a field that belongs before it:", bytes, strcspn(bytes, ":"));
+    return false;
+}
+
+static bool see_trailer(struct flow *f, const struct flow_rules *r, enum flow_side side, const char *bytes,
+                        size_t size, struct flow_verdict *v)
 {
     size_t line;
     int got = head_trailer(bytes, size, &line);
@@ -316,11 +343,14 @@ static bool see_trailer(const char *bytes, size_t size, struct flow_verdict *v)
         v->step = FLOW_MORE;
         return false;
     }
-    if (got < 0) {
+    if (got < 0 || f->trailers[side]++ == HEAD_LINES) {
         refuse(v, FLOW_FAULT_FORM, "a trailer cannot be read", NULL, 0);
         return false;
     }
+    if (side == FLOW_UP && !may_trail(r, bytes, line, v))
+        return false;
     pass(v, line);
+    v->head = side == FLOW_DOWN ? line : 0; /* a secret is hidden there as in a head; a mark stays a mark */
     return line == 2;
 }
 
@@ -364,7 +394,7 @@ static void next_up(struct flow *f, const struct flow_rules *r, const uint8_t *b
             f->up = UP_TRAILER;
         break;
     case UP_TRAILER:
-        if (see_trailer(text, size, v))
+        if (see_trailer(f, r, FLOW_UP, text, size, v))
             f->up = UP_REQUEST;
         break;
     case UP_FREE:
@@ -373,7 +403,8 @@ static void next_up(struct flow *f, const struct flow_rules *r, const uint8_t *b
     }
 }
 
-static void next_down(struct flow *f, const uint8_t *bytes, size_t size, struct flow_verdict *v)
+static void next_down(struct flow *f, const struct flow_rules *r, const uint8_t *bytes, size_t size,
+                      struct flow_verdict *v)
 {
     const char *text = (const char *)bytes;
 
@@ -392,10 +423,13 @@ static void next_down(struct flow *f, const uint8_t *bytes, size_t size, struct 
             f->down = DOWN_TRAILER;
         break;
     case DOWN_TRAILER:
-        if (see_trailer(text, size, v)) {
-            f->down = DOWN_ANSWER;
-            f->awaiting = false;
-        }
+        if (see_trailer(f, r, FLOW_DOWN, text, size, v))
+            f->down = DOWN_LAST;
+        break;
+    case DOWN_LAST:
+        f->down = DOWN_ANSWER;
+        f->awaiting = false;
+        see_answer(f, text, size, v);
         break;
     case DOWN_FREE:
         pass(v, FLOW_ALL);
@@ -411,7 +445,7 @@ void flow_next(struct flow *f, const struct flow_rules *r, enum flow_side side, 
     ret->step = FLOW_MORE;
     ret->fault = 0;
     ret->count = 0;
-    ret->without_upgrade = false;
+    ret->without_upgrade = ret->without_expect = ret->go_on = false;
     ret->head = 0;
     ret->why[0] = '\0';
     if (size > FLOW_LOOK_MAX)
@@ -419,5 +453,5 @@ void flow_next(struct flow *f, const struct flow_rules *r, enum flow_side side, 
     if (side == FLOW_UP)
         next_up(f, r, bytes, size, ret);
     else
-        next_down(f, bytes, size, ret);
+        next_down(f, r, bytes, size, ret);
 }

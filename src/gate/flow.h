@@ -9,6 +9,7 @@
 
 #define FLOW_LOOK_MAX 32768 /* what flow_next() wants to see at most: HEAD_MAX, HELLO_MAX */
 #define FLOW_WHY_MAX  160
+#define FLOW_GO_ON    "HTTP/1.1 100 Continue\r\n\r\n"
 
 /* What a connection may speak; none of them: anything. */
 enum flow_takes { FLOW_TLS = 1, FLOW_HTTP = 2, FLOW_HIDDEN = 4 /* TLS may carry an encrypted hello */ };
@@ -25,12 +26,13 @@ struct flow_rules {
 struct flow {
     uint8_t up, down; /* states */
     bool begun;       /* the room has said something that may pass */
-    bool awaiting;    /* a request has no answer yet */
+    bool awaiting;    /* the last byte of the answer to a request has not passed yet */
     bool head_only;   /* that answer has no body: the request was HEAD */
     bool had_head;  /* one was; a server that answers it with a body is not followed into another protocol */
     bool upgrading; /* and it may change the protocol */
     bool next_follows; /* a line of a chunk has the end of the chunk before in front */
     bool down_follows;
+    uint16_t trailers[2]; /* lines that the trailers of this message have had */
 };
 
 enum flow_side { FLOW_UP, FLOW_DOWN }; /* from the room, to the room */
@@ -58,7 +60,9 @@ struct flow_verdict {
     enum flow_fault fault;
     uint64_t count;
     bool without_upgrade;   /* of the head that passes, the lines Upgrade are to be left out */
-    size_t head;            /* bytes of that head, 0: no head passes */
+    bool without_expect;    /* and the lines Expect */
+    bool go_on;             /* and who sent it waits for FLOW_GO_ON, which is to be said to him now */
+    size_t head;            /* bytes of that head, or of a line of a trailer; 0: neither passes */
     char why[FLOW_WHY_MAX]; /* escaped */
 };
 

@@ -5,6 +5,8 @@
  *   (struct gate_command: SECRET, LISTENERS with GATE_LISTEN_INTERCEPT, START; supervisor -> intercept)
  *   TAKE   gate -> intercept        with two descriptors: the room's side, of which nothing was read yet, and the
  *                                   server's side, connected. The gate keeps its own, to cut the connection.
+ *   MORE   intercept -> gate        the bytes that were lent to a connection have passed (struct hand_done)
+ *   GRANT  gate -> intercept        here are more (struct hand_take); when there are none the gate ends the connection
  *   DONE   intercept -> gate        it is over
  */
 #ifndef GATE_HAND_H
@@ -16,8 +18,9 @@
 
 #define HAND_PEM_MAX  2048
 #define HAND_HASH_MAX 16
+#define HAND_PIECE    65536 /* bytes lent at a time */
 
-enum hand_type { HAND_CA = 1, HAND_TAKE, HAND_DONE };
+enum hand_type { HAND_CA = 1, HAND_TAKE, HAND_DONE, HAND_MORE, HAND_GRANT };
 
 struct hand_ca {
     uint32_t type, version;
@@ -28,8 +31,10 @@ struct hand_ca {
 
 struct hand_take {
     uint32_t type, version;
-    uint32_t index, generation; /* given back in DONE */
+    uint32_t index, generation; /* given back in DONE and MORE */
     uint32_t port;
+    uint32_t link;  /* GRANT: as in MORE */
+    uint64_t bytes; /* that may pass, both directions together; UINT64_MAX: any number */
     char name[GATE_NAME_MAX];
     char http[EGRESS_HTTPS_MAX]; /* the requests that may pass, "": all */
 };
@@ -37,8 +42,10 @@ struct hand_take {
 struct hand_done {
     uint32_t type, version;
     uint32_t index, generation;
-    uint32_t fault; /* enum flow_fault, 0: it was in order */
+    uint32_t fault; /* DONE: enum flow_fault, 0: it was in order */
+    uint32_t link;  /* MORE: to be said in GRANT */
     uint64_t up, down;
+    uint64_t left; /* DONE: of the bytes that were lent */
     char why[FLOW_WHY_MAX];
 };
 

@@ -139,6 +139,9 @@ static int read_field(const char *bytes, const struct head_field *f, struct head
         h->upgrade = true;
         h->h2c = h->h2c || has_word(bytes, f->value, "h2c") || has_word(bytes, f->value, "h2") ||
                  has_word(bytes, f->value, "http") || has_word(bytes, f->value, "tls");
+    } else if (head_is(bytes, f->name, "expect")) {
+        h->expects = true;
+        h->continues = h->continues || head_is(bytes, f->value, "100-continue");
     } else if (is_odd(bytes, f->name)) {
         h->odd = true;
     }
@@ -353,4 +356,19 @@ int head_trailer(const char *bytes, size_t size, size_t *ret_size)
         return -EPROTO;
     *ret_size = (size_t)len + 2;
     return 0;
+}
+
+enum head_steers head_trailer_steers(const char *bytes, size_t size)
+{
+    static const char *const steers[] = {
+        "host", "content-length", "transfer-encoding", "upgrade", "connection", "te", "trailer", "expect"};
+    struct head_field f;
+
+    if (size < 2 || !split_field(bytes, 0, size - 2, &f))
+        return HEAD_STEERS_NOT;
+    for (size_t i = 0; i < sizeof steers / sizeof *steers; i++) {
+        if (head_is(bytes, f.name, steers[i]))
+            return HEAD_STEERS_MESSAGE;
+    }
+    return is_odd(bytes, f.name) ? HEAD_STEERS_ODD : HEAD_STEERS_NOT;
 }

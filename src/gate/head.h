@@ -25,7 +25,8 @@ struct head {
     struct head_part host; /* the Host field's value */
     bool has_host, has_authority;
     bool chunked, has_length;
-    bool upgrade, h2c; /* wants another protocol; that is HTTP/2 */
+    bool upgrade, h2c;       /* wants another protocol; that is HTTP/2 */
+    bool expects, continues; /* has an Expect field; which is the 100-continue that HTTP knows */
     bool odd; /* has a field that makes some servers take another method or path than the first line's */
     uint64_t length;
 };
@@ -48,5 +49,14 @@ int head_chunk(const char *bytes, size_t size, bool first, size_t *ret_size, uin
 
 /* One line of a trailer; *ret_size is 2 for the last, empty one. 0, -EAGAIN, -EPROTO. */
 int head_trailer(const char *bytes, size_t size, size_t *ret_size);
+
+enum head_steers {
+    HEAD_STEERS_NOT,
+    HEAD_STEERS_MESSAGE, /* says where the message ends, whom it is for or what comes after it: no field of a trailer */
+    HEAD_STEERS_ODD /* makes some servers take another method or path */
+};
+
+/* What the field of a trailer's line, as head_trailer() has read it, does to those who take it for one of the head. */
+enum head_steers head_trailer_steers(const char *bytes, size_t size);
 
 #endif

@@ -94,7 +94,7 @@ static void queue_again(struct conn *c)
 /* --- moving bytes --- */
 
 /* Who has said its last word may have gone altogether, unseen as long as the other one is silent. */
-static void watch_half(int fd)
+void relay_watch(int fd)
 {
     static const int on = 1, idle = HALF_IDLE_S;
 
@@ -104,21 +104,43 @@ static void watch_half(int fd)
 
 enum moved { MOVED_ALL, MOVED_SOME, MOVED_BROKEN, MOVED_GONE /* the connection is no more */ };
 
+/* To the room, behind what is on its way there. Where that does not go, the client waits a while, then goes on. */
+static void say_go_on(struct conn *c)
+{
+    static const char words[] = FLOW_GO_ON;
+    const size_t size = sizeof words - 1;
+    struct way *w = &c->ways[1];
+
+    if (budget_most(c->rule, size) == size && pipe_take(w) &&
+        write(w->pipe[1], words, size) == (ssize_t)size) {
+        w->held += size;
+        budget_take(c->rule, size);
+    }
+}
+
 /* A head that does not go on as it is: out of the kernel, changed, into the pipe. */
-static bool pass_edited(struct conn *c, int from, uint8_t *bytes, const struct flow_verdict *v)
+static enum moved pass_edited(struct conn *c, int from, uint8_t *bytes, const struct flow_verdict *v)
 {
     static char edited[EDIT_MAX];
     struct way *w = &c->ways[from];
     const struct flow_rules r = {.name = c->name, .port = c->port, .secret = c->secret};
     size_t size = edit_head((const char *)bytes, &r, (enum flow_side)from, SECRET_CLEAR, v, edited);
 
+    if (size > 0 && budget_most(c->rule, size) < size) {
+        conn_end_denied(c, GATE_WHY_MAX_BYTES);
+        return MOVED_GONE;
+    }
     if (size == 0 || !pipe_take(w) || recv(c->fd[from], bytes, v->head, MSG_DONTWAIT) != (ssize_t)v->head ||
-        write(w->pipe[1], edited, size) != (ssize_t)size)
-        return false; /* the pipe is empty; where the host grants only a small one, long heads do not fit */
+        write(w->pipe[1], edited, size) != (ssize_t)size) {
+        conn_end_broken(c, GATE_WHY_TABLE_FULL); /* the pipe is empty; a small one cannot hold a long head */
+        return MOVED_GONE;
+    }
     w->held = size;
     budget_take(c->rule, size);
     w->pass -= v->head;
-    return true;
+    if (v->go_on)
+        say_go_on(c);
+    return MOVED_ALL;
 }
 
 /* Asks how much of what waits may pass. */
@@ -157,11 +179,7 @@ static enum moved look(struct conn *c, int from)
     if (c->flow.begun && !begun)
         conn_set_due(c, 0);
     w->pass = v.step == FLOW_PASS ? v.count : 0;
-    if (v.step == FLOW_PASS && edit_wanted(&r, &v) && !pass_edited(c, from, bytes, &v)) {
-        conn_end_broken(c, GATE_WHY_TABLE_FULL);
-        return MOVED_GONE;
-    }
-    return MOVED_ALL;
+    return v.step == FLOW_PASS && edit_wanted(&r, &v) ? pass_edited(c, from, bytes, &v) : MOVED_ALL;
 }
 
 /* The rule lets no more bytes pass. That is the end when there are more; the side's own end may still be handed on. */
@@ -238,7 +256,7 @@ static enum moved move(struct conn *c, int from)
         if (w->held == 0 && w->ended) {
             (void)shutdown(c->fd[1 - from], SHUT_WR); /* a peer that is gone is seen by the other direction */
             w->handed_on = true;
-            watch_half(c->fd[from]);
+            relay_watch(c->fd[from]);
         }
     }
     if (done == MOVED_GONE)

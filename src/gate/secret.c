@@ -1,10 +1,11 @@
 /* secret: values that the room does not have, put into its requests.
  *
- * Theory of operation. The room holds a mark in the place of each value: a random word of fixed length. In
- * the head of a
- * request to a host that the value is for, each mark becomes the value: in the path (percent-encoded as needed), in any
- * field, and inside of Basic credentials, which are decoded and encoded again. In the head of that host's answer each
- * value becomes its mark again. Bodies are not looked at. Towards any other host a mark stays what it is: nothing.
+ * Theory of operation. The room holds a mark in the place of each value: a random word of fixed length. In the head of
+ * a request to a host that the value is for, each mark becomes the value: in the path (percent-encoded as needed), in
+ * any field, and inside of Basic credentials, which are decoded and encoded again. In the head of that host's answer,
+ * and in its trailer, each value becomes its mark again: as it is, percent-encoded or within base64; where several
+ * begin, the longest one counts, and what overlaps goes with it. Bodies are not looked at. Towards any other host a
+ * mark stays what it is: nothing.
  * A value for port 443 (which is meant where no port is written) goes over TLS only; one for another port also in the
  * clear, for then somebody has written that port.
  *
@@ -230,26 +231,123 @@ size_t secret_put(const char *head, size_t size, const char *name, uint16_t port
     return o.full ? 0 : (size_t)(o.at - out);
 }
 
+/* --- answers --- */
+
+/* The character at s, decoded where it is percent-encoded; *ret_len: bytes that it takes. */
+static char plain_at(const char *s, size_t n, size_t *ret_len)
+{
+    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+    const char *high = n > 2 && s[0] == '%' && s[1] != '\0' ? strchr(digits, s[1]) : NULL;
+    const char *low = high != NULL && s[2] != '\0' ? strchr(digits, s[2]) : NULL;
+
+    if (low == NULL) {
+        *ret_len = 1;
+        return s[0];
+    }
+    *ret_len = 3;
+    const unsigned char c = (unsigned char)((high - digits) % 16 << 4 | (low - digits) % 16);
+    return (char)c;
+}
+
+/* The bytes at s that are the value, each as it is or percent-encoded; 0: they are not. */
+static size_t plain_length(const char *s, size_t n, const char *value)
+{
+    size_t at = 0, len;
+
+    for (; *value != '\0'; value++) {
+        if (at == n)
+            return 0;
+        if (s[at] == *value) {
+            at++;
+            continue;
+        }
+        char c = plain_at(s + at, n - at, &len);
+        if (c != *value && !(len == 1 && c == '+' && *value == ' '))
+            return 0;
+        at += len;
+    }
+    return at;
+}
+
+/* The six bits of a base64 character, also of the alphabet for URLs; -1: none. */
+static int six_bits(char c)
+{
+    const char *at = c == '-'    ? alphabet + 62
+                     : c == '_'  ? alphabet + 63
+                     : c != '\0' ? strchr(alphabet, c)
+                                 : NULL;
+
+    return at != NULL ? (int)(at - alphabet) : -1;
+}
+
+/* The bytes at s that are base64 of the value behind `shift` bytes of a group of three, whatever those are; with the
+ * characters that the value shares with others. 0: they are not. */
+static size_t base64_length(const char *s, size_t n, const char *value, size_t shift)
+{
+    const size_t bits = strlen(value) * 8;
+    size_t at = 0, len;
+
+    for (size_t bit = shift * 8 / 6 * 6; bit < shift * 8 + bits; bit += 6) {
+        if (at == n)
+            return 0;
+        int got = six_bits(plain_at(s + at, n - at, &len));
+        if (got < 0)
+            return 0;
+        for (size_t k = 0; k < 6; k++) {
+            if (bit + k < shift * 8 || bit + k >= shift * 8 + bits)
+                continue;
+            size_t v = bit + k - shift * 8;
+            if ((got >> (5 - k) & 1) != (value[v / 8] >> (7 - v % 8) & 1))
+                return 0;
+        }
+        at += len;
+    }
+    return at;
+}
+
+/* The longest form of a value that begins at s; *ret_which is the value's. */
+static size_t value_length(const char *s, size_t n, const struct secret *const *ours, size_t count,
+                           const struct secret **ret_which)
+{
+    size_t best = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        size_t len = plain_length(s, n, ours[i]->value);
+        for (size_t shift = 0; shift < 3; shift++) {
+            size_t coded = base64_length(s, n, ours[i]->value, shift);
+            len = coded > len ? coded : len;
+        }
+        if (len > best) {
+            best = len;
+            *ret_which = ours[i];
+        }
+    }
+    return best;
+}
+
 size_t secret_hide(const char *head, size_t size, const char *name, uint16_t port, enum secret_way way,
                    char *out, size_t out_size)
 {
+    const struct secret *ours[SECRETS_MAX], *which = NULL, *other;
     struct out o = {.at = out, .end = out + out_size};
-    size_t from = 0;
+    size_t count = 0;
 
-    for (size_t i = 0; i < size;) {
-        size_t len = 0;
-        for (size_t k = 0; k < secret_count && len == 0; k++) {
-            const struct secret *s = &secrets[k];
-            size_t n = strlen(s->value);
-            if (n > size - i || memcmp(head + i, s->value, n) != 0 || !is_for(s, name, port, way))
-                continue;
-            put(&o, head + from, i - from);
-            put(&o, s->mark, SECRET_MARK);
-            len = n;
-        }
-        i += len > 0 ? len : 1;
-        from = len > 0 ? i : from;
+    for (size_t i = 0; i < secret_count; i++) {
+        if (is_for(&secrets[i], name, port, way))
+            ours[count++] = &secrets[i];
     }
-    put(&o, head + from, size - from);
+    for (size_t i = 0; i < size;) {
+        size_t end = i + value_length(head + i, size - i, ours, count, &which);
+        if (end == i) {
+            put(&o, head + i++, 1);
+            continue;
+        }
+        for (size_t k = i + 1; k < end; k++) { /* values may overlap */
+            size_t len = value_length(head + k, size - k, ours, count, &other);
+            end = k + len > end ? k + len : end;
+        }
+        put(&o, which->mark, SECRET_MARK);
+        i = end;
+    }
     return o.full ? 0 : (size_t)(o.at - out);
 }

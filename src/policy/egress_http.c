@@ -1,12 +1,15 @@
 /* egress_http: which HTTP requests a rule lets through.
  *
  * Theory of operation. A path is decoded once and compared as a whole. What a server might read as another path is not
- * normalised but refused, for nobody knows how that server normalises: parts that are empty, "." or "..", also with
- * parameters (";"), encoded or not; slashes and per cents that are encoded; backslashes; control characters.
+ * normalised but refused, for nobody knows how that server normalises: parts that are empty or of dots and blanks only,
+ * also with parameters (";"), encoded or not; slashes and per cents that are encoded; backslashes; control characters;
+ * bytes that are no UTF-8 (overlong forms among them), and characters that become one of those where a server
+ * maps characters to like ones (Unicode's compatibility forms).
  *
  * Lives in: any process, also in those that face the network. Trusts: nothing of a text but its length. May: compute.
  * Must not: allocate. */
 #include "policy/egress_http.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -56,14 +59,59 @@ static int digit(char c)
                                   : -1;
 }
 
-/* One part of a path, decoded, without its parameters. */
+enum looks {
+    LOOKS_PLAIN,
+    LOOKS_EMPTY /* a dot, a blank, nothing */,
+    LOOKS_PARTING /* a slash, a per cent … */
+};
+
+/* What else a server may see in a character that is not ASCII. */
+static enum looks looks_of(uint32_t c)
+{
+    static const struct {
+        uint32_t from, to;
+        enum looks as;
+    } rows[] = {
+        {0x80, 0xa0, LOOKS_EMPTY},       {0xad, 0xad, LOOKS_EMPTY},       {0x1680, 0x1680, LOOKS_EMPTY},
+        {0x180e, 0x180e, LOOKS_EMPTY},   {0x2000, 0x200f, LOOKS_EMPTY},   {0x2024, 0x202f, LOOKS_EMPTY},
+        {0x2044, 0x2044, LOOKS_PARTING}, {0x205f, 0x206f, LOOKS_EMPTY},   {0x2100, 0x2101, LOOKS_PARTING},
+        {0x2105, 0x2106, LOOKS_PARTING}, {0x2215, 0x2216, LOOKS_PARTING}, {0x29f5, 0x29f5, LOOKS_PARTING},
+        {0x29f8, 0x29f9, LOOKS_PARTING}, {0x3000, 0x3002, LOOKS_EMPTY},   {0xfe00, 0xfe0f, LOOKS_EMPTY},
+        {0xfe52, 0xfe52, LOOKS_EMPTY},   {0xfe54, 0xfe54, LOOKS_PARTING}, {0xfe68, 0xfe6a, LOOKS_PARTING},
+        {0xfeff, 0xfeff, LOOKS_EMPTY},   {0xff03, 0xff03, LOOKS_PARTING}, {0xff05, 0xff05, LOOKS_PARTING},
+        {0xff0e, 0xff0e, LOOKS_EMPTY},   {0xff0f, 0xff0f, LOOKS_PARTING}, {0xff1b, 0xff1b, LOOKS_PARTING},
+        {0xff1f, 0xff1f, LOOKS_PARTING}, {0xff3c, 0xff3c, LOOKS_PARTING}, {0xff61, 0xff61, LOOKS_EMPTY},
+        {0xffa0, 0xffa0, LOOKS_EMPTY},   {0xe0000, 0xe01ef, LOOKS_EMPTY}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (c >= rows[i].from && c <= rows[i].to)
+            return rows[i].as;
+    }
+    return LOOKS_PLAIN;
+}
+
+/* One part of a path, decoded, without its parameters: is it empty, or of dots and blanks? */
 static bool is_dotted(const char *s, size_t len)
 {
-    const char *semicolon = memchr(s, ';', len);
+    for (size_t i = 0; i < len && s[i] != ';';) {
+        uint32_t code = 0;
+        i += utf8_next(s + i, len - i, &code); /* the whole path was read so before */
+        if (code != '.' && code != ' ' && looks_of(code) != LOOKS_EMPTY)
+            return false;
+    }
+    return true;
+}
 
-    if (semicolon != NULL)
-        len = (size_t)(semicolon - s);
-    return len == 0 || (len == 1 && s[0] == '.') || (len == 2 && s[0] == '.' && s[1] == '.');
+static bool is_plain_text(const char *s, size_t len)
+{
+    for (size_t i = 0; i < len;) {
+        uint32_t code;
+        unsigned n = utf8_next(s + i, len - i, &code);
+        if (n == 0 || looks_of(code) == LOOKS_PARTING)
+            return false;
+        i += n;
+    }
+    return true;
 }
 
 static const char *check_parts(const char *path, size_t len)
@@ -103,7 +151,7 @@ static int decode(const char *path, size_t len, char out[EGRESS_PATH_MAX], const
     }
     if (n == 0)
         out[n++] = '/';
-    if (out[0] != '/')
+    if (out[0] != '/' || !is_plain_text(out, n))
         return -EINVAL;
     *ret_why = check_parts(out, n);
     return *ret_why == NULL ? (int)n : -EINVAL;

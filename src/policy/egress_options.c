@@ -172,14 +172,6 @@ static int read_word(const char *s, size_t len, struct egress_rule *r, unsigned 
     return bad(why, "unknown word behind the host", hint, WORDS);
 }
 
-/* What is opened up is moved by another process, which counts no budgets. */
-static int fit_together(const struct egress_rule *r, const char **why, const char **hint)
-{
-    return r->max_bytes && r->http[0] ? bad(why, "max-bytes= and http= cannot stand in one rule", hint,
-                                            "max-conns= and rate= can; or leave one out")
-                                      : 0;
-}
-
 int egress_options_read(const char *s, struct egress_rule *r, const char **ret_why, const char **ret_hint)
 {
     unsigned seen = 0;
@@ -188,11 +180,9 @@ int egress_options_read(const char *s, struct egress_rule *r, const char **ret_w
         s += strspn(s, " ;");
         size_t len = strcspn(s, " ;");
         if (len == 0)
-            return fit_together(r, ret_why, ret_hint);
-        if (len >= 5 && memcmp(s, "note=", 5) == 0) {
-            int n = fit_together(r, ret_why, ret_hint);
-            return n < 0 ? n : read_note(s + 5, r, ret_why, ret_hint);
-        }
+            return 0;
+        if (len >= 5 && memcmp(s, "note=", 5) == 0)
+            return read_note(s + 5, r, ret_why, ret_hint);
         bool http = len >= 5 && memcmp(s, "http=", 5) == 0;
         int n = http ? read_http(s + 5, len - 5, r, ret_why, ret_hint)
                      : read_word(s, len, r, &seen, ret_why, ret_hint);

@@ -358,6 +358,36 @@ def others_cannot_speak_to_a_room():
     equal(n.end()[0], 0)
 
 
+@test
+def what_a_withdrawn_rule_let_pass_inside_is_cut():
+    """Of two equal rules the second goes: the connection is the first one's, but what passed in it was more."""
+    gate.trusted()
+    code = ('import http.client, ssl\nc = http.client.HTTPSConnection("four.test", 8443, timeout=5, context=ssl.create_default_context())\nprint("ready")\n'
+            'for x in sys.stdin:\n try: c.request("GET", x.strip()); r = c.getresponse(); r.read(); print(r.status)\n except (OSError, http.client.HTTPException): print("cut"); c.close()\n')
+    n = Named('inner', ['--allow', 'four.test:8443 http=GET:/a/*', '--allow', 'four.test:8443 http=GET:/b/*', '--allow', 'six.test:80'], code)
+    equal([n.line('/b/1'), n.line('/a/1')], ['200', '200'])
+    has(n.say('withdraw', 'six.test:80').stdout, 'six.test')
+    equal(n.line('/b/2'), '200')
+    has(n.say('withdraw', 'four.test:8443 http=GET:/b/*').stdout, '(1 connection cut)')
+    equal([n.line('/b/3'), n.line('/b/3'), n.line('/a/3')], ['cut', 'cut', '200'])
+    n.say('allow', 'four.test:8443 http=GET:/c/*')
+    equal((n.line('/c/1'), n.say('allow', 'four.test:8443 http=GET:/c/*').stdout), ('cut', 'it held already\n'))
+    has(n.say('withdraw', 'four.test:8443').stderr, 'several rules speak of it')
+    equal(n.say('rules').stdout, 'allow four.test:8443 http=GET:/a/*\nallow four.test:8443 http=GET:/c/*\n')
+    equal(n.end()[0], 0)
+    n = Named('whole', ['--allow', 'four.test:8443 http=GET:/a/*', '--allow', 'four.test:8443', '--ro', gate.folder], code.replace('_context()', '_context(cafile="%s/server.pem")' % gate.folder))
+    equal([n.line('/b/1'), n.line('/a/1')], ['200', '200'])
+    has(n.say('withdraw', 'four.test:8443').stdout, '(1 connection cut)')  # TLS had passed untouched
+    equal(n.line('/a/2'), 'cut')
+    equal(n.end()[0], 0)
+    n = Named('wordless', ['--allow', 'four.test:8088 http', '--allow', 'four.test:8088 any'], 'print("ready")\nfor x in sys.stdin:\n s = socket.create_connection(("four.test", 8088), 5)\n s.sendall(b"GET / HTTP/1.1\\r\\n")\n'
+              ' print("open"); sys.stdin.readline()\n s.settimeout(1)\n try: print("cut" if not s.recv(9) else "?")\n except TimeoutError: print("alive")\n except OSError: print("cut")\n')
+    equal(n.line('x'), 'open')
+    has(n.say('withdraw', 'four.test:8088 any').stdout, '(1 connection cut)')
+    equal(n.line('x'), 'cut')
+    equal(n.end()[0], 0)
+
+
 # --- learning ---------------------------------------------------------------------------------------------------------
 
 @test

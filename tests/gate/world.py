@@ -233,6 +233,8 @@ class Kept(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.sendall(b'raw:' + self.connection.recv(99))
             return
+        if self.path.startswith(('/slow', '/hang')):
+            time.sleep(0.4 if self.path.startswith('/slow') else 20)
         said = ('%s %s\n%s' % (self.command, self.path, self.headers)).encode() + body
         self.send_response(200)
         self.send_header('X-Said', self.headers.get('Authorization', ''))

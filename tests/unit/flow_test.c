@@ -277,6 +277,8 @@ static void each_request_of_a_connection_is_read(void **state)
     assert_int_equal(text(&f, FLOW_UP, GET("evil.test"), &v), FLOW_HOLD);
     assert_int_equal(text(&f, FLOW_DOWN, "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n", &v), FLOW_PASS);
     assert_int_equal(v.count, 38 + 7);
+    assert_int_equal(text(&f, FLOW_UP, GET("evil.test"), &v), FLOW_HOLD); /* the body has not passed yet */
+    assert_int_equal(text(&f, FLOW_DOWN, "", &v), FLOW_MORE);
     assert_int_equal(text(&f, FLOW_UP, GET("evil.test"), &v), FLOW_BAD);
     assert_string_equal(v.why, "its request has the Host evil.test");
 }
@@ -305,6 +307,8 @@ static void bodies_pass_by_their_length(void **state)
     assert_int_equal(text(&f, FLOW_DOWN, "0\r\n\r\n", &v), FLOW_PASS);
     assert_int_equal(text(&f, FLOW_UP, GET("allowed.test"), &v), FLOW_HOLD);
     assert_int_equal(text(&f, FLOW_DOWN, "\r\n", &v), FLOW_PASS);
+    assert_int_equal(text(&f, FLOW_UP, GET("allowed.test"), &v), FLOW_HOLD);
+    assert_int_equal(text(&f, FLOW_DOWN, "", &v), FLOW_MORE);
     assert_int_equal(text(&f, FLOW_UP, GET("allowed.test"), &v), FLOW_PASS);
     assert_int_equal(text(&f, FLOW_DOWN, "HTTP/1.1 200 OK\r\n\r\n", &v), FLOW_PASS);
     assert_true(v.count == FLOW_ALL); /* to the end of the connection */
@@ -334,6 +338,7 @@ static void an_upgrade_counts_when_the_server_agrees(void **state)
     assert_int_equal(text(&f, FLOW_UP, ws, &v), FLOW_PASS);
     assert_int_equal(text(&f, FLOW_UP, "raw", &v), FLOW_HOLD);
     assert_int_equal(text(&f, FLOW_DOWN, "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", &v), FLOW_PASS);
+    assert_int_equal(text(&f, FLOW_DOWN, "", &v), FLOW_MORE);
     assert_int_equal(text(&f, FLOW_UP, "\x01raw", &v), FLOW_BAD);
     f = fresh(BOTH);
     assert_int_equal(text(&f, FLOW_UP, ws, &v), FLOW_PASS);
@@ -370,8 +375,128 @@ static void bodies_of_head_answers_free_nothing(void **state)
     f = fresh(BOTH);
     assert_int_equal(text(&f, FLOW_UP, head, &v), FLOW_PASS);
     assert_int_equal(text(&f, FLOW_DOWN, answer, &v), FLOW_PASS);
+    assert_int_equal(text(&f, FLOW_DOWN, "", &v), FLOW_MORE);
     assert_int_equal(text(&f, FLOW_UP, ws, &v), FLOW_PASS);
     assert_int_equal(text(&f, FLOW_DOWN, "HTTP/1.1 101 Switching\r\n\r\n", &v), FLOW_BAD);
+}
+
+/* Each end of an answer, asked for after all of it but its last byte has passed, and after that. */
+static void a_request_waits_for_the_end_of_the_answer(void **state)
+{
+    static const struct {
+        const char *method;
+        const char *answer[4]; /* what is let pass, one by one */
+    } rows[] = {
+        {"GET", {"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"}},
+        {"GET", {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}},
+        {"HEAD", {"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"}},
+        {"HEAD", {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"}},
+        {"GET", {"HTTP/1.1 204 No\r\n\r\n"}},
+        {"GET", {"HTTP/1.1 304 No\r\nContent-Length: 3\r\n\r\n"}},
+        {"GET", {"HTTP/1.1 103 Hints\r\n\r\n", "HTTP/1.1 100 Go\r\n\r\n", "HTTP/1.1 204 No\r\n\r\n"}},
+        {"GET", {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx", "\r\n0\r\n", "\r\n"}},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct flow f = fresh(BOTH);
+        struct flow_verdict v;
+        char request[99];
+        (void)snprintf(request, sizeof request, "%s / HTTP/1.1\r\nHost: allowed.test\r\n\r\n",
+                       rows[i].method);
+        assert_int_equal(text(&f, FLOW_UP, request, &v), FLOW_PASS);
+        for (size_t k = 0; k < 4 && rows[i].answer[k] != NULL; k++) {
+            assert_int_equal(text(&f, FLOW_DOWN, rows[i].answer[k], &v), FLOW_PASS);
+            assert_int_equal(text(&f, FLOW_UP, GET("allowed.test"), &v), FLOW_HOLD);
+        }
+        assert_int_equal(text(&f, FLOW_DOWN, "", &v), FLOW_MORE);
+        assert_int_equal(text(&f, FLOW_UP, GET("allowed.test"), &v), FLOW_PASS);
+        assert_int_equal(text(&f, FLOW_DOWN, "HTTP/1.1 204 No\r\n\r\n", &v), FLOW_PASS);
+    }
+}
+
+static enum flow_step trail(const char *line, const char *http, struct flow_verdict *v)
+{
+    static const char head[] = "POST /b HTTP/1.1\r\nHost: allowed.test\r\n" CHUNKED "\r\n";
+    const struct flow_rules r = {.takes = BOTH, .name = "allowed.test", .port = 80, .http = http};
+    struct flow f = fresh(BOTH);
+
+    flow_next(&f, &r, FLOW_UP, (const void *)head, strlen(head), v);
+    assert_int_equal(v->step, FLOW_PASS);
+    flow_next(&f, &r, FLOW_UP, (const void *)"0\r\n", 3, v);
+    assert_int_equal(v->step, FLOW_PASS);
+    flow_next(&f, &r, FLOW_UP, (const void *)line, strlen(line), v);
+    return v->step;
+}
+
+static void trailers_obey_the_rules_of_fields(void **state)
+{
+    static const char *const bad[] = {
+        "Host: evil.test\r\n", "content-length: 4\r\n", "Transfer-Encoding: chunked\r\n",
+        "Upgrade: h2c\r\n",    "Connection: x\r\n",     "TE: trailers\r\n",
+        "Trailer: Host\r\n",   "Expect: x\r\n",         "Host : allowed.test\r\n"};
+    struct flow_verdict v;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        if (trail(bad[i], NULL, &v) != FLOW_BAD || v.fault != FLOW_FAULT_FORM)
+            fail_msg("%s", bad[i]);
+    }
+    assert_int_equal(trail("X-HTTP-Method-Override: DELETE\r\n", "*:/b", &v), FLOW_BAD);
+    assert_int_equal(v.fault, FLOW_FAULT_REQUEST);
+    assert_string_equal(v.why,
+                        "behind its body stands a field that belongs before it: X-HTTP-Method-Override");
+    assert_int_equal(trail("X-HTTP-Method-Override: DELETE\r\n", NULL, &v), FLOW_PASS);
+    assert_int_equal(trail("x-amz-checksum-crc32: AAAA\r\n", "*:/b", &v), FLOW_PASS);
+    assert_int_equal(v.count, strlen("x-amz-checksum-crc32: AAAA\r\n"));
+}
+
+static void trailers_end(void **state)
+{
+    static const char head[] = "POST /b HTTP/1.1\r\nHost: allowed.test\r\n" CHUNKED "\r\n";
+    struct flow f = fresh(BOTH);
+    struct flow_verdict v;
+
+    (void)state;
+    assert_int_equal(text(&f, FLOW_UP, head, &v), FLOW_PASS);
+    assert_int_equal(text(&f, FLOW_UP, "0\r\n", &v), FLOW_PASS);
+    for (int i = 0; i < HEAD_LINES; i++)
+        assert_int_equal(text(&f, FLOW_UP, "X: y\r\n", &v), FLOW_PASS);
+    assert_int_equal(text(&f, FLOW_UP, "X: y\r\n", &v), FLOW_BAD);
+}
+
+/* The server may not hear of the wish: some take what follows their refusal for a new request. */
+static void the_word_before_the_body_is_ours(void **state)
+{
+    static const struct {
+        const char *fields;
+        bool drops, go_on;
+    } rows[] = {{"Expect: 100-continue\r\nContent-Length: 5\r\n", true, true},
+                {"expect:100-Continue\r\n" CHUNKED, true, true},
+                {"Expect: 100-continue\r\n", true, false},
+                {"Expect: 100-continue\r\nContent-Length: 0\r\n", true, false},
+                {"Expect: something\r\nContent-Length: 5\r\n", true, false},
+                {"Content-Length: 5\r\n", false, false}};
+    static char out[EDIT_MAX];
+    const struct flow_rules rules = {.name = "allowed.test", .port = 80};
+    const char *why;
+    struct head h;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct flow f = fresh(BOTH);
+        struct flow_verdict v;
+        char request[199];
+        (void)snprintf(request, sizeof request, "POST / HTTP/1.1\r\nHost: allowed.test\r\n%sX: y\r\n\r\n",
+                       rows[i].fields);
+        assert_int_equal(text(&f, FLOW_UP, request, &v), FLOW_PASS);
+        assert_int_equal(v.without_expect, rows[i].drops);
+        assert_int_equal(v.go_on, rows[i].go_on);
+        assert_int_equal(edit_wanted(&rules, &v), rows[i].drops);
+        size_t n = edit_head(request, &rules, FLOW_UP, SECRET_CLEAR, &v, out);
+        assert_int_equal(head_request(out, n, &h, &why), 0);
+        assert_true(h.size == n && !h.expects && h.has_host);
+    }
 }
 
 static void what_cannot_be_judged_is_refused(void **state)
@@ -444,6 +569,10 @@ int main(void)
         cmocka_unit_test(bad_chunks_end_it),
         cmocka_unit_test(an_upgrade_counts_when_the_server_agrees),
         cmocka_unit_test(bodies_of_head_answers_free_nothing),
+        cmocka_unit_test(a_request_waits_for_the_end_of_the_answer),
+        cmocka_unit_test(trailers_obey_the_rules_of_fields),
+        cmocka_unit_test(trailers_end),
+        cmocka_unit_test(the_word_before_the_body_is_ours),
         cmocka_unit_test(what_cannot_be_judged_is_refused),
         cmocka_unit_test(http2_is_not_asked_for),
         cmocka_unit_test(a_long_head_ends_it),

@@ -6,6 +6,8 @@
  * is passed on before both stand. Then bytes are read into one buffer a direction, flow.c says how many of them may go
  * on, heads are changed by edit.c, and the rest is written to the other side. A direction reads only while its buffer
  * has room, so a slow reader holds back the writer. ALPN says http/1.1 to both, so HTTP/2 clients fall back.
+ * The end of what the room says goes on when it is answered. A server that takes nothing more may still have said
+ * something; a room that takes nothing more is gone. Where a rule bounds bytes, the gate lends them in pieces.
  *
  * Lives in: strongroom-intercept. Trusts: the gate, for who the connection is for. Must not: wait, log what passes. */
 #include "helpers/intercept/link.h"
@@ -42,6 +44,8 @@ struct side {
 
 struct link {
     bool used, again;
+    bool asked;    /* the gate for more bytes */
+    uint64_t lent; /* bytes that may still pass; UINT64_MAX: no bound */
     uint32_t generation;
     uint32_t index, gate_generation; /* the gate's */
     uint64_t due;
@@ -120,6 +124,9 @@ int link_open(int epoll, int gate, const char *trust)
     to_server = new_context(TLS_client_method());
     if (to_room == NULL || to_server == NULL)
         return -1;
+    /* An end without a word, as many clients make it, is an end: the answer still goes there. Requests have lengths of
+     * their own, so nothing is lost by it. A server that ends so is not trusted to have said all. */
+    (void)SSL_CTX_set_options(to_room, SSL_OP_IGNORE_UNEXPECTED_EOF);
     /* A ticket saves the next handshake's signature, and acknowledges this one's end at once: a client whose first
      * request waits for that (Nagle) would else lose 40 ms. */
     (void)SSL_CTX_set_num_tickets(to_room, 1);
@@ -135,14 +142,19 @@ int link_open(int epoll, int gate, const char *trust)
 
 /* --- life --- */
 
+static void drop_edited(struct side *s)
+{
+    if (s->edited != NULL)
+        OPENSSL_cleanse(s->edited, s->edited_len);
+    free(s->edited);
+    s->edited = NULL;
+}
+
 static void side_free(struct side *s)
 {
     SSL_free(s->ssl);
     free(s->bytes);
-    if (s->edited != NULL) {
-        OPENSSL_cleanse(s->edited, s->edited_len);
-        free(s->edited);
-    }
+    drop_edited(s);
     fd_close(&s->fd);
 }
 
@@ -154,7 +166,8 @@ static void end(struct link *l, enum flow_fault fault, const char *why)
                           .generation = l->gate_generation,
                           .fault = fault,
                           .up = l->side[0].sent,
-                          .down = l->side[1].sent};
+                          .down = l->side[1].sent,
+                          .left = l->lent};
 
     (void)snprintf(d.why, sizeof d.why, "%s", why);
     for (int i = 0; i < 2; i++)
@@ -173,7 +186,7 @@ static int begin_side(struct link *l, int i)
     struct side *s = &l->side[i];
     const uint32_t at = (uint32_t)(l - links);
     struct epoll_event e = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-                            .data.u64 = (uint64_t)at << 32 | l->generation};
+                            .data.u64 = (uint64_t)(at * 2 + (uint32_t)i) << 32 | l->generation};
 
     s->ssl = SSL_new(i == 0 ? to_room : to_server);
     s->bytes = malloc(BUFFER);
@@ -218,6 +231,7 @@ void link_take(const struct hand_take *t, int fds[2])
                        .generation = l->generation + 1,
                        .index = t->index,
                        .gate_generation = t->generation,
+                       .lent = t->bytes,
                        .due = now_ms() + FIRST_MS};
     used_high = at + 1 > used_high ? at + 1 : used_high;
     memcpy(l->name, t->name, sizeof l->name);
@@ -293,21 +307,96 @@ static enum step fill(struct side *s)
     return MOVED;
 }
 
-/* The bytes written, 0: not now, -1: the other side is gone. */
-static int write_some(struct side *to, const void *bytes, size_t size)
+/* The rule's bytes are used up as far as we know. When the gate has none, it ends the connection. */
+static void ask_for_bytes(struct link *l)
 {
+    const struct hand_done d = {.type = HAND_MORE,
+                                .version = GATE_FRAMES_VERSION,
+                                .index = l->index,
+                                .generation = l->gate_generation,
+                                .link = (uint32_t)(l - links),
+                                .up = l->side[0].sent,
+                                .down = l->side[1].sent};
+
+    if (!l->asked && fd_frame_send(gate_fd, &d, sizeof d, NULL, 0, 0) == 0)
+        l->asked = true;
+}
+
+void link_grant(const struct hand_take *t)
+{
+    struct link *l = t->link < LINKS_MAX ? &links[t->link] : NULL;
+
+    if (l == NULL || !l->used || l->index != t->index || l->gate_generation != t->generation || !l->asked)
+        return; /* it has ended meanwhile */
+    l->asked = false;
+    l->lent = t->bytes;
+    run(l);
+}
+
+/* The bytes of that direction that were written, 0: not now, -1: who is to have them takes nothing more. */
+static int write_some(struct link *l, int dir, const void *bytes, size_t size)
+{
+    struct side *from = &l->side[dir], *to = &l->side[1 - dir];
+
+    if (l->lent == 0) {
+        ask_for_bytes(l);
+        return 0;
+    }
+    size = size < 1 << 20 ? size : 1 << 20;
     ERR_clear_error();
-    int n = SSL_write(to->ssl, bytes, size < 1 << 20 ? (int)size : 1 << 20);
-    if (n > 0)
+    int n = SSL_write(to->ssl, bytes, (int)(size < l->lent ? size : l->lent));
+    if (n > 0) {
+        from->sent += (uint64_t)n;
+        l->lent -= l->lent == UINT64_MAX ? 0 : (uint64_t)n;
         return n;
+    }
     int e = SSL_get_error(to->ssl, n);
     return e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE ? 0 : -1;
 }
 
 static enum step gone(struct link *l)
 {
+    if (!l->flow.awaiting)
+        (void)SSL_shutdown(l->side[0].ssl); /* all was said; the answer is not waited for */
     end(l, 0, "");
     return OVER;
+}
+
+/* Is there nothing more to come? Both sides are let go after an upgrade only. */
+static bool is_over(const struct link *l)
+{
+    const struct side *up = &l->side[0], *down = &l->side[1];
+
+    if (down->handed_on)
+        return up->handed_on || up->pass != FLOW_ALL;
+    return up->handed_on && !l->flow.awaiting && up->pass != FLOW_ALL;
+}
+
+/* Nothing more can be said to that side. */
+static enum step lost(struct link *l, int to)
+{
+    struct side *up = &l->side[0];
+
+    if (to == 0)
+        return gone(l);
+    if (up->handed_on)
+        return STUCK;
+    drop_edited(up);
+    up->at = up->len;
+    up->handed_on = true;
+    return is_over(l) ? gone(l) : MOVED;
+}
+
+/* What a server would have said, had it been asked. It is due now, for nothing is on its way to the room. */
+static void say_go_on(struct side *down)
+{
+    static const char words[] = FLOW_GO_ON;
+
+    if (down->edited == NULL && (down->edited = malloc(sizeof words - 1)) != NULL) {
+        memcpy(down->edited, words, sizeof words - 1);
+        down->edited_len = sizeof words - 1;
+        down->edited_at = 0;
+    }
 }
 
 static bool take_edited(struct link *l, int dir, const struct flow_verdict *v)
@@ -326,6 +415,8 @@ static bool take_edited(struct link *l, int dir, const struct flow_verdict *v)
     from->edited_at = 0;
     from->at += v->head;
     from->pass -= from->pass == FLOW_ALL ? 0 : v->head;
+    if (v->go_on)
+        say_go_on(&l->side[1]);
     return true;
 }
 
@@ -359,18 +450,14 @@ static enum step look(struct link *l, int dir)
 static enum step drain_edited(struct link *l, int dir)
 {
     struct side *from = &l->side[dir];
-    int n = write_some(&l->side[1 - dir], from->edited + from->edited_at, from->edited_len - from->edited_at);
+    int n = write_some(l, dir, from->edited + from->edited_at, from->edited_len - from->edited_at);
 
     if (n < 0)
-        return gone(l);
+        return lost(l, 1 - dir);
     from->edited_at += (size_t)n;
-    from->sent += (uint64_t)n;
-    if (from->edited_at < from->edited_len)
-        return STUCK;
-    OPENSSL_cleanse(from->edited, from->edited_len);
-    free(from->edited);
-    from->edited = NULL;
-    return MOVED;
+    if (from->edited_at == from->edited_len)
+        drop_edited(from);
+    return n > 0 ? MOVED : STUCK;
 }
 
 /* The end of one direction goes on when all before it has. */
@@ -382,11 +469,7 @@ static enum step hand_on(struct link *l, int dir)
         (void)SSL_shutdown(to->ssl); /* our half; the answer is not waited for */
     (void)shutdown(to->fd, SHUT_WR); /* a peer that is gone is seen by the other direction */
     from->handed_on = true;
-    const struct side *up = &l->side[0], *down = &l->side[1];
-    if ((down->handed_on && (up->handed_on || up->pass != FLOW_ALL)) ||
-        (up->handed_on && !l->flow.awaiting && up->pass != FLOW_ALL))
-        return gone(l);
-    return MOVED;
+    return is_over(l) ? gone(l) : MOVED;
 }
 
 static enum step move(struct link *l, int dir)
@@ -410,11 +493,10 @@ static enum step move(struct link *l, int dir)
     here = here < from->pass ? here : (size_t)from->pass;
     if (here == 0)
         return done;
-    int n = write_some(&l->side[1 - dir], from->bytes + from->at, here);
+    int n = write_some(l, dir, from->bytes + from->at, here);
     if (n < 0)
-        return gone(l);
+        return lost(l, 1 - dir);
     from->at += (size_t)n;
-    from->sent += (uint64_t)n;
     from->pass -= from->pass == FLOW_ALL ? 0 : (uint64_t)n;
     return n > 0 ? MOVED : done;
 }
@@ -423,7 +505,7 @@ static void run(struct link *l)
 {
     for (int turn = 0; turn < TURNS; turn++) {
         bool moved = false;
-        for (int i = 0; i < 2; i++) {
+        for (int i = 1; i >= 0; i--) { /* what the end of an answer sets free goes up in the same turn */
             enum step s = STUCK;
             if (!l->side[i].shook)
                 s = shake(l, i);
@@ -439,12 +521,26 @@ static void run(struct link *l)
     l->again = any_again = true;
 }
 
-void link_event(uint64_t tag)
+/* A side that broke off has no more to say than what waits. */
+static void broken(struct link *l, int i)
 {
-    const uint32_t at = (uint32_t)(tag >> 32);
+    if (!l->side[0].shook || !l->side[1].shook)
+        end(l, FLOW_FAULT_UPSTREAM,
+            i == 0 ? "no TLS with the room: it has ended" : "no TLS with the server: it has ended");
+    else
+        (void)lost(l, i);
+}
 
-    if (at < LINKS_MAX && links[at].used && links[at].generation == (uint32_t)tag)
-        run(&links[at]);
+void link_event(uint64_t tag, uint32_t events)
+{
+    const uint32_t at = (uint32_t)(tag >> 32) / 2;
+    struct link *l = at < LINKS_MAX ? &links[at] : NULL;
+
+    if (l == NULL || !l->used || l->generation != (uint32_t)tag)
+        return;
+    run(l);
+    if ((events & EPOLLERR) && l->used && l->generation == (uint32_t)tag)
+        broken(l, (int)(tag >> 32 & 1));
 }
 
 int link_tick(void)

@@ -12,8 +12,11 @@ int link_open(int epoll, int gate, const char *trust);
 /* Takes both descriptors (0: the room's), whatever comes of it. */
 void link_take(const struct hand_take *t, int fds[2]);
 
+/* The gate lends more bytes. */
+void link_grant(const struct hand_take *t);
+
 /* `tag` as registered with the epoll descriptor. */
-void link_event(uint64_t tag);
+void link_event(uint64_t tag, uint32_t events);
 
 /* Sees to time and to those that had more to do than one turn allows; ms until the next call, -1: none. */
 int link_tick(void);

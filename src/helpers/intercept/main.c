@@ -116,6 +116,10 @@ static int take_handed(void)
         int n = fd_frame_recv(hand_fd, &t, sizeof t, fds, 2, MSG_DONTWAIT);
         if (n == -EAGAIN)
             return 0;
+        if (n == 0 && t.type == HAND_GRANT && t.version == GATE_FRAMES_VERSION) {
+            link_grant(&t);
+            continue;
+        }
         if (n != 2 || t.type != HAND_TAKE || t.version != GATE_FRAMES_VERSION)
             return 1;
         t.name[sizeof t.name - 1] = t.http[sizeof t.http - 1] = '\0';
@@ -135,7 +139,7 @@ static int serve(int epoll)
             if (events[i].data.u64 == TAG_END)
                 return 0; /* the supervisor has nothing more to say: it is over */
             if (events[i].data.u64 != TAG_HAND)
-                link_event(events[i].data.u64);
+                link_event(events[i].data.u64, events[i].events);
             else if (take_handed() != 0)
                 return 0;
         }
