@@ -8,20 +8,18 @@
  *
  * Lives in: a process of its own, one for each room whose rules ask for it. Trusts: the supervisor, the gate, OpenSSL.
  * May: read and write what it was handed. Must not: let a key or a secret leave, wait for one connection. */
-#include "gate/confine.h"
 #include "gate/secret.h"
 #include "helpers/intercept/ca.h"
+#include "helpers/intercept/confine.h"
 #include "helpers/intercept/link.h"
 #include "sys/fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -60,43 +58,6 @@ static int configure(void)
             return -EPROTO;
         }
     }
-}
-
-static int allow(scmp_filter_ctx c)
-{
-    static const int plain[] = {SCMP_SYS(read),        SCMP_SYS(write),         SCMP_SYS(recvmsg),
-                                SCMP_SYS(sendmsg),     SCMP_SYS(epoll_wait),    SCMP_SYS(epoll_ctl),
-                                SCMP_SYS(epoll_pwait), SCMP_SYS(close),         SCMP_SYS(shutdown),
-                                SCMP_SYS(brk),         SCMP_SYS(munmap),        SCMP_SYS(mremap),
-                                SCMP_SYS(madvise),     SCMP_SYS(futex),         SCMP_SYS(getrandom),
-                                SCMP_SYS(getpid),      SCMP_SYS(exit_group),    SCMP_SYS(rt_sigreturn),
-                                SCMP_SYS(exit),        SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday)};
-    /* What a library may try, and does without. */
-    static const int refused[] = {SCMP_SYS(openat),     SCMP_SYS(newfstatat), SCMP_SYS(fstat),
-                                  SCMP_SYS(ioctl),      SCMP_SYS(socket),     SCMP_SYS(setsockopt),
-                                  SCMP_SYS(getsockopt), SCMP_SYS(fcntl)};
-    int r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
-                             SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, MAP_ANONYMOUS));
-
-    if (r == 0)
-        r = seccomp_rule_add(c, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-                             SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-    for (size_t i = 0; i < sizeof plain / sizeof *plain && r == 0; i++)
-        r = seccomp_rule_add(c, SCMP_ACT_ALLOW, plain[i], 0);
-    for (size_t i = 0; i < sizeof refused / sizeof *refused && r == 0; i++)
-        r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), refused[i], 0);
-    return r;
-}
-
-static int few_calls(void)
-{
-    scmp_filter_ctx c = seccomp_init(SCMP_ACT_KILL_PROCESS);
-    int r = c != NULL ? allow(c) : -ENOMEM;
-
-    if (r == 0)
-        r = seccomp_load(c);
-    seccomp_release(c);
-    return r;
 }
 
 static int watch(int epoll, int fd, uint64_t tag)
@@ -168,7 +129,7 @@ int main(void)
     if (epoll < 0 || link_open(epoll, hand_fd, TRUST) < 0 || ca_leaf("warm.invalid") == NULL ||
         watch(epoll, hand_fd, TAG_HAND) < 0 || watch(epoll, CONTROL, TAG_END) < 0)
         return 1;
-    if (confine_walls(&what) < 0 || few_calls() < 0)
+    if (intercept_confine(&what) < 0)
         return 1;
     return serve(epoll);
 }
