@@ -198,9 +198,10 @@ static void put_row(const struct order *o, char *const *l, struct sbuf *out)
     if (o->quiet) {
         sbuf_fmt(out, "%s\n", value_of(l, "name"));
     } else if (o->row->act == ACT_PS) {
-        sbuf_fmt(out, "%-20s %-8s %7s %7s %9s  %.40s\n", value_of(l, "name"), value_of(l, "state"),
+        sbuf_fmt(out, "%-20s %-8s %7s %7s %9s %-21s %.40s\n", value_of(l, "name"), value_of(l, "state"),
                  time_text(value_of(l, "age-ms"), a), time_text(value_of(l, "left-ms"), b),
-                 or_dash(value_of(l, "processes")), or_dash(value_of(l, "command")));
+                 or_dash(value_of(l, "processes")), or_dash(value_of(l, "published")),
+                 or_dash(value_of(l, "command")));
     } else {
         uint64_t us = 0;
         (void)num_u64(value_of(l, "cpu-us"), &us); /* then none is shown */
@@ -247,7 +248,8 @@ static size_t split(char *text, char **ret, size_t max)
 static void put_head(const struct order *o, struct sbuf *out)
 {
     if (!o->quiet && o->row->act == ACT_PS)
-        sbuf_fmt(out, "%-20s %-8s %7s %7s %9s  %s\n", "NAME", "STATE", "AGE", "LEFT", "PROCESSES", "COMMAND");
+        sbuf_fmt(out, "%-20s %-8s %7s %7s %9s %-21s %s\n", "NAME", "STATE", "AGE", "LEFT", "PROCESSES",
+                 "PORTS", "COMMAND");
     else if (!o->quiet)
         sbuf_fmt(out, "%-20s %9s %9s %9s %9s %11s\n", "NAME", "CPU", "MEMORY", "PEAK", "LIMIT", "PROCESSES");
 }

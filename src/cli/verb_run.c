@@ -83,7 +83,7 @@ static int open_events(const struct run_options *o, int *ret_fd, struct err *e)
     *ret_fd = -1;
     if (!o->events)
         return 0;
-    if (o->policy->net != NET_GATE) {
+    if (o->policy->net != NET_GATE && !o->policy->publish_count) {
         int n = err_set(e, ERR_USAGE, 0, "--events %s: this room has no gate that would decide anything",
                         o->events);
         err_hint(e, "open endpoints with --allow, or watch closed ones with --net gate");
@@ -173,6 +173,14 @@ static void run_again_with_copies(int argc, char **argv, const struct err *why)
 
 /* --- rooms that live on --------------------------------------------------------------------------------- */
 
+static void say_port(void *ctx, const char *text)
+{
+    struct sbuf b = fresh_page();
+    (void)ctx;
+    sbuf_fmt(&b, "strongroom: note: %s\n", text);
+    say_stderr(&b);
+}
+
 /* The room runs: who started it may go on, and nothing of theirs is held from here on. */
 static void let_go(void *ctx)
 {
@@ -254,6 +262,7 @@ int verb_run(int argc, char **argv)
     req.argv = o.command;
     req.explains = o.explain;
     req.wants_record = o.json || o.explain || o.result_fd >= 0 || o.result_path;
+    req.on_port = o.quiet ? NULL : say_port;
     int status, told = -1;
     if (o.detach && !o.dry_run) {
         req.detached = true;

@@ -46,6 +46,7 @@ int engine_plan(const struct engine_request *req, struct room_plan *plan, struct
     plan->filter = seccomp_program(host_net ? SECCOMP_ROOM_NETLINK : SECCOMP_ROOM);
     if (p->layers[LAYER_ID_DENIALS] != LAYER_OFF)
         plan->filter_notify = seccomp_program(notify[req->explains][host_net]);
+    plan->gate_serves = p->net == NET_GATE || p->publish_count;
     plan->gate_open_ports = p->name != NULL || req->learns;
     plan->hand_out_root = (req->explains && plan->filter_notify) || p->copy_count;
     char *text = mem_reserve(PLAN_TEXT_MAX);
@@ -264,6 +265,11 @@ static void finish_receipt(struct room *r)
         }
         note(res, LAYER_ID_NET, "--net host: the room shares the host's network, internal services included");
     }
+    if (res->network && res->network->port_count) {
+        struct sbuf b = SBUF(res->layer_note[LAYER_ID_NET]);
+        sbuf_text(&b, "published: ");
+        network_ports(res->network, ", ", &b);
+    }
     if (r->policy->net == NET_GATE) {
         l[LAYER_ID_GATE].probed = l[LAYER_ID_NET].probed && l[LAYER_ID_GATE].state == LAYER_STATE_ON;
         if (l[LAYER_ID_GATE].state == LAYER_STATE_DEGRADED)
@@ -326,6 +332,7 @@ static void close_all(struct room *r)
     fd_close(&r->ctl);
     fd_close(&r->gate_ctl);
     intercept_stop(r);
+    publish_close(r);
     fd_close(&r->proc);
     fd_close(&r->scratch);
     fd_close(&r->notify);
@@ -350,6 +357,8 @@ static void begin(struct room *r)
         r->outs[i] = -1;
     for (int i = 0; i < 3; i++)
         r->pipes[i][0] = r->pipes[i][1] = -1;
+    for (int i = 0; i < POLICY_PUBLISH_MAX; i++)
+        r->published[i] = -1;
     for (int i = 0; i < LEAF_HIERARCHIES; i++)
         r->place.parent_fd[i] = -1;
     r->live.place.rooms = r->live.server.epoll = r->live.notice = r->keeper.logs[0] = r->keeper.logs[1] = -1;
@@ -383,7 +392,7 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     }
     if (r->plan.tty)
         terminal_resize(r);
-    if ((n = live_open(r, e)) < 0 || (n = intercept_read_secrets(r, e)) < 0)
+    if ((n = publish_open(r, e)) < 0 || (n = live_open(r, e)) < 0 || (n = intercept_read_secrets(r, e)) < 0)
         goto out;
     if (req->detached && (n = keeper_open(r)) < 0) {
         err_set(e, ERR_ROOM, -n, "make the room's logs");

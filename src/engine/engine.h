@@ -17,6 +17,9 @@ struct engine_request {
     bool detached; /* nobody sits before it: its output is kept in logs, and its stdin is empty */
     /* Once, when the program runs, or the room, when it has none; may be NULL. */
     void (*on_started)(void *ctx);
+    /* Once for each published port that the kernel chose, before there is a room: "ADDRESS:PORT leads to port N of the
+     * room"; may be NULL. */
+    void (*on_port)(void *ctx, const char *text);
     void *ctx;
     bool wants_record; /* somebody will read peaks, hash and the like: they are only gathered then */
     int events_fd; /* each decision of the gate goes here as a line of JSON when it is made; -1: nowhere. A pipe that is

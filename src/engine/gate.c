@@ -112,10 +112,11 @@ static int send_upstream(struct room *r, struct err *e)
 int gate_start(struct room *r, struct err *e)
 {
     const struct timeval patience = {.tv_sec = 2};
-    if (r->policy->net != NET_GATE)
+    if (!r->plan.gate_serves)
         return 0;
     r->result->network = &record;
     record.rules = live_rules(r);
+    record.outward = r->policy->net == NET_GATE;
     int n = helper_start(PROGRAM, &r->gate_ctl, &r->gate_pid, e);
     if (n < 0)
         return n;
@@ -123,6 +124,12 @@ int gate_start(struct room *r, struct err *e)
     n = send_rules(r);
     if (n == 0)
         n = intercept_join(r);
+    if (n == 0)
+        n = publish_hand_over(r);
+    if (n == 0 && r->policy->net != NET_GATE) { /* the room will hand out no listeners */
+        command.type = GATE_START;
+        n = send_command(r, NULL, 0);
+    }
     if (n == -EPIPE || n == -ECONNRESET)
         return helper_missing(PROGRAM, e);
     return n < 0 ? err_set(e, ERR_ROOM, -n, "tell the gate its rules") : send_upstream(r, e);
@@ -233,6 +240,9 @@ static bool take_one(struct room *r)
             give_up(r, PROGRAM " is of another version");
         else if (!r->gate_serves)
             let_go_on(r);
+        break;
+    case GATE_WANT:
+        publish_wanted(r, got.count);
         break;
     case GATE_CHANGED:
         live_changed(r, (uint32_t)got.rule, got.count);

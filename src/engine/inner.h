@@ -4,6 +4,7 @@
 
 #include "engine/engine.h"
 #include "engine/keeper.h"
+#include "engine/publish.h"
 #include "engine/relay.h"
 #include "limits/leaf.h"
 #include "rooms/place.h"
@@ -79,9 +80,11 @@ struct room {
     pid_t gate_pid;      /* 0: none, or reaped */
     pid_t intercept_pid; /* likewise */
     int intercept_ctl;
-    int gate_ctl;      /* our end of its control socket */
-    bool gate_serves;  /* READY arrived */
-    bool gate_stopped; /* we told it to end */
+    int gate_ctl;                      /* our end of its control socket */
+    bool gate_serves;                  /* READY arrived */
+    bool gate_stopped;                 /* we told it to end */
+    int published[POLICY_PUBLISH_MAX]; /* listeners of the host's, until the gate has them */
+    uint32_t sockets_wanted;           /* by the gate, when the room has begun */
 
     struct live live;
     struct keeper keeper;

@@ -5,6 +5,7 @@
 #include "engine/keeper.h"
 #include "base/num.h"
 #include "engine/inner.h"
+#include "engine/network.h"
 #include "sys/fd.h"
 
 #include <errno.h>
@@ -253,6 +254,11 @@ static void status(struct room *r, uint32_t client)
     if (r->deadline_ms)
         sbuf_fmt(&b, "left-ms %llu\n", (unsigned long long)(r->deadline_ms > now ? r->deadline_ms - now : 0));
     sbuf_fmt(&b, "programs %u\nnet %s\nhost-uid %u\n", execs, nets[r->policy->net], r->plan.uid_outside);
+    if (gate_record()->port_count) {
+        sbuf_text(&b, "published ");
+        network_ports(gate_record(), " ", &b);
+        sbuf_char(&b, '\n');
+    }
     sbuf_fmt(&b, "stdout %llu\nstderr %llu\n", (unsigned long long)r->out.bytes,
              (unsigned long long)r->err.bytes);
     put_usage(r, &b);

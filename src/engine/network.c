@@ -106,8 +106,23 @@ static const char *const reason_names[] = {
     [GATE_WHY_RATE] = "rate",
     [GATE_WHY_WITHDRAWN] = "withdrawn",
     [GATE_WHY_PROXY] = "proxy",
+    [GATE_WHY_PUBLISHED] = "published",
 };
 static_assert(sizeof reason_names / sizeof *reason_names == GATE_WHY_END, "a name for each reason");
+
+static const struct {
+    const char *name, *what;
+} kinds[] = {
+    [GATE_KIND_DNS] = {"dns", "look-up of "},
+    [GATE_KIND_TCP] = {"tcp", "connect to "},
+    [GATE_KIND_INBOUND] = {"inbound", "connection from "},
+};
+static_assert(sizeof kinds / sizeof *kinds == GATE_KIND_END, "words for each kind");
+
+static unsigned kind_of(const struct network_row *x)
+{
+    return x->kind > 0 && x->kind < GATE_KIND_END ? x->kind : GATE_KIND_TCP;
+}
 
 static const char *reason_name(const struct network_row *x)
 {
@@ -141,7 +156,8 @@ static void put_why(const struct network_row *x, const struct network *n, struct
         sbuf_text(out, x->code ? strerror(x->code) : "not reachable");
         return;
     case GATE_WHY_TABLE_FULL:
-        sbuf_text(out, "too many names or connections at once");
+        sbuf_text(out, x->kind == GATE_KIND_INBOUND ? "too many connections at once"
+                                                    : "too many names or connections at once");
         return;
     case GATE_WHY_FORM:
     case GATE_WHY_HIDDEN:
@@ -161,6 +177,9 @@ static void put_why(const struct network_row *x, const struct network *n, struct
         return;
     case GATE_WHY_WITHDRAWN:
         sbuf_text(out, "the rules have changed, and it was cut");
+        return;
+    case GATE_WHY_PUBLISHED:
+        sbuf_fmt(out, "the room's port %u is published", x->port);
         return;
     case GATE_WHY_END:
         break;
@@ -208,9 +227,18 @@ static bool put_allow(const struct network_row *x, struct sbuf *out)
     return true;
 }
 
+/* "connect to HOST:PORT", "connection from ADDRESS to the room's port PORT" */
 static void put_what(const struct network_row *x, struct sbuf *out)
 {
-    sbuf_text(out, x->kind == GATE_KIND_DNS ? "look-up of " : "connect to ");
+    struct network_row who = *x;
+    sbuf_text(out, kinds[kind_of(x)].what);
+    if (x->kind != GATE_KIND_INBOUND) {
+        put_host(x, out);
+        return;
+    }
+    who.port = 0;
+    put_host(&who, out);
+    sbuf_fmt(out, " to the room's port %u", x->port);
 }
 
 /* A name's look-up says nothing that a connection to it does not say better. */
@@ -241,7 +269,6 @@ void network_denials(const struct network *n, size_t max, struct sbuf *out)
         struct sbuf b = SBUF(allow);
         sbuf_text(out, x->verdict == GATE_DENIED ? "strongroom: denied " : "strongroom: failed ");
         put_what(x, out);
-        put_host(x, out);
         if (x->count > 1)
             sbuf_fmt(out, " (%llu times)", (unsigned long long)x->count);
         sbuf_text(out, ": ");
@@ -262,8 +289,11 @@ void network_explain(const struct network *n, struct sbuf *out)
         const struct network_row *x = &n->rows[i];
         if (x->verdict != GATE_ALLOWED || x->kind == GATE_KIND_DNS)
             continue;
-        sbuf_text(out, "strongroom: reached ");
-        put_host(x, out);
+        sbuf_text(out, x->kind == GATE_KIND_INBOUND ? "strongroom: " : "strongroom: reached ");
+        if (x->kind == GATE_KIND_INBOUND)
+            put_what(x, out);
+        else
+            put_host(x, out);
         sbuf_fmt(out, " %llu time%s: %llu bytes out, %llu in\n", (unsigned long long)x->count,
                  x->count == 1 ? "" : "s", (unsigned long long)x->up, (unsigned long long)x->down);
     }
@@ -315,7 +345,7 @@ static void json_decision(struct json *j, const struct network_row *x, const str
 {
     const struct egress_rule *rule = rule_of(x, n);
     json_str(j, "verdict", verdict_name(x));
-    json_str(j, "kind", x->kind == GATE_KIND_DNS ? "dns" : "tcp");
+    json_str(j, "kind", kinds[kind_of(x)].name);
     json_str(j, "name", x->name[0] ? x->name : NULL);
     json_str(j, "address", x->address[0] ? x->address : NULL);
     json_unum(j, "port", x->port);
@@ -345,11 +375,38 @@ static void json_events(struct json *j, const struct network *n)
     json_unum(j, "events_left_out", n->events_left_out);
 }
 
+void network_ports(const struct network *n, const char *between, struct sbuf *out)
+{
+    for (size_t i = 0; i < n->port_count; i++) {
+        sbuf_text(out, i ? between : "");
+        publish_text(n->ports[i].from, n->ports[i].port, out);
+        sbuf_fmt(out, "->%u", n->ports[i].from->room_port);
+    }
+}
+
+static void json_ports(struct json *j, const struct network *n)
+{
+    json_open(j, "published", '[');
+    for (size_t i = 0; i < n->port_count; i++) {
+        const struct network_port *x = &n->ports[i];
+        char text[EGRESS_ADDR_MAX];
+        struct sbuf b = SBUF(text);
+        egress_addr_text(&x->from->addr, &b);
+        json_open(j, NULL, '{');
+        json_str(j, "address", text);
+        json_unum(j, "port", x->port);
+        json_unum(j, "room_port", x->from->room_port);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
 void network_json(struct json *j, const struct network *n, const char *authority)
 {
     json_open(j, "network", '{');
     json_unum(j, "rules", n->rules->count);
     json_unum(j, "rule_changes", n->rule_changes);
+    json_ports(j, n);
     json_open(j, "peers", '[');
     for (size_t i = 0; i < n->count; i++) {
         json_open(j, NULL, '{');

@@ -25,7 +25,16 @@ struct network_row {
     uint64_t at_ms; /* events: since the start of the command */
 };
 
+/* A port of the host that leads into the room. */
+struct network_port {
+    const struct policy_publish *from;
+    uint16_t port; /* that it came to */
+};
+
 struct network {
+    bool outward; /* the room has a gate; false: there are only published ports */
+    struct network_port ports[POLICY_PUBLISH_MAX];
+    size_t port_count;
     const struct egress_rules *rules; /* those of the room, by the gate's numbers */
     struct network_row rows[NETWORK_ROWS_MAX];
     struct network_row events[NETWORK_EVENTS_MAX];
@@ -44,6 +53,8 @@ void network_note(struct network *n, const struct gate_report *report, uint64_t 
 void network_json(struct json *j, const struct network *n, const char *authority);
 /* Elements of the array of denials. */
 void network_json_denials(struct json *j, const struct network *n);
+/* Where published ports came to: "ADDRESS:PORT->ROOMPORT". */
+void network_ports(const struct network *n, const char *between, struct sbuf *out);
 /* One decision as a line of JSON, at most NETWORK_LINE_MAX bytes with its newline. */
 void network_line(const struct network *n, const struct gate_report *report, uint64_t at_ms,
                   struct sbuf *out);

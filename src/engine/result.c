@@ -83,7 +83,8 @@ static void json_limits(struct json *j, const struct result *r)
 /* Walls of what this room does not have: a network, workspaces. */
 static bool result_skips(const struct result *r, int layer)
 {
-    return (layer == LAYER_ID_GATE && !r->network) || (layer == LAYER_ID_WORKSPACE && !r->workspace_count);
+    return (layer == LAYER_ID_GATE && !(r->network && r->network->outward)) ||
+           (layer == LAYER_ID_WORKSPACE && !r->workspace_count);
 }
 
 static void json_receipt(struct json *j, const struct result *r)
@@ -319,7 +320,7 @@ static void explain_receipt(const struct result *r, struct sbuf *out)
         probed += r->report.layers[i].state == LAYER_STATE_ON && r->report.layers[i].probed;
     }
     sbuf_fmt(out, "strongroom: receipt: %u of %u layers on, %u of them tried from inside\n", on,
-             LAYER_ID_COUNT - !r->network - !r->workspace_count, probed);
+             LAYER_ID_COUNT - !(r->network && r->network->outward) - !r->workspace_count, probed);
     for (int i = 0; i < LAYER_ID_COUNT; i++) {
         const struct report_layer *l = &r->report.layers[i];
         if (result_skips(r, i))

@@ -85,6 +85,7 @@ static void take_started(struct room *r, const struct report *got, int *fds, int
     }
     uint64_t limit = r->policy->limits[LIMIT_ID_TIMEOUT];
     r->deadline_ms = limit == LIMIT_UNLIMITED ? 0 : engine_now_ms() + limit;
+    publish_started(r);
     if (r->req->on_started)
         r->req->on_started(r->req->ctx);
 }
@@ -111,6 +112,10 @@ static bool take_report(struct room *r)
         gate_listeners(r, &got, fds, (size_t)n);
         while (n > 0)
             fd_close(&fds[--n]);
+        return true;
+    }
+    if (got.type == REPORT_SOCKETS) {
+        publish_made(r, fds, (size_t)n);
         return true;
     }
     r->result->report = got;

@@ -54,7 +54,7 @@ void budget_leave(int rule)
 
 size_t budget_most(int rule, size_t want)
 {
-    const uint64_t most = rules->rules[rule].max_bytes;
+    const uint64_t most = rule < 0 ? 0 : rules->rules[rule].max_bytes; /* no rule, no bound */
 
     if (most == 0 || most - rows[rule].bytes >= want)
         return want;
@@ -63,6 +63,8 @@ size_t budget_most(int rule, size_t want)
 
 void budget_take(int rule, size_t bytes)
 {
+    if (rule < 0)
+        return;
     const uint64_t most = rules->rules[rule].max_bytes;
 
     rows[rule].bytes += bytes;

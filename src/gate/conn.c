@@ -55,18 +55,19 @@ static void tell(const struct conn *c, enum gate_verdict verdict, enum gate_reas
 {
     struct gate_report e = {
         .verdict = verdict,
-        .kind = GATE_KIND_TCP,
-        .reason = reason,
+        .kind = c->inbound ? GATE_KIND_INBOUND : GATE_KIND_TCP,
+        .reason = c->inbound && reason == GATE_WHY_RULE ? GATE_WHY_PUBLISHED : reason,
         .rule = c->rule,
         .code = verdict == GATE_BROKEN || verdict == GATE_ALLOWED ? c->code : 0,
         .port = c->port,
-        .up = c->ways[0].bytes,
-        .down = c->ways[1].bytes,
+        .up = c->ways[c->inbound].bytes,
+        .down = c->ways[!c->inbound].bytes,
         .duration_ms = loop_now() - c->since,
     };
 
     memcpy(e.name, c->name, sizeof e.name);
-    (void)addr_text(c->via ? &c->meant : &c->peer, e.address); /* where the proxy is, is nobody's business */
+    /* where the proxy is, is nobody's business */
+    (void)addr_text(c->via || c->inbound ? &c->meant : &c->peer, e.address);
     struct sbuf b = SBUF(e.text);
     sbuf_text(&b, text);
     tell_event(&e);
@@ -83,7 +84,7 @@ void conn_close_hard(int *fd)
 
 /* --- life --- */
 
-static struct conn *conn_new(int fd)
+struct conn *conn_new(int fd)
 {
     if (free_count == 0)
         return NULL;
@@ -95,7 +96,7 @@ static struct conn *conn_new(int fd)
     *c = (struct conn){
         .generation = c->generation + 1, .again = again, .next_again = next, .rule = -1, .lookup = -1};
     c->fd[0] = fd;
-    c->fd[1] = -1;
+    c->fd[1] = c->inner[0] = c->inner[1] = -1;
     relay_init(c);
     for (int i = 0; i < DIALS_MAX; i++)
         c->dials[i] = -1;
@@ -109,6 +110,7 @@ void conn_free(struct conn *c, bool hard)
 {
     conn_set_due(c, 0);
     relay_release(c);
+    publish_release(c, true);
     for (int i = 0; i < 2 && c->state == CONN_HANDED; i++)
         (void)shutdown(c->fd[i], SHUT_RDWR); /* the other process has it open, too */
     for (int i = 0; i < 2; i++) {
@@ -460,6 +462,8 @@ static bool still_allowed(struct conn *c)
 {
     struct egress_verdict v;
 
+    if (c->inbound)
+        return true; /* no rule is about it */
     if (c->rule < 0 || conn_rules->rules[c->rule].gone)
         return false;
     if (c->name[0] == '\0') {

@@ -2,6 +2,7 @@
  *
  *   conn.c   owns the table: takes, decides, times out, tells, frees
  *   dial.c   RESOLVING -> DIALING -> OPEN: judges addresses and tries them; owns dials, addrs
+ *   publish.c where somebody outside connects to the room: DIALING, inside; owns inner
  *   via.c    DIALING -> ASKING -> OPEN, where an upstream proxy is gone by: owns talk
  *   relay.c  OPEN: moves bytes; owns ways and the queue of those with more to do */
 #ifndef GATE_CONN_ROW_H
@@ -35,7 +36,7 @@ struct way { /* one direction: 0 from the room, 1 to the room */
 struct conn {
     enum conn_state state;
     uint32_t generation;
-    int fd[2]; /* room, upstream */
+    int fd[2]; /* room, upstream; who comes in by a published port, room */
     struct way ways[2];
     struct flow flow;
     bool again; /* is in the queue of those with more to do */
@@ -49,8 +50,10 @@ struct conn {
     bool internal; /* the name may lead to private addresses */
     bool via;      /* by the upstream proxy: addresses are the proxy's, the peer's own is `meant` */
     struct proxy_talk talk;
-    struct gate_addr meant;
-    bool entered; /* counts among its rule's connections */
+    struct gate_addr meant; /* inbound: who came */
+    bool inbound;           /* by a published port: `port` is the room's, and up is down */
+    int inner[2];           /* inbound: unconnected sockets of the room's, -1 */
+    bool entered;           /* counts among its rule's connections */
     uint64_t since, beside;
     int dials[DIALS_MAX];
     uint64_t began[DIALS_MAX];
@@ -64,6 +67,7 @@ struct conn {
 extern struct conn conn_table[CONNS_MAX];
 extern const struct egress_rules *conn_rules;
 
+struct conn *conn_new(int fd); /* NULL: too many */
 uint32_t conn_index(const struct conn *c);
 struct conn *conn_at(uint32_t index, uint32_t generation); /* NULL: it has ended */
 void conn_set_due(struct conn *c, uint64_t when);          /* when an unfinished connection ends; 0: not */
@@ -81,6 +85,11 @@ bool via_start(struct conn *c, const struct gate_addr *literal);
 uint16_t via_port(void);
 void via_opened(struct conn *c); /* the proxy is connected */
 void via_event(struct conn *c);  /* it has said something; the state is ASKING */
+
+/* Inbound: a socket that connects inside, and where to; -errno: none is left. */
+int publish_dial(struct conn *c, const struct gate_addr *a, struct sockaddr_storage *to, socklen_t *ret_len);
+bool publish_met_itself(const struct conn *c);
+void publish_release(struct conn *c, bool ended); /* gives back what was not needed */
 
 void dial_opened(struct conn *c); /* the peer is there */
 /* Does a rule that lists addresses speak of this one? */

@@ -58,6 +58,12 @@ static void opened(struct conn *c, int which)
     for (int i = 0; i < DIALS_MAX; i++)
         conn_close_hard(&c->dials[i]);
     c->code = 0;
+    publish_release(c, false);
+    if (c->inbound && publish_met_itself(c)) {
+        c->code = ECONNREFUSED;
+        conn_end_broken(c, GATE_WHY_UNREACHABLE);
+        return;
+    }
     for (int i = 0; i < 2; i++)
         (void)setsockopt(c->fd[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* speed only */
     (void)setsockopt(c->fd[1], SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
@@ -75,10 +81,11 @@ static int dial(struct conn *c, int which, const struct gate_addr *a)
 {
     struct sockaddr_storage to;
     socklen_t len = addr_to_sock(a, c->via ? via_port() : c->port, &to);
-    int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = c->inbound ? publish_dial(c, a, &to, &len)
+                        : socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
-        return -errno;
+        return c->inbound ? fd : -errno;
     c->dials[which] = fd;
     c->dialled[which] = *a;
     c->began[which] = loop_now();

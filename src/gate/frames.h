@@ -16,12 +16,15 @@
  *   ADD        supervisor -> gate   after START, any time: rule `number` is the line in text; it is the next number, or
  *                                   one that was dropped
  *   DROP       supervisor -> gate   after START, any time: rule `number` holds no more
+ *   SOCKETS    supervisor -> gate   after START, for WANT: carries `count` unconnected TCP sockets of the room's
+ *                                   network namespace; 0: there are none to be had
  *   STOP       supervisor -> gate   after START: connections are cut and told, then FINISHED follows, then the gate
  *                                   ends
  *   READY      gate -> supervisor   once, after START: the gate is confined, and serves
  *   FAILED     gate -> supervisor   instead of READY: `text` says why; the gate ends
  *   EVENT      gate -> supervisor   one decision, any time after READY
  *   CHANGED    gate -> supervisor   one for each ADD and DROP, in their order: it holds; `count` connections were cut
+ *   WANT       gate -> supervisor   any time after READY, where a listener is PUBLISH: `count` such sockets, please
  *   FINISHED   gate -> supervisor   once, after STOP
  */
 #ifndef GATE_FRAMES_H
@@ -30,11 +33,11 @@
 #include <stdint.h>
 
 #define GATE_CONTROL_FD     3
-#define GATE_FRAMES_VERSION 1
+#define GATE_FRAMES_VERSION 2
 #define GATE_RULES_TEXT_MAX (8u * 1024u * 1024u)
 #define GATE_PIECE_MAX      4000u
 #define GATE_FRAME_FDS_MAX  8 /* = FD_FRAME_FDS_MAX */
-#define GATE_LISTENERS_MAX  64
+#define GATE_LISTENERS_MAX  80
 #define GATE_NAME_MAX       256 /* with the final NUL */
 #define GATE_ADDRESS_MAX    46  /* with the final NUL */
 #define GATE_EVERY_NAME     1
@@ -48,9 +51,10 @@ enum gate_command_type {
     GATE_UPSTREAM,
     GATE_ADD,
     GATE_DROP,
-    GATE_SECRET
+    GATE_SECRET,
+    GATE_SOCKETS
 };
-enum gate_report_type { GATE_READY = 1, GATE_FAILED, GATE_EVENT, GATE_FINISHED, GATE_CHANGED };
+enum gate_report_type { GATE_READY = 1, GATE_FAILED, GATE_EVENT, GATE_FINISHED, GATE_CHANGED, GATE_WANT };
 
 /* What a listener is. All are bound; those for TCP listen. UDP has IP_PKTINFO (IPV6_RECVPKTINFO) on, so that an answer
  * leaves from the address that was asked. getsockname() of what TCP accepts is the destination that the program
@@ -62,15 +66,17 @@ enum gate_listener {
     GATE_LISTEN_PORT,      /* one port, any address: where TPROXY is missing */
     GATE_LISTEN_REFUSED,   /* nfnetlink_log: heads of the packets that the room's kernel refused by itself */
     GATE_LISTEN_INTERCEPT, /* the socket to strongroom-intercept (gate/hand.h) */
+    GATE_LISTEN_PUBLISH,   /* of the host's network: who connects wants to port `ports` of the room */
 };
 
 struct gate_command {
-    uint32_t type;                     /* enum gate_command_type */
-    uint32_t version;                  /* GATE_FRAMES_VERSION */
-    uint32_t size;                     /* RULES, ADD: bytes in text */
-    uint32_t number;                   /* ADD, DROP: of the rule */
-    uint32_t count;                    /* LISTENERS: descriptors that come along, in the order of kinds */
-    uint8_t kinds[GATE_FRAME_FDS_MAX]; /* enum gate_listener */
+    uint32_t type;    /* enum gate_command_type */
+    uint32_t version; /* GATE_FRAMES_VERSION */
+    uint32_t size;    /* RULES, ADD: bytes in text */
+    uint32_t number;  /* ADD, DROP: of the rule */
+    uint32_t count;   /* LISTENERS, SOCKETS: descriptors that come along, in the order of kinds */
+    uint8_t kinds[GATE_FRAME_FDS_MAX];  /* enum gate_listener */
+    uint16_t ports[GATE_FRAME_FDS_MAX]; /* PUBLISH: a port of the room */
     char text[GATE_PIECE_MAX];
 };
 
@@ -80,7 +86,12 @@ enum gate_verdict {
     GATE_BROKEN,      /* allowed, and failed on the way: no such name upstream, refused, timed out */
 };
 
-enum gate_kind { GATE_KIND_DNS = 1, GATE_KIND_TCP };
+enum gate_kind {
+    GATE_KIND_DNS = 1,
+    GATE_KIND_TCP,
+    GATE_KIND_INBOUND, /* `address` is who came to a published port, `port` is the room's */
+    GATE_KIND_END      /* no kind: the number of them, and of 0 */
+};
 
 enum gate_reason {
     GATE_WHY_RULE = 1, /* `rule` allows or denies it */
@@ -101,6 +112,7 @@ enum gate_reason {
     GATE_WHY_RATE,        /* `rule` lets no new connection begin now */
     GATE_WHY_WITHDRAWN, /* the rule that allowed it was withdrawn, or another one now denies it: it was cut */
     GATE_WHY_PROXY,     /* the upstream proxy; `text` says what it did */
+    GATE_WHY_PUBLISHED, /* the port is published */
     GATE_WHY_END        /* no reason: the number of them, and of 0 */
 };
 
@@ -113,8 +125,9 @@ struct gate_report {
     int32_t rule;     /* EVENT: index of the line, -1; CHANGED: the number */
     int32_t code;     /* errno, 0 */
     uint32_t port;    /* EVENT: 0 for DNS */
-    uint32_t count; /* EVENT: how many equal decisions this one stands for (>= 1); CHANGED: connections cut */
-    uint32_t lost;  /* EVENT: how many events before this one could not be told */
+    uint32_t
+        count; /* EVENT: how many equal decisions this one stands for (>= 1); CHANGED: connections cut; WANT: sockets */
+    uint32_t lost;     /* EVENT: how many events before this one could not be told */
     uint64_t up, down; /* EVENT: bytes from the room, bytes to the room */
     uint64_t duration_ms;
     char name[GATE_NAME_MAX];       /* EVENT: lower case, no final dot, "" when the program used an address.

@@ -19,6 +19,7 @@
 #include "gate/live.h"
 #include "gate/loop.h"
 #include "gate/own.h"
+#include "gate/publish.h"
 #include "gate/refused.h"
 #include "gate/secret.h"
 #include "gate/serve.h"
@@ -48,6 +49,7 @@ static struct egress_rules rules = {.rules = rule_table};
 static struct {
     int fd;
     enum gate_listener kind;
+    uint16_t port;        /* PUBLISH: of the room */
     uint64_t rests_until; /* 0: it does not rest */
 } listeners[GATE_LISTENERS_MAX];
 static size_t listener_count, resting;
@@ -69,13 +71,14 @@ static int take_listeners(int *fds, int count)
         return -EPROTO;
     for (int i = 0; i < count; i++) {
         uint8_t kind = command.kinds[i];
-        if (kind < GATE_LISTEN_DNS_UDP || kind > GATE_LISTEN_INTERCEPT)
+        if (kind < GATE_LISTEN_DNS_UDP || kind > GATE_LISTEN_PUBLISH)
             return -EPROTO;
         int flags = fcntl(fds[i], F_GETFL);
         if (flags < 0 || fcntl(fds[i], F_SETFL, flags | O_NONBLOCK) < 0)
             return -errno;
         listeners[listener_count].fd = fds[i];
         listeners[listener_count].kind = (enum gate_listener)kind;
+        listeners[listener_count].port = command.ports[i];
         listener_count++;
     }
     return 0;
@@ -209,6 +212,9 @@ static void listener_event(uint32_t i)
     case GATE_LISTEN_REFUSED:
         refused_take(listeners[i].fd);
         break;
+    case GATE_LISTEN_PUBLISH:
+        r = publish_accept(listeners[i].fd, listeners[i].port);
+        break;
     case GATE_LISTEN_INTERCEPT:
         break; /* has a kind of event of its own */
     }
@@ -219,10 +225,12 @@ static void listener_event(uint32_t i)
     }
 }
 
-static int listeners_tick(void)
+/* `published`: those rest no longer. */
+static int listeners_tick(bool published)
 {
     for (uint32_t i = 0; resting > 0 && i < listener_count; i++) {
-        if (listeners[i].rests_until == 0 || loop_now() < listeners[i].rests_until)
+        const bool woken = published && listeners[i].kind == GATE_LISTEN_PUBLISH;
+        if (listeners[i].rests_until == 0 || (loop_now() < listeners[i].rests_until && !woken))
             continue;
         listeners[i].rests_until = 0;
         resting--;
@@ -235,10 +243,16 @@ static int listeners_tick(void)
 /* 1: it is over. */
 static int control_event(void)
 {
-    int n = fd_frame_recv(GATE_CONTROL_FD, &command, sizeof command, NULL, 0, MSG_DONTWAIT);
+    int fds[GATE_FRAME_FDS_MAX];
+    int n = fd_frame_recv(GATE_CONTROL_FD, &command, sizeof command, fds, GATE_FRAME_FDS_MAX, MSG_DONTWAIT);
 
     if (n == -EAGAIN)
         return 0;
+    if (n >= 0 && command.version == GATE_FRAMES_VERSION && command.type == GATE_SOCKETS) {
+        publish_sockets(fds, (size_t)n);
+        (void)listeners_tick(true); /* when the others are due is asked for in each round */
+        return 0;
+    }
     if (n == 0 && command.version == GATE_FRAMES_VERSION && live_command(&command) == 0)
         return 0;
     if (n == 0 && command.version == GATE_FRAMES_VERSION && command.type == GATE_STOP) {
@@ -293,7 +307,7 @@ static int run(void)
 
     for (;;) {
         int wait = sooner(sooner(conn_tick(), resolve_tick()), sooner(serve_tick(), tell_tick()));
-        wait = sooner(wait, listeners_tick());
+        wait = sooner(wait, listeners_tick(false));
         int n = loop_wait(events, wait);
         if (n < 0)
             return 1;
@@ -335,5 +349,7 @@ int main(void)
     const struct gate_report ready = {.type = GATE_READY, .version = GATE_FRAMES_VERSION};
     if (fd_frame_send(GATE_CONTROL_FD, &ready, sizeof ready, NULL, 0, 0) < 0)
         return 0;
+    for (size_t i = 0; i < listener_count; i++)
+        publish_open(listeners[i].kind == GATE_LISTEN_PUBLISH);
     return run();
 }

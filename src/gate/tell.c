@@ -54,6 +54,11 @@ void tell_reply(const struct gate_report *report)
                         0); /* without a supervisor we end anyway */
 }
 
+int tell_now(const struct gate_report *report)
+{
+    return fd_frame_send(control_fd, report, sizeof *report, NULL, 0, MSG_DONTWAIT);
+}
+
 static void send_bounded(const struct gate_report *event, uint32_t count)
 {
     if (loop_now() - burst_since >= 1000) {

@@ -10,6 +10,8 @@ void tell_event(const struct gate_report *event); /* type and count are set here
 int tell_tick(void);
 /* Not an event but an answer: the type is set, and it is sent as it is. Never lost: it waits for the supervisor. */
 void tell_reply(const struct gate_report *report);
+/* Likewise, but only when it goes at once; 0 or -errno. */
+int tell_now(const struct gate_report *report);
 /* Lets out everything, then FINISHED. */
 void tell_finish(void);
 

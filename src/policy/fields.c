@@ -83,6 +83,8 @@ const struct field fields[] = {
          "but not HOST[:PORT,...]; beats every --allow"),
     LIST("secret", 0, NULL, "NAME[=FROM]@HOST", 0, set_secret, show_secrets, 0, "network",
          "put env:VAR or file:PATH into requests to HOST"),
+    LIST("publish", 0, NULL, "[ADDR:]PORT:PORT", 0, set_publish, show_publish, 0, "network",
+         "let the host's PORT lead to the room's PORT"),
     VALUE("net", 0, 0, "network", "none|gate|host", FIELD_TIGHTENS, net, "network",
           "gate: only what --allow lists; host: all [none]"),
     VALUE("upstream-proxy", 0, 0, NULL, "URL", FIELD_NO_PROJECT, upstream, "network",

@@ -115,6 +115,7 @@ size_t workspaces_count(const struct policy *p); /* with what is copied in */
 /* Each workspace has its place; the first one is where the program starts. */
 int workspaces_check(struct policy *p, const struct note_sink *n, struct err *e);
 int mounts_check(struct policy *p, const struct note_sink *n, struct err *e);
+int publish_check(struct policy *p, const struct note_sink *n, struct err *e);
 int peers_check(struct policy *p, const struct note_sink *n, struct err *e);
 int env_check(struct policy *p, struct err *e);
 int secrets_check(struct policy *p, struct err *e);
@@ -153,6 +154,7 @@ SET_FUNCTION(set_peer);
 SET_FUNCTION(set_upstream);
 SET_FUNCTION(set_upstream_login);
 SET_FUNCTION(set_secret);
+SET_FUNCTION(set_publish);
 SET_FUNCTION(set_tty);
 SET_FUNCTION(set_interactive);
 SET_FUNCTION(set_elsewhere); /* rows that the command line handles itself */
@@ -167,6 +169,7 @@ SHOW_FUNCTION(show_rootfs);
 SHOW_FUNCTION(show_workdir);
 SHOW_FUNCTION(show_env);
 SHOW_FUNCTION(show_secrets);
+SHOW_FUNCTION(show_publish);
 SHOW_FUNCTION(show_limit);
 SHOW_FUNCTION(show_demand);
 SHOW_FUNCTION(show_hostname);

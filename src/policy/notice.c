@@ -43,6 +43,10 @@ void notice_text(const struct policy *p, const struct egress_rules *rules, struc
     json_unum(&j, "version", 1);
     json_str(&j, "network", modes[p->net]);
     put_rules(&j, rules);
+    json_open(&j, "published", '[');
+    for (size_t i = 0; i < p->publish_count; i++)
+        json_unum(&j, NULL, p->publish[i].room_port);
+    json_close(&j, ']');
     json_str(&j, "to_allow_more", p->net == NET_HOST ? NULL : "strongroom run --allow HOST:PORT");
     json_close(&j, '}');
     sbuf_char(out, '\n');

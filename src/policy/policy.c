@@ -171,6 +171,8 @@ int policy_check(struct policy *p, void (*note)(void *, const char *text), void 
     if (r == 0)
         r = peers_check(p, &n, e);
     if (r == 0)
+        r = publish_check(p, &n, e);
+    if (r == 0)
         r = secrets_check(p, e);
     if (r == 0)
         r = demands_check(p, e);
@@ -214,6 +216,8 @@ size_t policy_text_size(const struct policy *p)
         text += 32 + 4 * (strlen(s->name) + strlen(s->source) + EGRESS_RULE_MAX +
                           (s->where_from ? strlen(s->where_from) : 0));
     }
+    for (size_t i = 0; i < p->publish_count; i++)
+        text += 32 + PUBLISH_TEXT_MAX + 4 * strlen(p->publish[i].where);
     for (size_t i = 0; i < p->hide_count; i++)
         text += 4 * strlen(p->hide[i]);
     for (size_t i = 0; i < p->hide_count && p->arena->hide; i++)

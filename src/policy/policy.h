@@ -88,6 +88,18 @@ struct policy_secret {
     const char *where_from;
 };
 
+/* A port of the host that leads to a port of the room. */
+#define POLICY_PUBLISH_MAX 16
+#define PUBLISH_TEXT_MAX   56 /* "[ADDRESS]:PORT" with the NUL */
+struct policy_publish {
+    struct egress_addr addr; /* of the host */
+    uint16_t port;           /* 0: any free one */
+    uint16_t room_port;
+    enum policy_source source;
+    unsigned line;
+    const char *where;
+};
+
 enum net_mode { NET_NONE, NET_GATE, NET_HOST };
 enum tty_mode { TTY_NO, TTY_YES };
 /* What becomes of a workspace's changes when the room has ended. ASK: on a terminal, else as NEVER. */
@@ -128,6 +140,8 @@ struct policy {
         *upstream_login; /* where its login is: "env:NAME", "file:/PATH"; NULL: in `upstream`, or none */
     struct policy_secret *secrets; /* after policy_check: sorted by name */
     size_t secret_count;
+    struct policy_publish publish[POLICY_PUBLISH_MAX]; /* after policy_check: sorted */
+    size_t publish_count;
     enum apply_mode apply;
     enum upper_kind upper;
     const char *from;     /* a saved layer that the workspace begins with; NULL */
@@ -167,6 +181,10 @@ int policy_check(struct policy *p, void (*note)(void *, const char *text), void 
 
 /* Does it name one? */
 bool policy_has_workspace(const struct policy *p);
+
+/* "ADDRESS:PORT", IPv6 in brackets; `port`: the one that it came to. */
+struct sbuf;
+void publish_text(const struct policy_publish *x, uint16_t port, struct sbuf *out);
 
 /* Where rule number `rule` of p->egress was written: "FILE:LINE", "command line". */
 struct sbuf;

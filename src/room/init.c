@@ -10,6 +10,7 @@
 #include "room/init.h"
 #include "room/exec.h"
 #include "room/seat.h"
+#include "room/sockets.h"
 #include "room/steps.h"
 #include "sys/fault.h"
 #include "sys/fd.h"
@@ -140,6 +141,9 @@ static void obey(const struct room_plan *plan, struct room_state *s)
         break;
     case COMMAND_EXEC_SIGNAL:
         exec_signal(&c);
+        break;
+    case COMMAND_SOCKETS:
+        sockets_make(plan, &c);
         break;
     default:
         _exit(125);

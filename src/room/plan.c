@@ -448,7 +448,7 @@ static const char *find_skeleton(struct text *t)
 static bool fits_skeleton(const struct room_plan *plan)
 {
     const struct policy *p = plan->policy;
-    if (p->rootfs || p->hostname || p->net != NET_NONE || plan->uid != 1000)
+    if (p->rootfs || p->hostname || p->net != NET_NONE || p->publish_count || plan->uid != 1000)
         return false;
     for (size_t i = 0; i < plan->mount_count; i++) {
         if (!plan->mounts[i].nested && !is_scratch(plan->mounts[i].dst))

@@ -51,7 +51,7 @@
     X(LANDLOCK, "landlock", LANDLOCK, "second wall around files, signals, abstract sockets")                 \
     X(FDS, "fds", FDS, "close everything but what pid 1 and the program need")                               \
     X(PROBES, "probes", INIT, "try what must fail before the system-call filter hides it")                   \
-    X(SERVED, "gate-served", GATE, "wait until the gate serves")                                             \
+    X(SERVED, "gate-served", INIT, "wait until the gate serves")                                             \
     X(SECCOMP, "seccomp", SECCOMP, "system-call filter")                                                     \
     X(PROGRAM, "program", INIT, "self-check from the program's own seat, then execve")
 
@@ -164,6 +164,7 @@ struct room_plan {
     /* network */
     const char *const *secret_env; /* NAME=MARK of each secret, NULL at the end; NULL: none */
     const char *trust_bundle, *trust_pem, *trust_hash; /* of the room's own authority; NULL: none */
+    bool gate_serves;     /* a gate will serve the room or its published ports: pid 1 waits for it */
     bool gate_open_ports; /* rules may change while the room lives: the kernel refuses no port by itself */
 
     /* bounds */

@@ -13,7 +13,7 @@ void plan_text(const struct room_plan *plan, struct sbuf *out)
                                         [MOUNT_WORKSPACE] = "layer"};
     unsigned n = 0;
     for (int i = 0; i < STEP_COUNT; i++) {
-        if (!plan_wants(plan, step_rows[i].layer))
+        if (!plan_wants(plan, step_rows[i].layer) || (i == STEP_SERVED && !plan->gate_serves))
             continue;
         sbuf_fmt(out, "%2u  %-13s %s\n", ++n, step_rows[i].name, step_rows[i].what);
         if (i == STEP_SYSTEM) {

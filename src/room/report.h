@@ -4,7 +4,7 @@
  *   GO       supervisor -> pid 1   once: id maps are written; carries the cgroup join descriptors (0..4)
  *   LISTENERS pid 1 -> supervisor  with a gate only, any number: carries `fds` descriptors, kinds in
  *                                  `listeners`; `status` 1: the last
- *   SERVED   supervisor -> pid 1   with a gate only, once after the last LISTENERS: the gate serves
+ *   SERVED   supervisor -> pid 1   with a gate or published ports only, once, after the last LISTENERS: the gate serves
  *   STARTED  pid 1 -> supervisor   once: the program runs; carries REPORT_FD_* as flagged; holds the receipt
  *   FAILED   pid 1 -> supervisor   once instead of STARTED: which step, which errno
  *   SIGNAL   supervisor -> pid 1   any time after STARTED
@@ -15,6 +15,9 @@
  *   EXEC_FAILED  pid 1 -> supervisor  instead: `code` and `item` as in FAILED
  *   EXEC_EXITED  its reaper -> supervisor  that program ended
  *   EXEC_GONE    pid 1 -> supervisor  nothing that descends from it is left
+ *   SOCKETS  supervisor -> pid 1   with published ports only, any time after STARTED: `count` are wanted
+ *   SOCKETS  pid 1 -> supervisor   for it, as many frames as it takes: carries `fds` unconnected TCP sockets;
+ *                                  none: no more can be made, `code` says why
  *   EXITED   pid 1 -> supervisor   once: the program ended; pid 1 ends right after, and everything with it */
 #ifndef ROOM_REPORT_H
 #define ROOM_REPORT_H
@@ -31,9 +34,10 @@ enum report_type {
     REPORT_EXEC_STARTED,
     REPORT_EXEC_FAILED,
     REPORT_EXEC_EXITED,
-    REPORT_EXEC_GONE
+    REPORT_EXEC_GONE,
+    REPORT_SOCKETS
 };
-enum { COMMAND_GO = 1, COMMAND_SIGNAL, COMMAND_SERVED, COMMAND_EXEC, COMMAND_EXEC_SIGNAL };
+enum { COMMAND_GO = 1, COMMAND_SIGNAL, COMMAND_SERVED, COMMAND_EXEC, COMMAND_EXEC_SIGNAL, COMMAND_SOCKETS };
 
 /* What a listener of the room's network is; gate/frames.h has the same numbers. */
 enum room_listener {
@@ -62,7 +66,7 @@ struct report_layer {
 
 struct report {
     uint32_t type;
-    uint32_t fds;                /* STARTED: REPORT_FD_* bits */
+    uint32_t fds;                /* STARTED: REPORT_FD_* bits; LISTENERS, SOCKETS: how many come along */
     int32_t step;                /* FAILED: enum step_id */
     int32_t code;                /* FAILED: errno, positive */
     int32_t item;                /* FAILED: index of the mount or file concerned, -1 */
@@ -91,6 +95,7 @@ struct command {
                     * the room; EXEC_SIGNAL: all that descends from the program, until none is left */
     int32_t pid;         /* EXEC_SIGNAL: that program, as EXEC_STARTED told it */
     uint32_t handle;     /* EXEC, EXEC_SIGNAL: the supervisor's name for that program */
+    uint32_t count;      /* SOCKETS */
     uint32_t terminal;   /* EXEC: 1: it gets a terminal of `rows` and `cols` */
     uint16_t rows, cols; /* EXEC */
 };

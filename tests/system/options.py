@@ -3,6 +3,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 
 import room
 from room import Skip, ended, python, refused, same, sh, test
@@ -245,6 +246,23 @@ def the_upstream_proxy_is_gone_by():
     r = python('import socket\ntry: socket.create_connection(("a.example.org", 80), 5).recv(1)\nexcept OSError: print("refused")', options=proxy)
     assert b'the upstream proxy cannot be reached' in r.err, r
     refused(room.room('/bin/true', options=[*proxy, '--upstream-login', 'file:/no/such']), 'read the login')
+
+
+@option('publish')
+def a_published_port_leads_into_the_room():
+    code = ('import socket\ns = socket.socket(); s.bind(("127.0.0.1", 8000)); s.listen(); print("x" * 0)\ns.settimeout(9); c, a = s.accept(); c.sendall(b"from " + a[0].encode())')
+    read, write = os.pipe()
+    os.set_inheritable(write, True)
+    p = subprocess.Popen([room.PROGRAM, 'run', '--publish', '0:8000', '--', '/usr/bin/python3', '-c', code], stdin=subprocess.DEVNULL, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    line = p.stderr.readline().decode()
+    assert line.startswith('strongroom: note: 127.0.0.1:') and line.endswith(' leads to port 8000 of the room\n'), line
+    os.read(read, 9)
+    with socket.create_connection(('127.0.0.1', int(line.split(':')[3].split()[0])), 9) as s:
+        same(s.recv(99), b'from 127.0.0.1')
+    same(p.wait(timeout=20), 0)
+    p.stderr.close()
+    os.close(read)
 
 
 @option('net')
