@@ -18,12 +18,30 @@ static int unknown(const char *verb, const char *word, const struct change_optio
                   : err_hint(e, "strongroom %s --help lists them; a path with a dash goes behind --", verb);
 }
 
+static int take_value(const char *verb, const struct change_option *o, char *value, struct err *e)
+{
+    if (!value || !value[0]) {
+        err_set(e, ERR_USAGE, 0, "%s: --%s: needs a value", verb, o->name);
+        return err_hint(e, "wanted --%s %s", o->name, o->arg);
+    }
+    if (!o->list) {
+        *o->value = value;
+        return 0;
+    }
+    if (o->list->count == sizeof o->list->at / sizeof *o->list->at) {
+        err_set(e, ERR_USAGE, 0, "%s: --%s: more than %zu of them", verb, o->name, o->list->count);
+        return err_hint(e, "name the folder around them");
+    }
+    o->list->at[o->list->count++] = value;
+    return 0;
+}
+
 /* Takes one option and its value. Returns how many words that were. */
 static int take(char **argv, int at, const struct change_option *options, size_t count, struct err *e)
 {
-    const char *word = argv[at];
+    char *const word = argv[at];
     const size_t len = strcspn(word + 2, "=");
-    const char *value = word[2 + len] == '=' ? word + 2 + len + 1 : NULL;
+    char *value = word[2 + len] == '=' ? word + 2 + len + 1 : NULL;
     for (size_t i = 0; word[1] == '-' && i < count; i++) {
         const struct change_option *o = &options[i];
         if (strncmp(o->name, word + 2, len) != 0 || o->name[len])
@@ -36,14 +54,8 @@ static int take(char **argv, int at, const struct change_option *options, size_t
             *o->flag = o->sets;
         if (!o->arg)
             return 1;
-        const int words = value ? 1 : 2;
-        value = value ? value : argv[at + 1];
-        if (!value || !value[0]) {
-            err_set(e, ERR_USAGE, 0, "%s: --%s: needs a value", argv[0], o->name);
-            return err_hint(e, "wanted --%s %s", o->name, o->arg);
-        }
-        *o->value = value;
-        return words;
+        int r = take_value(argv[0], o, value ? value : argv[at + 1], e);
+        return r < 0 ? r : value ? 1 : 2;
     }
     return unknown(argv[0], word, options, count, e);
 }

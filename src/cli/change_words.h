@@ -7,7 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* One option. Without `value` a flag that sets *flag to `sets`. */
+/* The values of an option that may stand there several times; they lie in argv. */
+struct change_list {
+    char *at[1024];
+    size_t count;
+};
+
+/* One option. Without `value` and `list` a flag that sets *flag to `sets`. */
 struct change_option {
     const char *name;
     const char *arg; /* name of the value in help; NULL: none */
@@ -15,6 +21,7 @@ struct change_option {
     unsigned *flag;
     unsigned sets;
     const char **value;
+    struct change_list *list;
 };
 
 /* What else stands there. */

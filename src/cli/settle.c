@@ -3,7 +3,7 @@
  * Lives in: the command, after the room. Trusts: the answer of who sits at the terminal. */
 #include "cli/settle.h"
 #include "cli/say.h"
-#include "cli/show_changes.h"
+#include "cli/step_changes.h"
 #include "sys/fd.h"
 
 #include <string.h>
@@ -81,15 +81,18 @@ static char ask(const char *question)
     return answer[0] >= 'A' && answer[0] <= 'Z' ? (char)(answer[0] - 'A' + 'a') : answer[0];
 }
 
-static int review(const struct result_workspace *w, unsigned what, struct err *e)
+/* Shows what there is; with `asks` goes through it. 1: to be applied now. */
+static int review(const struct result_workspace *w, bool asks, struct err *e)
 {
     static struct changes c;
     struct show s;
-    const struct tree_command say = {.type = TREE_SHOW, .what = what, .flags = TREE_COLOUR};
+    const struct tree_command say = {.type = TREE_SHOW, .what = TREE_LIST, .flags = TREE_COLOUR};
     show_begin(&s, 2, true);
     int r = changes_open(&c, w->id, CHANGES_READ, e);
-    if (r == 0)
+    if (r == 0 && !asks)
         r = changes_say(&c, &say, show_text, &s, NULL, e);
+    if (r == 0 && asks)
+        r = step_changes(&c, &s, NULL, e);
     changes_close(&c);
     return r;
 }
@@ -116,15 +119,17 @@ static void decide(struct result_workspace *w)
         struct err e = {0};
         int r = 0;
         switch (ask("strongroom: [a]pply, [r]eview, [k]eep for later, [d]iscard? ")) {
+        case 'r':
+            r = review(w, true, &e);
+            if (r != 1)
+                break;
+            __attribute__((fallthrough));
         case 'a':
-            r = apply(w, 0, &e);
+            r = apply(w, TREE_DECIDED, &e);
             if (r == 0) {
                 told("applied; take it back with: strongroom undo", w->id);
                 return;
             }
-            break;
-        case 'r':
-            r = review(w, TREE_FULL, &e);
             break;
         case 'd':
             r = discard(w, &e);
@@ -163,7 +168,7 @@ void settle_tell(const struct policy *p, struct result *result, bool quiet)
         say_stderr(&b);
         if (!asks || !open || w->failed[0])
             continue;
-        if (review(w, TREE_LIST, &e) < 0)
+        if (review(w, false, &e) < 0)
             (void)say_error(&e);
         decide(w);
     }

@@ -13,6 +13,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#define KEY_MS 30 /* within which the bytes of one key come */
+
 void show_begin(struct show *s, int to, bool pages)
 {
     struct winsize size = {0};
@@ -23,32 +25,53 @@ void show_begin(struct show *s, int to, bool pages)
         s->width = size.ws_col;
     if (pages && isatty(0) && size.ws_row > 2)
         s->height = size.ws_row;
+    s->colours = true;
 }
 
-/* One key without waiting for a newline. 0: none will come. */
+/* One key: an arrow and its like come as several bytes, which must not be taken for so many answers. */
 static char read_key(void)
 {
+    char key = 0, more;
+    while (read(0, &key, 1) < 0 && errno == EINTR) {
+    }
+    struct pollfd p = {.fd = 0, .events = POLLIN};
+    if (key != '\033')
+        return key;
+    while (poll(&p, 1, KEY_MS) == 1 && read(0, &more, 1) == 1) {
+    }
+    return '?';
+}
+
+char show_ask(struct show *s, const char *question)
+{
+    static const char bold[] = "\033[1m", plain[] = "\033[0m";
     struct termios was, raw;
-    char key = 0;
     if (tcgetattr(0, &was) < 0)
         return 0;
     raw = was;
-    raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+    raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG); /* ^C leaves by our way, with the terminal as it was */
     raw.c_cc[VMIN] = 1;
     raw.c_cc[VTIME] = 0;
-    (void)tcsetattr(0, TCSADRAIN, &raw);
-    while (read(0, &key, 1) < 0 && errno == EINTR) {
-    }
-    (void)tcsetattr(0, TCSADRAIN, &was);
+    if (tcsetattr(0, TCSAFLUSH, &raw) < 0)
+        return 0;
+    /* Who cannot read the question will press a key all the same. */
+    if (s->colours)
+        (void)fd_write_all(s->to, bold, sizeof bold - 1);
+    (void)fd_write_all(s->to, question, strlen(question));
+    if (s->colours)
+        (void)fd_write_all(s->to, plain, sizeof plain - 1);
+    char key = read_key();
+    char echo[] = {key > ' ' && key < 0x7f ? key : ' ', '\n'};
+    (void)fd_write_all(s->to, echo, sizeof echo);
+    (void)tcsetattr(0, TCSADRAIN, &was); /* cannot fail: it just did not */
     return key;
 }
 
 /* Between two pages. */
 static void wait_for_reader(struct show *s)
 {
-    static const char ask[] = "\033[7m more: space, enter, q \033[0m", wipe[] = "\r\033[K";
-    (void)fd_write_all(s->to, ask, sizeof ask - 1); /* who cannot read it will press a key all the same */
-    char key = read_key();
+    static const char wipe[] = "\033[A\r\033[K"; /* the question's line */
+    char key = show_ask(s, s->colours ? "\033[7m more: space, enter, q " : " more: space, enter, q ");
     (void)fd_write_all(s->to, wipe, sizeof wipe - 1);
     s->stopped = key == 'q' || key == 'Q' || key == 0 || key == 3;
     s->row = key == '\n' || key == '\r' ? s->row - 1 : 0;

@@ -9,10 +9,14 @@
 #include <errno.h>
 #include <string.h>
 
-static unsigned conflicts, clean;
+static unsigned conflicts, clean, all;
+static struct change_list excepts;
 static const struct change_option apply_options[] = {
-    {"skip-conflicts", NULL, "leave out what the host changed too", &conflicts, TREE_SKIP_CONFLICTS, NULL},
-    {"only-clean", NULL, "not if anything raises an alarm", &clean, TREE_ONLY_CLEAN, NULL},
+    {"skip-conflicts", NULL, "leave out what the host changed too", &conflicts, TREE_SKIP_CONFLICTS, NULL,
+     NULL},
+    {"except", "PATH", "leave out what lies at or below PATH", NULL, 0, NULL, &excepts},
+    {"all", NULL, "whatever was decided in a review", &all, 1, NULL, NULL},
+    {"only-clean", NULL, "not if anything raises an alarm", &clean, TREE_ONLY_CLEAN, NULL, NULL},
 };
 enum { APPLY_OPTIONS = sizeof apply_options / sizeof *apply_options, PATHS_MAX = 65536 };
 
@@ -28,6 +32,31 @@ static void say_done(const char *what, const struct changes *c, const struct tre
     }
     sbuf_fmt(&b, "%s\n", more);
     say_stderr(&b);
+}
+
+/* What a decision, or the lack of one, kept back. */
+static void put_left(const struct tree_decided *d, struct sbuf *b)
+{
+    if (d->rejected)
+        sbuf_fmt(b, "; %llu rejected", (unsigned long long)d->rejected);
+    if (d->undecided)
+        sbuf_fmt(b, "%s%llu undecided", d->rejected ? ", " : "; ", (unsigned long long)d->undecided);
+    if (d->rejected + d->undecided)
+        sbuf_text(b, " left out");
+    sbuf_text(b, "; strongroom undo takes it back");
+}
+
+/* What stands in the way of single changes. */
+static int tell(void *ctx, const struct tree_report *r)
+{
+    (void)ctx;
+    char text[TREE_TEXT_MAX + 1];
+    struct sbuf b = SBUF(text);
+    if (r->type == TREE_TEXT) {
+        sbuf_bytes(&b, r->text, r->size);
+        say_stderr(&b);
+    }
+    return 0;
 }
 
 static int wrong_state(const struct changes *c, const char *verb, struct err *e)
@@ -46,20 +75,28 @@ int verb_apply(int argc, char **argv)
     if (change_words(argc, argv, apply_options, APPLY_OPTIONS, PATHS_MAX, &w, &e) < 0)
         return say_error(&e);
     if (w.help)
-        return change_help("apply [OPTION...] [ID] [--] [PATH...]",
-                           "Makes changes real, all or none: everything, or what lies at or below the PATHs\n"
-                           "(as review shows them). ID is the newest, unless given.\n",
-                           apply_options, APPLY_OPTIONS);
+        return change_help(
+            "apply [OPTION...] [ID] [--] [PATH...]",
+            "Makes changes real, all or none: what was accepted in a review; everything, when\n"
+            "nothing was decided; or what lies at or below the PATHs (as review shows them) and\n"
+            "was not rejected. ID is the newest, unless given.\n",
+            apply_options, APPLY_OPTIONS);
     int r = changes_open(&c, w.id, CHANGES_WRITE, &e);
     if (r == 0 && c.state == STORE_APPLIED)
         r = wrong_state(&c, "apply", &e);
     if (r == 0)
         r = tree_paths(&c.tree, w.paths, w.path_count, &e);
-    const struct tree_command say = {.type = TREE_APPLY, .flags = conflicts | clean};
     if (r == 0)
-        r = changes_say(&c, &say, NULL, NULL, &t, &e);
+        r = tree_except(&c.tree, excepts.at, excepts.count, &e);
+    const struct tree_command say = {.type = TREE_APPLY,
+                                     .flags = conflicts | clean | (all ? 0 : TREE_DECIDED)};
     if (r == 0)
-        say_done("applied", &c, &t, "; strongroom undo takes it back");
+        r = changes_say(&c, &say, tell, NULL, &t, &e);
+    char more[160];
+    struct sbuf b = SBUF(more);
+    put_left(&c.tree.decided, &b);
+    if (r == 0)
+        say_done("applied", &c, &t, more);
     changes_close(&c);
     return r < 0 ? say_error(&e) : 0;
 }

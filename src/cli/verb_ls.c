@@ -102,8 +102,8 @@ int verb_ls(int argc, char **argv)
 {
     static unsigned format;
     static const struct change_option options[] = {
-        {"name-only", NULL, "IDs, one a line", &format, LS_NAMES, NULL},
-        {"json", NULL, "everything, for programs", &format, LS_JSON, NULL},
+        {"name-only", NULL, "IDs, one a line", &format, LS_NAMES, NULL, NULL},
+        {"json", NULL, "everything, for programs", &format, LS_JSON, NULL, NULL},
     };
     static struct listed l;
     static char row[ROW_MAX];
@@ -177,9 +177,9 @@ int verb_prune(int argc, char **argv)
     static unsigned pending, only_say;
     static const char *older = "7d";
     static const struct change_option options[] = {
-        {"older", "TIME", "only what is older than TIME [7d]", NULL, 0, &older},
-        {"pending", NULL, "what nobody decided about, too", &pending, 1, NULL},
-        {"dry-run", NULL, "only say what would go", &only_say, 1, NULL},
+        {"older", "TIME", "only what is older than TIME [7d]", NULL, 0, &older, NULL},
+        {"pending", NULL, "what nobody decided about, too", &pending, 1, NULL, NULL},
+        {"dry-run", NULL, "only say what would go", &only_say, 1, NULL, NULL},
     };
     static struct listed l;
     struct change_words w;

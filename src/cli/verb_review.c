@@ -3,23 +3,24 @@
  * Lives in: the command. Trusts: nothing of argv. Must not: change anything. */
 #include "cli/change_words.h"
 #include "cli/say.h"
-#include "cli/show_changes.h"
+#include "cli/step_changes.h"
 #include "cli/verbs.h"
 
 #include <string.h>
 #include <unistd.h>
 
-static unsigned format, paged, plain;
+static unsigned format, paged, plain, anew;
 static const struct change_option options[] = {
-    {"list", NULL, "what changed, without the differences", &format, TREE_LIST, NULL},
-    {"stat", NULL, "how much of each file changed", &format, TREE_STAT, NULL},
-    {"name-only", NULL, "names, one a line", &format, TREE_NAMES, NULL},
-    {"patch", NULL, "a patch that git apply takes", &format, TREE_PATCH, NULL},
-    {"json", NULL, "everything, for programs", &format, TREE_JSON, NULL},
-    {"no-pager", NULL, "do not stop after each page", &paged, 2, NULL},
-    {"no-colour", NULL, "no colours on a terminal", &plain, 1, NULL},
+    {"list", NULL, "what changed, without the differences", &format, TREE_LIST, NULL, NULL},
+    {"stat", NULL, "how much of each file changed", &format, TREE_STAT, NULL, NULL},
+    {"name-only", NULL, "names, one a line", &format, TREE_NAMES, NULL, NULL},
+    {"patch", NULL, "a patch that git apply takes", &format, TREE_PATCH, NULL, NULL},
+    {"json", NULL, "everything, for programs", &format, TREE_JSON, NULL, NULL},
+    {"anew", NULL, "forget what was decided before", &anew, 1, NULL, NULL},
+    {"no-pager", NULL, "do not stop, and ask nothing", &paged, 2, NULL, NULL},
+    {"no-colour", NULL, "no colours on a terminal", &plain, 1, NULL, NULL},
 };
-enum { OPTIONS = sizeof options / sizeof *options, PATHS_MAX = 65536 };
+enum { OPTIONS = sizeof options / sizeof *options, PATHS_MAX = 65536, COMMAND_SHOWN = 150 };
 
 static int say_header(const struct changes *c, struct show *s)
 {
@@ -27,7 +28,8 @@ static int say_header(const struct changes *c, struct show *s)
     struct sbuf b = SBUF(text);
     sbuf_fmt(&b, "changes %s (%s) in ", c->id, store_state_name(c->state));
     sbuf_escaped(&b, c->meta.dir);
-    sbuf_fmt(&b, "\nby %s\n\n", c->meta.command);
+    sbuf_fmt(&b, "\nby %.*s%s\n\n", COMMAND_SHOWN, c->meta.command,
+             strlen(c->meta.command) > COMMAND_SHOWN ? "..." : "");
     static struct tree_report r;
     size_t n = b.len < sizeof r.text ? b.len : sizeof r.text;
     r.type = TREE_TEXT;
@@ -36,31 +38,56 @@ static int say_header(const struct changes *c, struct show *s)
     return show_text(s, &r);
 }
 
+/* Shows what is asked for. */
+static int show(struct changes *c, struct show *s, const struct change_words *w, unsigned what, struct err *e)
+{
+    struct tree_command say = {.type = TREE_SHOW, .what = what, .flags = s->colours ? TREE_COLOUR : 0};
+    int r = what == TREE_FULL || what == TREE_LIST ? say_header(c, s) : 0;
+    if (r == 0)
+        r = tree_paths(&c->tree, w->paths, w->path_count, e);
+    return r == 0 ? changes_say(c, &say, show_text, s, NULL, e) : r;
+}
+
+static int forget_decisions(struct changes *c, const struct change_words *w, struct err *e)
+{
+    const struct tree_command say = {.type = TREE_DECIDE, .what = TREE_UNDECIDED};
+    int r = changes_hold(c, true, e);
+    if (r == 0)
+        r = tree_paths(&c->tree, w->paths, w->path_count, e);
+    if (r == 0)
+        r = changes_say(c, &say, NULL, NULL, NULL, e);
+    return r == 0 ? changes_hold(c, false, e) : r;
+}
+
 int verb_review(int argc, char **argv)
 {
     struct change_words w;
     struct err e = {0};
     static struct changes c;
     struct show s;
-    format = TREE_FULL;
     if (change_words(argc, argv, options, OPTIONS, PATHS_MAX, &w, &e) < 0)
         return say_error(&e);
     if (w.help)
         return change_help("review [OPTION...] [ID] [--] [PATH...]",
                            "Shows what a room changed in a workspace: deletions first, then what could run\n"
-                           "outside, with the differences. ID is the newest, unless given.\n",
+                           "outside, with the differences. On a terminal it asks about each change, and\n"
+                           "keeps the answers for apply. ID is the newest, unless given.\n",
                            options, OPTIONS);
     if (changes_open(&c, w.id, CHANGES_READ, &e) < 0)
         return say_error(&e);
-    const bool people = format == TREE_FULL || format == TREE_LIST;
-    show_begin(&s, 1, people && !paged);
-    struct tree_command say = {
-        .type = TREE_SHOW, .what = format, .flags = people && isatty(1) && !plain ? TREE_COLOUR : 0};
-    int r = people ? say_header(&c, &s) : 0;
+    const bool open = c.state == STORE_PENDING || c.state == STORE_UNDONE;
+    const bool asks = !format && !paged && open && isatty(0) && isatty(1);
+    const unsigned what = format ? format : asks ? TREE_LIST : TREE_FULL;
+    show_begin(&s, 1, (what == TREE_FULL || what == TREE_LIST) && !paged);
+    s.colours = s.colours && !plain;
+    int r = anew ? forget_decisions(&c, &w, &e) : 0;
     if (r == 0)
-        r = tree_paths(&c.tree, w.paths, w.path_count, &e);
-    if (r == 0)
-        r = changes_say(&c, &say, show_text, &s, NULL, &e);
+        r = show(&c, &s, &w, what, &e);
+    if (r == 0 && asks)
+        r = step_changes(&c, &s, w.paths, &e);
     changes_close(&c);
-    return r < 0 ? say_error(&e) : 0;
+    if (r < 0)
+        return say_error(&e);
+    char *words[] = {(char *)(uintptr_t) "apply", c.id, NULL};
+    return r == 1 ? verb_apply(2, words) : 0;
 }

@@ -46,8 +46,8 @@ int verb_save(int argc, char **argv)
 {
     static unsigned lists, forgets;
     static const struct change_option options[] = {
-        {"list", NULL, "name what is saved", &lists, 1, NULL},
-        {"delete", NULL, "forget NAME instead", &forgets, 1, NULL},
+        {"list", NULL, "name what is saved", &lists, 1, NULL, NULL},
+        {"delete", NULL, "forget NAME instead", &forgets, 1, NULL, NULL},
     };
     struct change_words w;
     struct err e = {0};

@@ -521,6 +521,15 @@ int changes_say(struct changes *c, const struct tree_command *say, tree_sink *si
     return tree_call(&c->tree, say, sink, ctx, ret, e);
 }
 
+int changes_hold(struct changes *c, bool alone, struct err *e)
+{
+    enum store_state now = c->state;
+    int r = lock_entry(c, alone ? CHANGES_REMOVE : CHANGES_READ, e);
+    if (r == 0 && alone && (store_get_state(c->entry, &now) < 0 || now != c->state))
+        r = err_set(e, ERR_IO, 0, "changes %s: they are %s now", c->id, store_state_name(now));
+    return r;
+}
+
 int changes_discard(struct changes *c, struct err *e)
 {
     const struct tree_command say = {.type = TREE_DISCARD};

@@ -32,6 +32,10 @@ void changes_close(struct changes *c);
 int changes_say(struct changes *c, const struct tree_command *say, tree_sink *sink, void *ctx,
                 struct tree_totals *ret, struct err *e);
 
+/* For a reader who decides about single changes: alone, so that nobody applies meanwhile, and back. An error when
+ * others read too. */
+int changes_hold(struct changes *c, bool alone, struct err *e);
+
 /* Forgets the entry; it must have been opened for that, and is closed afterwards. */
 int changes_discard(struct changes *c, struct err *e);
 

@@ -111,7 +111,19 @@ static int send_pieces(struct tree_session *t, uint32_t type, const void *bytes,
     return 0;
 }
 
-int tree_paths(struct tree_session *t, char *const *paths, size_t count, struct err *e)
+/* As the list has them: without "./" before and slashes behind. */
+static int send_path(struct tree_session *t, uint32_t type, const char *path, struct err *e)
+{
+    while (path[0] == '.' && path[1] == '/')
+        path += 2 + strspn(path + 2, "/");
+    size_t len = strcmp(path, ".") == 0 ? 0 : strlen(path); /* "": everything */
+    while (len > 1 && path[len - 1] == '/')
+        len--;
+    int r = send_pieces(t, type, path, len, e);
+    return r < 0 ? r : send_pieces(t, type, "", 1, e);
+}
+
+static int send_paths(struct tree_session *t, uint32_t type, char *const *paths, size_t count, struct err *e)
 {
     size_t sum = 0;
     for (size_t i = 0; i < count; i++)
@@ -119,11 +131,21 @@ int tree_paths(struct tree_session *t, char *const *paths, size_t count, struct 
     if (sum > TREE_PATHS_MAX)
         return err_set(e, ERR_USAGE, E2BIG, "name paths");
     for (size_t i = 0; i < count; i++) {
-        int r = send_pieces(t, TREE_PATHS, paths[i], strlen(paths[i]) + 1, e);
+        int r = send_path(t, type, paths[i], e);
         if (r < 0)
             return r;
     }
     return 0;
+}
+
+int tree_paths(struct tree_session *t, char *const *paths, size_t count, struct err *e)
+{
+    return send_paths(t, TREE_PATHS, paths, count, e);
+}
+
+int tree_except(struct tree_session *t, char *const *paths, size_t count, struct err *e)
+{
+    return send_paths(t, TREE_EXCEPT, paths, count, e);
 }
 
 int tree_pick(struct tree_session *t, const uint32_t *rows, size_t count, struct err *e)
@@ -157,6 +179,7 @@ int tree_call(struct tree_session *t, const struct tree_command *c, tree_sink *s
         case TREE_DONE:
             if (ret_totals)
                 *ret_totals = report.totals;
+            t->decided = report.decided;
             return report.code ? told_error(e) : 0;
         default:
             return broken(t, -EBADMSG, e);

@@ -14,6 +14,7 @@
 struct tree_session {
     int ctl; /* -1: none */
     pid_t pid;
+    struct tree_decided decided; /* as of the last verb */
 };
 #define TREE_SESSION_NONE ((struct tree_session){.ctl = -1})
 
@@ -29,8 +30,10 @@ void tree_close(struct tree_session *t);
 /* What comes of a call before it is done: TEXT and ROW frames. Not 0 ends the session. */
 typedef int tree_sink(void *ctx, const struct tree_report *r);
 
-/* The paths, or rows, that the next verb is about. */
+/* The paths, or rows, that the next verb is about, and what it is not about. A path may begin with "./" and end in
+ * slashes. */
 int tree_paths(struct tree_session *t, char *const *paths, size_t count, struct err *e);
+int tree_except(struct tree_session *t, char *const *paths, size_t count, struct err *e);
 int tree_pick(struct tree_session *t, const uint32_t *rows, size_t count, struct err *e);
 
 /* One verb. `c` has type, flags and what its row in frames.h says. sink and ret_totals may be NULL. -errno with e: the

@@ -31,6 +31,7 @@
 struct applying {
     struct index index;
     uint8_t *chosen;
+    struct decisions decisions;
     struct beneath_parent lower;
     struct journal_writer out;
     struct stage stage;
@@ -120,14 +121,28 @@ static int check_rows(struct applying *a)
     return r;
 }
 
+static int nothing_chosen(const struct applying *a)
+{
+    if (a->decisions.any)
+        return session_fail(ENOENT, "strongroom review changes decisions; --all does not ask for them",
+                            "apply: nothing of this was accepted");
+    return session_fail(ENOENT, session.paths_len ? "the paths are those that strongroom review shows" : NULL,
+                        session.paths_len ? "apply: no change of this name"
+                                          : "apply: there is nothing to apply");
+}
+
 static int choose(struct applying *a, const struct tree_command *c)
 {
     int r = index_open(session.entry, &a->index);
 
     if (r < 0)
         return session_fail(r, NULL, "read the list of changes: %s", strerror(-r));
+    if (c->flags & TREE_DECIDED && (r = decisions_load(session.entry, &a->index, &a->decisions)) < 0)
+        return session_fail(r, "strongroom review --anew forgets them; --all does not ask for them",
+                            "apply: the decisions that are kept are about another list");
+    decisions_count(&a->decisions, &a->index, &session.decided);
     a->chosen = mem_reserve(select_bytes(&a->index));
-    r = a->chosen ? select_rows(&a->index, a->chosen) : -ENOMEM;
+    r = a->chosen ? select_rows(&a->index, &a->decisions, a->chosen) : -ENOMEM;
     if (r == 0)
         r = check_rows(a);
     if (r < 0)
@@ -139,11 +154,7 @@ static int choose(struct applying *a, const struct tree_command *c)
     if (c->flags & TREE_ONLY_CLEAN && (a->totals.alarms || a->index.head->mass))
         return session_fail(EPERM, "strongroom review shows them",
                             "apply: there are alarms; nothing was changed");
-    if (a->totals.rows == 0)
-        return session_fail(
-            ENOENT, session.paths_len ? "the paths are those that strongroom review shows" : NULL,
-            session.paths_len ? "apply: no change of this name" : "apply: there is nothing to apply");
-    return 0;
+    return a->totals.rows ? 0 : nothing_chosen(a);
 }
 
 /* What an operation needs to know of the folder around: its times, and for what it replaces, the file itself. */
@@ -382,6 +393,7 @@ void verb_apply(const struct tree_command *c)
     session.totals.conflicts = a.conflicts;
     stage_close(&a.stage);
     mem_release(a.chosen, a.index.head ? select_bytes(&a.index) : 0);
+    decisions_free(&a.decisions);
     index_close(&a.index);
     beneath_parent_close(&a.lower);
 }

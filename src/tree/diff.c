@@ -122,7 +122,7 @@ static void put_to_session(void *ctx, const char *bytes, size_t size)
 /* What people see: one line at a time, escaped and bounded. */
 struct shown {
     bool colours, cut;
-    unsigned lines;
+    unsigned lines, max;
     size_t column;
     char first;
 };
@@ -135,7 +135,7 @@ static void put_shown(void *ctx, const char *bytes, size_t size)
         uint32_t code = 0;
         unsigned n = utf8_next(bytes + at, size - at, &code), take = n ? n : 1;
         if (bytes[at] == '\n') {
-            if (s->lines <= SHOWN_MAX)
+            if (s->lines <= s->max)
                 session_text(s->colours && s->first != ' ' ? "\033[0m\n" : "\n");
             s->lines++;
             s->column = 0;
@@ -144,13 +144,13 @@ static void put_shown(void *ctx, const char *bytes, size_t size)
         }
         if (s->column == 0) {
             s->first = bytes[at];
-            if (s->colours && s->lines <= SHOWN_MAX)
+            if (s->colours && s->lines <= s->max)
                 session_text(s->first == '-'   ? "\033[31m"
                              : s->first == '+' ? "\033[32m"
                              : s->first == '@' ? "\033[36m"
                                                : "");
         }
-        if (s->lines > SHOWN_MAX || s->column > COLUMNS) {
+        if (s->lines > s->max || s->column > COLUMNS) {
             s->cut = true;
         } else if (n && (!utf8_unsafe(code) || code == '\t')) {
             session_bytes(bytes + at, n);
@@ -241,13 +241,13 @@ static void put_title(const struct index_row *row, const char *path, bool colour
         session_fmt("mode %o -> %o\n", row->old.mode & 07777, row->new_mode);
 }
 
-static int put_people(const struct index_row *row, const char *path, bool colours)
+static int put_people(const struct index_row *row, const char *path, unsigned how)
 {
-    struct shown s = {.colours = colours};
+    struct shown s = {.colours = how & DIFF_COLOURS, .max = how & DIFF_WHOLE ? UINT32_MAX : SHOWN_MAX};
     struct content c[2];
     long gone, come;
 
-    put_title(row, path, colours);
+    put_title(row, path, s.colours);
     int r = load_both(row, path, c);
     if (r < 0)
         return r;
@@ -260,14 +260,16 @@ static int put_people(const struct index_row *row, const char *path, bool colour
                     (unsigned long long)row->old.size, (unsigned long long)row->new_size);
     else
         (void)diff_hunks(c[0].text, c[1].text, put_shown, &s, &gone, &come);
-    if (s.lines > SHOWN_MAX)
-        session_fmt("(%u more lines; --patch has all)\n", s.lines - SHOWN_MAX);
+    if (s.lines > s.max)
+        session_fmt("(%u more lines; --patch has all)\n", s.lines - s.max);
+    else if (s.cut)
+        session_text("(long lines were cut; --patch has all)\n");
     return 0;
 }
 
-int diff_one(const struct index_row *row, const char *path, bool patch, bool colours)
+int diff_one(const struct index_row *row, const char *path, unsigned how)
 {
-    return patch ? put_patch(row, path) : put_people(row, path, colours);
+    return how & DIFF_PATCH ? put_patch(row, path) : put_people(row, path, how);
 }
 
 int diff_count(const struct index_row *row, const char *path, long *ret_gone, long *ret_come)
@@ -282,8 +284,9 @@ int diff_count(const struct index_row *row, const char *path, long *ret_gone, lo
     return 0;
 }
 
-int diff_all(const struct index *x, const uint8_t *chosen, bool patch, bool colours)
+int diff_all(const struct index *x, const uint8_t *chosen, unsigned how)
 {
+    const bool patch = how & DIFF_PATCH;
     const struct index_row *row;
     const char *path, *detail;
     int r = session.upper < 0 || session.lower < 0 ? -EPROTO : 0;
@@ -295,7 +298,7 @@ int diff_all(const struct index *x, const uint8_t *chosen, bool patch, bool colo
                 continue;
             if (!patch && row->file == TREE_FOLDER && !(row->flags & ROW_MODE))
                 continue;
-            r = diff_one(row, path, patch, colours);
+            r = diff_one(row, path, how);
             if (r < 0)
                 return r;
             if (!patch)

@@ -8,10 +8,15 @@
 #define DIFF_FILE_MAX  ((size_t)32 << 20) /* bytes of a file that are compared line by line */
 #define DIFF_LINES_MAX ((size_t)1 << 20)  /* lines of it; longer ones are shown as replaced whole */
 
-/* One row to the session's text. `patch`: exact bytes for a program; else for people, escaped, bounded. */
-int diff_one(const struct index_row *row, const char *path, bool patch, bool colours);
+enum {
+    DIFF_PATCH = 1 << 0,   /* exact bytes for a program; else for people, escaped, bounded */
+    DIFF_COLOURS = 1 << 1, /* for people */
+    DIFF_WHOLE = 1 << 2,   /* for people, and all lines */
+};
+/* One row to the session's text. `how`: DIFF_* */
+int diff_one(const struct index_row *row, const char *path, unsigned how);
 /* The chosen rows, deletions first. */
-int diff_all(const struct index *x, const uint8_t *chosen, bool patch, bool colours);
+int diff_all(const struct index *x, const uint8_t *chosen, unsigned how);
 /* Lines that go and come; -1 and -1 for what is no text. */
 int diff_count(const struct index_row *row, const char *path, long *ret_gone, long *ret_come);
 

@@ -9,6 +9,7 @@
  *   PATHS      0..n, before a verb: a piece of the paths that the verb is about, each ended by NUL, relative to the
  *              workspace; none at all: everything. A folder stands for all below it.
  *   PICK       0..n, before a verb: the rows (uint32_t, `size` bytes in text) that the verb is about; not with PATHS
+ *   EXCEPT     0..n, before a verb: as PATHS, of what it is not about
  *
  *   STORE      upper, lower, entry: walks the upper against the lower and writes the entry's index. With
  *              TREE_COPY_UPPER
@@ -17,10 +18,16 @@
  *              stamped at
  *              `started_*` or later (CLOCK_REALTIME_COARSE) is in conflict. Sets the entry's state to PENDING.
  *   SHOW       entry, and for PATCH and FULL upper and lower too: TEXT frames in the format `what`
- *   ROWS       entry: `count` ROW frames from row `row` on, in the order of the review
- *   DIFF       upper, lower, entry: TEXT frames, the difference of row `row`
+ *   ROWS       entry: `count` ROW frames from the `row`th on, in the order of the review. TREE_FOLDED: a folder that
+ *              comes or goes whole is one, and what is never made real is none; with `what` those in the folder of
+ *              that row (plus 1). totals.rows: how many there are
+ *   DIFF       upper, lower, entry: TEXT frames, the difference of row `row`; TREE_FOLDED: of all in that folder too
+ *   DECIDE     entry: keeps the decision `what` (enum tree_decision) about the named rows; TREE_ONE: about row `row`
+ *              and what makes no sense without it, with TREE_FOLDED all in that folder; TREE_REST: only where
+ *              nothing is decided; TREE_ONLY_CLEAN: only where no alarm is
  *   APPLY      upper, lower (writable), entry: all or nothing. TREE_SKIP_CONFLICTS: without the rows whose host file
- *              changed since; TREE_ONLY_CLEAN: not if there is an alarm
+ *              changed since; TREE_ONLY_CLEAN: not if there is an alarm; TREE_DECIDED: what was accepted, or, of
+ *              what PATHS name, what was not rejected
  *   UNDO       lower (writable), entry: takes the last apply back
  *   RECOVER    lower (writable), entry: after an apply or undo that did not end: nothing of it stays
  *   DISCARD    entry: everything in it is removed (the entry itself is the caller's to remove)
@@ -28,7 +35,8 @@
  *              name; nothing is followed, special files are left out, told and counted, set-id bits cleared
  *
  * Each verb answers 0..n TEXT and ROW frames, then one DONE: `code` 0, or an errno with text and hint; `totals` is
- * set after STORE, SHOW, APPLY, UNDO and COPY. Then the next verb may follow, in the same session. */
+ * set after STORE, SHOW, APPLY, UNDO and COPY, `decided` after SHOW, ROWS with TREE_FOLDED,
+ * DECIDE and APPLY. Then the next verb may follow, in the same session. */
 #ifndef TREE_FRAMES_H
 #define TREE_FRAMES_H
 
@@ -54,6 +62,8 @@ enum tree_command_type {
     TREE_RECOVER,
     TREE_DISCARD,
     TREE_COPY,
+    TREE_EXCEPT,
+    TREE_DECIDE,
 };
 
 /* OPEN: which descriptors come along, and what may be written. */
@@ -71,6 +81,10 @@ enum {
     TREE_COLOUR = 1 << 3, /* SHOW, DIFF: with colours */
     TREE_STRICT =
         1 << 4, /* COPY: out of a room: without links that lead out, files that host programs obey, … */
+    TREE_DECIDED = 1 << 5, /* SHOW, APPLY: the decisions count */
+    TREE_FOLDED = 1 << 6,  /* ROWS, DIFF, DECIDE */
+    TREE_ONE = 1 << 7,     /* DECIDE */
+    TREE_REST = 1 << 8,
 };
 
 enum tree_format {
@@ -98,6 +112,9 @@ enum tree_report_type { TREE_READY = 1, TREE_FAILED, TREE_TEXT, TREE_ROW, TREE_D
 /* In the order of a review. */
 enum tree_kind { TREE_DELETED = 1, TREE_MODIFIED, TREE_ADDED, TREE_KIND_COUNT };
 
+/* What somebody said about a change. MIXED: of what is in a folder some is accepted, some rejected, nothing open. */
+enum tree_decision { TREE_UNDECIDED, TREE_ACCEPTED, TREE_REJECTED, TREE_MIXED };
+
 enum tree_file { TREE_REGULAR = 1, TREE_FOLDER, TREE_LINK, TREE_SPECIAL };
 
 struct tree_totals {
@@ -109,6 +126,11 @@ struct tree_totals {
     uint64_t rows;
 };
 
+/* Rows, but for those that are never made real. All zero: nothing was decided about any. */
+struct tree_decided {
+    uint64_t accepted, rejected, undecided;
+};
+
 struct tree_report {
     uint32_t type, version; /* enum tree_report_type, TREE_FRAMES_VERSION */
     int32_t code;           /* FAILED, DONE: errno, 0 */
@@ -118,10 +140,12 @@ struct tree_report {
     uint32_t alarm;         /* ROW: 0, or which (alarms.h); `hint` says why */
     uint32_t conflict;      /* ROW: 1: the host's file changed since */
     uint32_t left_out;      /* ROW: 1: never made real */
-    uint32_t reserved;
+    uint32_t decision;      /* ROW: enum tree_decision */
     uint32_t old_mode, new_mode;
     uint64_t old_size, new_size;
     struct tree_totals totals;
+    struct tree_decided decided;
+    uint64_t inside; /* ROW: entries in a folder that comes or goes whole; 0: it is shown by itself */
     char hint[TREE_HINT_MAX];
     char text[TREE_TEXT_MAX]; /* FAILED, DONE with a code: one line, escaped */
 };

@@ -129,7 +129,8 @@ int index_open(int entry, struct index *ret)
         (void)munmap(map, (size_t)s.st_size);
         return -EBADMSG;
     }
-    *ret = (struct index){.head = map, .map = map, .size = (size_t)s.st_size};
+    *ret = (struct index){
+        .head = map, .map = map, .size = (size_t)s.st_size, .ino = s.st_ino, .ctime = s.st_ctim};
     return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define INDEX_MAGIC      0x31584449u /* "IDX1" */
 #define INDEX_DETAIL_MAX 200
@@ -73,7 +74,9 @@ void index_drop(int entry, struct index_writer *x);
 struct index {
     const struct index_header *head;
     const char *map;
-    size_t size; /* of the map */
+    size_t size;           /* of the map */
+    uint64_t ino;          /* of the file: tells one list from another */
+    struct timespec ctime; /* of it */
 };
 int index_open(int entry, struct index *ret);
 void index_close(struct index *x);

@@ -32,6 +32,7 @@ static const struct {
     {TREE_SHOW, TREE_HAS_ENTRY, verb_show},
     {TREE_ROWS, TREE_HAS_ENTRY, verb_rows},
     {TREE_DIFF, TREE_HAS_UPPER | TREE_HAS_LOWER | TREE_HAS_ENTRY, verb_diff},
+    {TREE_DECIDE, TREE_HAS_ENTRY, verb_decide},
     {TREE_APPLY, TREE_HAS_UPPER | TREE_HAS_LOWER | TREE_HAS_ENTRY | TREE_LOWER_WRITABLE, verb_apply},
     {TREE_UNDO, TREE_HAS_LOWER | TREE_HAS_ENTRY | TREE_LOWER_WRITABLE, verb_undo},
     {TREE_RECOVER, TREE_HAS_LOWER | TREE_HAS_ENTRY | TREE_LOWER_WRITABLE, verb_recover},
@@ -77,10 +78,19 @@ static int take_open(uint32_t *ret_flags)
 /* Piece of a selection. */
 static int take_piece(void)
 {
-    const bool paths = command.type == TREE_PATHS;
-    char *to = paths ? session.paths : (char *)session.picks;
-    size_t *len = paths ? &session.paths_len : &session.pick_bytes;
+    const struct {
+        uint32_t type;
+        void *to;
+        size_t *len;
+    } lists[] = {{TREE_PATHS, session.paths, &session.paths_len},
+                 {TREE_EXCEPT, session.excepts, &session.excepts_len},
+                 {TREE_PICK, session.picks, &session.pick_bytes}};
+    size_t i = 0;
 
+    while (lists[i].type != command.type)
+        i++;
+    char *to = lists[i].to;
+    size_t *len = lists[i].len;
     if (command.size > TREE_PIECE_MAX || command.size > TREE_PATHS_MAX - *len)
         return -EPROTO;
     memcpy(to + *len, command.text, command.size);
@@ -94,7 +104,9 @@ static int run_verb(uint32_t flags)
         if (verbs[i].type != command.type)
             continue;
         if ((verbs[i].needs & flags) != verbs[i].needs ||
-            (session.paths_len && session.paths[session.paths_len - 1] != '\0') || session.pick_bytes % 4)
+            (session.paths_len && session.paths[session.paths_len - 1] != '\0') ||
+            (session.excepts_len && session.excepts[session.excepts_len - 1] != '\0') ||
+            session.pick_bytes % 4)
             return -EPROTO;
         verbs[i].run(&command);
         session_done();
@@ -113,7 +125,8 @@ int main(void)
         return fail(r, "take the directories", "");
     session.paths = mem_reserve(TREE_PATHS_MAX);
     session.picks = mem_reserve(TREE_PATHS_MAX);
-    if (!session.paths || !session.picks)
+    session.excepts = mem_reserve(TREE_PATHS_MAX);
+    if (!session.paths || !session.picks || !session.excepts)
         return fail(-ENOMEM, "begin", "");
 #ifdef STRONGROOM_FAULT
     const char *fault = getenv("STRONGROOM_FAULT");
@@ -131,7 +144,7 @@ int main(void)
     while (fd_frame_recv(TREE_CONTROL_FD, &command, sizeof command, NULL, 0, 0) == 0) {
         if (command.version != TREE_FRAMES_VERSION)
             return 1;
-        bool piece = command.type == TREE_PATHS || command.type == TREE_PICK;
+        bool piece = command.type == TREE_PATHS || command.type == TREE_PICK || command.type == TREE_EXCEPT;
         if ((piece ? take_piece() : run_verb(flags)) < 0)
             return 1;
     }

@@ -163,7 +163,31 @@ int select_settle(const struct index *x, uint8_t *bits)
     return r == 0 ? run(x, bits, keep_folders) : r;
 }
 
-int select_rows(const struct index *x, uint8_t *bits)
+/* Only with a good word from whoever looked, where somebody did. */
+static bool allowed(const struct index_row *row, const char *path, const struct decisions *d, size_t n)
+{
+    if (row->flags & ROW_LEFT_OUT || session_excepted(path))
+        return false;
+    const enum tree_decision said = decision_of(d, n);
+    return d && d->any && !session.paths_len && !session.pick_bytes ? said == TREE_ACCEPTED
+                                                                    : said != TREE_REJECTED;
+}
+
+/* What was brought along without such a word goes again; a new folder may be needed, and is nothing by itself. */
+static int only_allowed(const struct index *x, const struct decisions *d, uint8_t *bits)
+{
+    const struct index_row *row;
+    const char *path, *detail;
+    size_t at = 0, n = 0;
+    int r;
+
+    for (; (r = index_next(x, &at, &row, &path, &detail)) > 0; n++)
+        if (!allowed(row, path, d, n) && !(row->kind == TREE_ADDED && row->file == TREE_FOLDER))
+            set(bits, n, false);
+    return r;
+}
+
+int select_rows(const struct index *x, const struct decisions *d, uint8_t *bits)
 {
     const struct index_row *row;
     const char *path, *detail;
@@ -174,7 +198,7 @@ int select_rows(const struct index *x, uint8_t *bits)
     for (; (r = index_next(x, &at, &row, &path, &detail)) > 0; n++) {
         if (n >= rows)
             return -EBADMSG;
-        if (!session.pick_bytes && session_named(path) && !(row->flags & ROW_LEFT_OUT))
+        if (!session.pick_bytes && session_named(path) && allowed(row, path, d, n))
             set(bits, n, true);
     }
     if (r < 0 || n != rows)
@@ -183,5 +207,7 @@ int select_rows(const struct index *x, uint8_t *bits)
         if (session.picks[i] < rows)
             set(bits, session.picks[i], true);
     r = run(x, bits, bring_along);
+    if (r == 0)
+        r = only_allowed(x, d, bits);
     return r == 0 ? select_settle(x, bits) : r;
 }

@@ -76,14 +76,16 @@ void session_done(void)
 {
     session_flush();
     session.report.totals = session.totals;
+    session.report.decided = session.decided;
     session.report.code = session.code;
     memcpy(session.report.text, session.why, sizeof session.why);
     memcpy(session.report.hint, session.hint, sizeof session.hint);
     session_send(TREE_DONE);
     memset(&session.totals, 0, sizeof session.totals);
+    memset(&session.decided, 0, sizeof session.decided);
     session.code = 0;
     session.why[0] = session.hint[0] = '\0';
-    session.paths_len = session.pick_bytes = 0;
+    session.paths_len = session.excepts_len = session.pick_bytes = 0;
 }
 
 static bool covers(const char *named, const char *path)
@@ -93,10 +95,20 @@ static bool covers(const char *named, const char *path)
     return n == 0 || (strncmp(named, path, n) == 0 && (path[n] == '\0' || path[n] == '/'));
 }
 
+static bool among(const char *list, size_t len, const char *path)
+{
+    for (size_t at = 0; at < len; at += strlen(list + at) + 1)
+        if (covers(list + at, path))
+            return true;
+    return false;
+}
+
 bool session_named(const char *path)
 {
-    for (size_t at = 0; at < session.paths_len; at += strlen(session.paths + at) + 1)
-        if (covers(session.paths + at, path))
-            return true;
-    return session.paths_len == 0;
+    return session.paths_len == 0 || among(session.paths, session.paths_len, path);
+}
+
+bool session_excepted(const char *path)
+{
+    return among(session.excepts, session.excepts_len, path);
 }

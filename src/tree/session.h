@@ -3,6 +3,7 @@
 #define TREE_SESSION_H
 
 #include "base/sbuf.h"
+#include "tree/decisions.h"
 #include "tree/frames.h"
 #include "tree/index.h"
 #include <stdbool.h>
@@ -16,9 +17,12 @@ struct session {
     size_t paths_len;
     uint32_t *picks;
     size_t pick_bytes;
+    char *excepts; /* as paths */
+    size_t excepts_len;
     struct tree_report report; /* being filled */
     /* of the verb's DONE */
     struct tree_totals totals;
+    struct tree_decided decided;
     int code;
     char why[512], hint[TREE_HINT_MAX];
 };
@@ -39,9 +43,12 @@ void session_done(void); /* ends the verb */
 
 /* Whether the paths name `path` or what it lies in; everything when there are none. */
 bool session_named(const char *path);
+bool session_excepted(const char *path);
 /* One bit for each row of an index, in its order. NULL: no memory. mem_release(bits, select_bytes(index)). */
 size_t select_bytes(const struct index *x);
-int select_rows(const struct index *x, uint8_t *bits);
+/* `d`: the decisions count (NULL: they do not): without paths what was accepted, once anything is decided at all, and
+ * with paths what was not rejected. */
+int select_rows(const struct index *x, const struct decisions *d, uint8_t *bits);
 /* Once more, after rows were taken out: an old folder stays when something in it does; what is new in a folder that
  * is not made, is not made either. */
 int select_settle(const struct index *x, uint8_t *bits);

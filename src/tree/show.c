@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "base/utf8.h"
 #include "tree/alarms.h"
+#include "tree/items.h"
 
 #include <errno.h>
 #include <string.h>
@@ -97,27 +98,6 @@ static char letter(const struct index_row *row)
     return row->kind == TREE_DELETED ? '-' : row->kind == TREE_MODIFIED ? 'M' : '+';
 }
 
-/* How many entries lie in a folder that comes or goes whole, and their bytes; 0 when one of them is not chosen. */
-static uint64_t inside(const struct index *x, size_t at, const uint8_t *chosen, size_t n, const char *folder,
-                       uint8_t kind, uint64_t *ret_bytes)
-{
-    const struct index_row *row;
-    const char *path, *detail;
-    const size_t len = strlen(folder);
-    uint64_t count = 0, bytes = 0;
-
-    while (index_next(x, &at, &row, &path, &detail) > 0 && strncmp(path, folder, len) == 0 &&
-           path[len] == '/') {
-        n++;
-        if (row->kind != kind || !select_has(chosen, n) || row->alarm)
-            return 0;
-        count++;
-        bytes += row->file != TREE_REGULAR ? 0 : kind == TREE_DELETED ? row->old.size : row->new_size;
-    }
-    *ret_bytes = bytes;
-    return count;
-}
-
 /* "  M path                         what": the right column where it fits. */
 static void put_line(const struct index_row *row, const char *path, const char *right, bool colours)
 {
@@ -141,7 +121,16 @@ static void put_line(const struct index_row *row, const char *path, const char *
     (void)b;
 }
 
-static void put_row(const struct index_row *row, const char *path, const char *detail, bool colours)
+static void put_decision(struct sbuf *b, enum tree_decision said)
+{
+    static const char *const words[] = {"", "accepted", "rejected", "decided"};
+
+    if (said != TREE_UNDECIDED)
+        sbuf_fmt(b, "%s%s", b->len ? ", " : "", words[said]);
+}
+
+static void put_row(const struct index_row *row, const char *path, const char *detail,
+                    enum tree_decision said, bool colours)
 {
     char text[256];
     struct sbuf b = SBUF(text);
@@ -162,10 +151,12 @@ static void put_row(const struct index_row *row, const char *path, const char *d
         sbuf_text(&b, b.len ? ", CONFLICT: " : "CONFLICT: ");
         sbuf_text(&b, detail[0] && !row->alarm ? detail : "changed on the host");
     }
+    put_decision(&b, said);
     put_line(row, path, text, colours);
 }
 
-static int list_group(const struct index *x, const uint8_t *chosen, enum show_group group, bool colours)
+static int list_group(const struct index *x, const struct decisions *d, const uint8_t *chosen,
+                      enum show_group group, bool colours)
 {
     static const char *const titles[SHOW_GROUPS] = {"Deleted", "To be looked at", "Modified", "Added"};
     const struct index_row *row;
@@ -183,19 +174,20 @@ static int list_group(const struct index *x, const uint8_t *chosen, enum show_gr
         if (!titled)
             session_fmt("\n%s%s%s\n", colour(colours, BOLD), titles[group], colour(colours, PLAIN));
         titled = true;
-        uint64_t bytes = 0, count = 0;
+        struct inside in = {0};
         if (row->file == TREE_FOLDER && row->kind != TREE_MODIFIED && !row->alarm)
-            count = inside(x, at, chosen, n, path, row->kind, &bytes);
-        if (count >= FOLDED_FROM) {
+            folder_inside(x, at, n, row, path, chosen, d, &in);
+        if (in.count >= FOLDED_FROM && in.agreed) {
             char text[64];
             struct sbuf b = SBUF(text);
             folded = path;
             folded_len = row->path_len;
-            sbuf_fmt(&b, "%llu in it, ", (unsigned long long)count);
-            put_size(&b, bytes);
+            sbuf_fmt(&b, "%llu in it, ", (unsigned long long)in.count);
+            put_size(&b, in.bytes);
+            put_decision(&b, in.said);
             put_line(row, path, text, colours);
         } else {
-            put_row(row, path, detail, colours);
+            put_row(row, path, detail, decision_of(d, n), colours);
         }
     }
     return r;
@@ -236,7 +228,7 @@ static int list_alarms(const struct index *x, const uint8_t *chosen, bool colour
     return r;
 }
 
-int show_list(const struct index *x, const uint8_t *chosen, bool colours)
+int show_list(const struct index *x, const struct decisions *d, const uint8_t *chosen, bool colours)
 {
     const struct tree_totals *t = &session.totals;
     char text[256];
@@ -249,6 +241,10 @@ int show_list(const struct index *x, const uint8_t *chosen, bool colours)
     put_size(&b, t->bytes_added);
     sbuf_text(&b, ")\n");
     session_text(text);
+    if (d->any)
+        session_fmt(
+            "%llu accepted, %llu rejected, %llu undecided\n", (unsigned long long)session.decided.accepted,
+            (unsigned long long)session.decided.rejected, (unsigned long long)session.decided.undecided);
     if (t->conflicts)
         session_fmt("%llu in conflict: the host changed them while the room ran\n",
                     (unsigned long long)t->conflicts);
@@ -260,7 +256,7 @@ int show_list(const struct index *x, const uint8_t *chosen, bool colours)
             return r;
     }
     for (int group = 0; group < SHOW_GROUPS; group++) {
-        int r = list_group(x, chosen, (enum show_group)group, colours);
+        int r = list_group(x, d, chosen, (enum show_group)group, colours);
         if (r < 0)
             return r;
     }
@@ -329,8 +325,8 @@ static void json_mode(struct json *j, const char *key, uint32_t mode)
     json_str(j, key, text);
 }
 
-static int json_row(const struct index_row *row, const char *path, const char *detail, bool first,
-                    bool chosen)
+static int json_row(const struct index_row *row, const char *path, const char *detail,
+                    enum tree_decision said, bool first, bool chosen)
 {
     static char text[JSON_ROW];
     static const char *const kinds[] = {"", "deleted", "modified", "added"};
@@ -355,6 +351,8 @@ static int json_row(const struct index_row *row, const char *path, const char *d
     json_bool(&j, "conflict", row->flags & ROW_CONFLICT);
     json_bool(&j, "left_out", row->flags & ROW_LEFT_OUT);
     json_bool(&j, "selected", chosen);
+    if (said != TREE_UNDECIDED)
+        json_str(&j, "decision", said == TREE_ACCEPTED ? "accepted" : "rejected");
     if (row->alarm) {
         json_str(&j, "alarm", alarm_name(row->alarm));
         json_str(&j, "reason", alarm_why(row->alarm));
@@ -369,7 +367,7 @@ static int json_row(const struct index_row *row, const char *path, const char *d
     return 0;
 }
 
-int show_json(const struct index *x, const uint8_t *chosen)
+int show_json(const struct index *x, const struct decisions *d, const uint8_t *chosen)
 {
     const struct tree_totals *t = &session.totals;
     static char text[2048];
@@ -391,7 +389,9 @@ int show_json(const struct index *x, const uint8_t *chosen)
                 {"bytes_added", t->bytes_added},
                 {"alarms", t->alarms},
                 {"conflicts", t->conflicts},
-                {"left_out", t->left_out}};
+                {"left_out", t->left_out},
+                {"accepted", session.decided.accepted},
+                {"rejected", session.decided.rejected}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         json_unum(&j, rows[i].key, rows[i].value);
     if (x->head->mass) {
@@ -407,7 +407,7 @@ int show_json(const struct index *x, const uint8_t *chosen)
         for (; (r = index_next(x, &at, &row, &path, &detail)) > 0; n++) {
             if (show_group_of(row) != (enum show_group)group || !session_named(path))
                 continue;
-            r = json_row(row, path, detail, first, select_has(chosen, n));
+            r = json_row(row, path, detail, decision_of(d, n), first, select_has(chosen, n));
             if (r < 0)
                 break;
             first = false;

@@ -10,9 +10,9 @@ enum show_group { SHOW_DELETED, SHOW_ALARMED, SHOW_MODIFIED, SHOW_ADDED, SHOW_GR
 enum show_group show_group_of(const struct index_row *row);
 
 /* The text formats of TREE_LIST, TREE_NAMES, TREE_STAT, TREE_JSON. `chosen` as of select_rows(). */
-int show_list(const struct index *x, const uint8_t *chosen, bool colour);
+int show_list(const struct index *x, const struct decisions *d, const uint8_t *chosen, bool colour);
 int show_names(const struct index *x, const uint8_t *chosen);
-int show_json(const struct index *x, const uint8_t *chosen);
+int show_json(const struct index *x, const struct decisions *d, const uint8_t *chosen);
 int show_stat(const struct index *x, const uint8_t *chosen);
 
 void show_totals(const struct index *x, const uint8_t *chosen, struct tree_totals *ret);

@@ -13,6 +13,7 @@
  *                              room writes here itself
  *       work/                  overlay's work directory, with --upper disk
  *       index                  the changes, one record each (index.h)
+ *       decisions              about single changes (decisions.h)
  *       journal                of the last apply: what was done, in order, and what was there before (journal.h)
  *       old/                   what the apply replaced or removed, by number
  *   $STATE/layers/NAME/        saved layers: an upper/ and a meta
@@ -35,6 +36,7 @@
 #define STORE_WORK        "work"
 #define STORE_INDEX       "index"
 #define STORE_JOURNAL     "journal"
+#define STORE_DECISIONS   "decisions"
 #define STORE_OLD         "old"
 #define STORE_ENTRIES_MAX 65536
 

@@ -42,6 +42,10 @@ void verb_store(const struct tree_command *c)
                            "keep the changes: %s", strerror(-r));
         return;
     }
+    if (unlinkat(session.entry, STORE_DECISIONS, 0) < 0 && errno != ENOENT) {
+        (void)session_fail(errno, NULL, "forget what was decided: %s", strerror(errno));
+        return;
+    }
     r = collect(session.upper, session.lower, session.entry, since, &session.totals);
     if (r == 0)
         r = store_set_state(session.entry, STORE_PENDING);

@@ -2,6 +2,7 @@
  *
  * Lives in: a fuzzer or the corpus replay. May: compute. */
 #include "base/err.h"
+#include "tree/decisions.h"
 #include "tree/journal.h"
 #include "tree/store.h"
 #include <stdint.h>
@@ -29,6 +30,19 @@ static void as_index(char *bytes, size_t size)
     CHECK(index_check(bytes, size) == 0);
     while (index_next(&x, &at, &row, &path, &detail) > 0)
         CHECK(path[0] != '/' && strlen(path) == row->path_len && strlen(detail) <= row->detail_len);
+}
+
+static void as_decisions(const char *bytes, size_t size)
+{
+    struct decisions_header wanted = {0};
+
+    if (size >= sizeof wanted)
+        memcpy(&wanted, bytes, sizeof wanted);
+    if (decisions_check(bytes, size, &wanted) == 0)
+        for (size_t i = sizeof wanted; i < size; i++)
+            CHECK((unsigned char)bytes[i] <= TREE_REJECTED);
+    wanted.index_ino++;
+    CHECK(decisions_check(bytes, size, &wanted) < 0);
 }
 
 static void as_journal(char *bytes, size_t size)
@@ -59,6 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bytes[size] = '\0';
     if (store_parse_meta(bytes, &m) == 0)
         CHECK(m.dir[0] == '/');
+    as_decisions(bytes, size);
     as_journal(bytes, size & ~(size_t)7);
     as_index(bytes, size & ~(size_t)7);
     free(bytes);

@@ -11,11 +11,12 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 COMMAND = struct.Struct("<6IQqq4000s")
-REPORT = struct.Struct("<2IiIQ8I2Q9Q256s16000s")
-OPEN, PATHS, PICK, STORE, SHOW, ROWS, DIFF, APPLY, UNDO, RECOVER, DISCARD, COPY = range(1, 13)
+REPORT = struct.Struct("<2IiIQ8I2Q9Q3QQ256s16000s")
+OPEN, PATHS, PICK, STORE, SHOW, ROWS, DIFF, APPLY, UNDO, RECOVER, DISCARD, COPY, EXCEPT, DECIDE = range(1, 15)
 LIST, FULL, STAT, NAMES, JSON, PATCH = range(1, 7)
 READY, FAILED, TEXT, ROW, DONE = range(1, 6)
-COPY_UPPER, SKIP_CONFLICTS, ONLY_CLEAN = 1, 2, 4
+COPY_UPPER, SKIP_CONFLICTS, ONLY_CLEAN, DECIDED, FOLDED, ONE, REST = 1, 2, 4, 32, 64, 128, 256
+ACCEPTED, REJECTED = 1, 2
 TOTALS = ("deleted", "modified", "added", "bytes_deleted", "bytes_added", "alarms", "conflicts", "left_out", "rows")
 
 
@@ -25,7 +26,7 @@ class Died(Exception):
 
 class Answer:
     def __init__(self):
-        self.code, self.why, self.hint, self.text, self.rows, self.totals = 0, "", "", b"", [], {}
+        self.code, self.why, self.hint, self.text, self.rows, self.totals, self.decided = 0, "", "", b"", [], {}, ()
 
 
 class Session:
@@ -80,11 +81,11 @@ class Session:
     def _text(got):
         return got[-1].split(b"\0")[0].decode()
 
-    def call(self, kind, paths=(), picks=(), **more):
-        for path in paths:
+    def call(self, kind, paths=(), picks=(), excepts=(), **more):
+        for piece, path in [(PATHS, p) for p in paths] + [(EXCEPT, p) for p in excepts]:
             data = os.fsencode(path) + b"\0"
             for at in range(0, len(data), 4000):
-                self._send(PATHS, text=data[at:at + 4000])
+                self._send(piece, text=data[at:at + 4000])
         if picks:
             data = array.array("I", picks).tobytes()
             for at in range(0, len(data), 4000):
@@ -96,12 +97,13 @@ class Session:
             if got[0] == TEXT:
                 answer.text += got[-1][:got[3]]
             elif got[0] == ROW:
-                answer.rows.append({"row": got[4], "kind": got[5], "file": got[6], "alarm": got[7], "conflict": got[8],
+                answer.rows.append({"row": got[4], "kind": got[5], "file": got[6], "alarm": got[7], "conflict": got[8], "decision": got[10], "inside": got[27],
                                     "path": got[-1][:got[3]].decode(), "why": got[-2].split(b"\0")[0].decode()})
             else:
                 answer.code, answer.why = got[2], self._text(got) if got[2] else ""
                 answer.hint = got[-2].split(b"\0")[0].decode()
                 answer.totals = dict(zip(TOTALS, got[15:24]))
+                answer.decided = got[24:27]
                 return answer
 
     def close(self):

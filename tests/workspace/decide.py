@@ -2,11 +2,11 @@
 import json
 import os
 import subprocess
-import time
 
 import room
 import work
 from room import ended, refused, same, test
+from terminal import at_terminal, plain
 from work import counts, folder, ids, manifest, read, run, verb, write
 
 
@@ -112,39 +112,24 @@ def a_question_is_only_asked_on_a_terminal():
     same(read(top, 'a.txt'), 'old\n')
 
 
-def at_terminal(top, keys, script='echo 1 >a.txt'):
-    import pty
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.environ['TERM'] = 'dumb'
-        os.execv(room.PROGRAM, [room.PROGRAM, 'run', '-w', top, '--', '/bin/sh', '-c', script])
-    said, end = b'', time.monotonic() + 20 * room.SLOW
-    while time.monotonic() < end:
-        try:
-            data = os.read(fd, 4096)
-        except OSError:
-            break
-        if not data:
-            break
-        said += data
-        if said.endswith(b'? ') and keys:
-            os.write(fd, keys.pop(0))
-        elif b'more: space' in said[-40:]:
-            os.write(fd, b' ')
-    os.close(fd)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), said
-
-
 @test
 def on_a_terminal_the_answer_decides():
     top = folder()
-    status, said = at_terminal(top, [b'k\n'])
+
+    def answer(keys, script='echo 1 >a.txt'):
+        return at_terminal([room.PROGRAM, 'run', '-w', top, '--', '/bin/sh', '-c', script], keys)
+    status, said, _ = answer([b'k\n'])
     same((status, read(top, 'a.txt')), (0, 'old\n'), said)
-    status, said = at_terminal(top, [b'x\n', b'r\n', b'a\n'])
-    assert b'+1' in said and b'-old' in said, said
+    status, said, asked = answer([b'x\n', b'r\n', b'a', b'n', b'a\n'])
+    text = plain(said)
+    assert '+1' in text and '-old' in text and asked[2].startswith('Accept this modification'), said
     same((status, read(top, 'a.txt')), (0, '1\n'), said)
+    status, said, asked = answer([b'r\n', b'r', b'n', b'a\n', b'k\n'], 'echo 2 >a.txt; echo 3 >b.txt')
+    same((read(top, 'a.txt'), read(top, 'b.txt')), ('1\n', 'b\n'), 'nothing was accepted')
+    status, said, asked = answer([b'r\n', b'r', b'a', b'y'], 'echo 2 >a.txt; echo 3 >b.txt')
+    same((read(top, 'a.txt'), read(top, 'b.txt')), ('1\n', '3\n'), said)
     had = work.ids()
-    status, said = at_terminal(top, [b'd\n'], 'echo 2 >a.txt')
+    status, said, _ = answer([b'd\n'], 'echo 2 >a.txt')
     same((read(top, 'a.txt'), work.ids()), ('1\n', had), said)
 
 
