@@ -6,6 +6,7 @@
  *
  * Lives in: the command. Trusts: nothing of argv, nothing that comes out of the room. */
 #include "base/num.h"
+#include "cli/cell.h"
 #include "cli/say.h"
 #include "cli/verbs.h"
 #include "engine/relay.h"
@@ -32,7 +33,9 @@ struct order {
     const char *workdir;
     char *vars[VARS_MAX + 1];
     size_t var_count;
-    uint64_t timeout_ms;
+    uint64_t timeout_ms, output_max;
+    const struct language *language; /* NULL: a command, no cell */
+    int result_fd;
     bool terminal, detach, help;
 };
 
@@ -49,6 +52,7 @@ struct session {
     unsigned asked; /* how often the caller asked for the end */
     bool in_ended;  /* its terminal was told so */
     bool ended;
+    bool full;  /* it printed too much */
     int status; /* exit status, once ended */
 };
 
@@ -56,23 +60,31 @@ struct session {
 
 static const char help_text[] =
     "Usage: strongroom exec [OPTION...] ROOM [--] COMMAND [ARG...]\n"
+    "       strongroom exec --interpreter LANG [OPTION...] ROOM\n"
     "Runs COMMAND in the running room of that name, under all of its walls. The exit\n"
     "status is the command's; 125: it could not be started, 126: it cannot be run,\n"
-    "127: it is not there, 124: its time was up, 128+n: signal n ended it.\n\n"
+    "127: it is not there, 124: its time was up, 128+n: signal n ended it, 153: it\n"
+    "printed too much.\n\n"
     "  -d, --detach           let it run on; its output goes nowhere\n"
     "  -t, --tty              give it a terminal of its own\n"
     "  -i, --interactive      accepted for habit's sake: stdin is passed on anyway\n"
     "  -e, --env NAME[=VALUE] a variable; without =VALUE the caller's\n"
     "  -C, --workdir DIR      where it starts (default: the room's working directory)\n"
     "      --timeout TIME     end it, and all that it started, after this time\n"
+    "      --output SIZE      end it when it has printed that much (0: never)\n"
+    "      --interpreter LANG instead of COMMAND: run stdin in the room's interpreter of\n"
+    "                         python, javascript, typescript or bash, which keeps its\n"
+    "                         state; the last value is printed\n"
+    "      --result-fd N      with --interpreter: values and outcome as JSON\n"
     "  -h, --help             show this text\n";
 
 static const struct row {
     const char *name;
     char letter;
     bool value;
-} rows[] = {{"detach", 'd', false}, {"tty", 't', false},  {"interactive", 'i', false}, {"env", 'e', true},
-            {"workdir", 'C', true}, {"timeout", 0, true}, {"help", 'h', false}};
+} rows[] = {{"detach", 'd', false},   {"tty", 't', false},   {"interactive", 'i', false}, {"env", 'e', true},
+            {"workdir", 'C', true},   {"timeout", 0, true},  {"help", 'h', false},        {"output", 0, true},
+            {"interpreter", 0, true}, {"result-fd", 0, true}};
 
 static int add_var(struct order *o, char *text, struct err *e)
 {
@@ -97,6 +109,24 @@ static int add_var(struct order *o, char *text, struct err *e)
     return 0;
 }
 
+static int set_language(struct order *o, const char *value, struct err *e)
+{
+    o->language = language_find(value);
+    if (o->language)
+        return 0;
+    err_set(e, ERR_USAGE, 0, "--interpreter: \"%.60s\": not a language", value);
+    return err_hint(e, "wanted python, javascript, typescript or bash");
+}
+
+static int set_result_fd(struct order *o, const char *value, struct err *e)
+{
+    uint64_t fd;
+    if (num_u64(value, &fd) < 0 || fd > INT32_MAX || fcntl((int)fd, F_GETFD) < 0)
+        return err_set(e, ERR_USAGE, 0, "--result-fd: \"%.60s\": not an open descriptor", value);
+    o->result_fd = (int)fd;
+    return 0;
+}
+
 static int take(struct order *o, const struct row *row, char *value, struct err *e)
 {
     static char none[] = "";
@@ -118,6 +148,15 @@ static int take(struct order *o, const struct row *row, char *value, struct err 
         return 0;
     case 'e':
         return add_var(o, value, e);
+    case 'i':
+        return row->value ? set_language(o, value, e) : 0; /* --interactive */
+    case 'o':
+        if (num_size(value, &o->output_max) == 0)
+            return 0;
+        err_set(e, ERR_USAGE, 0, "--output: \"%.60s\": not a size", value);
+        return err_hint(e, "wanted e.g. 64k, 10M");
+    case 'r':
+        return set_result_fd(o, value, e);
     case 'w':
         if (value[0] != '/') {
             err_set(e, ERR_USAGE, 0, "--workdir: \"%.60s\": not an absolute path in the room", value);
@@ -125,11 +164,9 @@ static int take(struct order *o, const struct row *row, char *value, struct err 
         }
         o->workdir = value;
         return 0;
-    case 'h':
+    default:
         o->help = true;
         return 0;
-    default:
-        return 0; /* --interactive */
     }
 }
 
@@ -182,6 +219,19 @@ static int option(struct order *o, char **argv, int argc, int *at, struct err *e
     return 0;
 }
 
+/* An interpreter was started before: what is about a start cannot be had any more. */
+static int check_cell(const struct order *o, struct err *e)
+{
+    if (o->command[0]) {
+        err_set(e, ERR_USAGE, 0, "exec: --interpreter takes no command: the cell comes from standard input");
+        return err_hint(e, "strongroom exec --interpreter %s ROOM <FILE", o->language->name);
+    }
+    if (o->terminal || o->detach || o->workdir || o->var_count)
+        return err_set(e, ERR_USAGE, 0,
+                       "exec: --interpreter goes with --timeout, --output and --result-fd only");
+    return 0;
+}
+
 static int parse(struct order *o, int argc, char **argv, struct err *e)
 {
     int at = 1;
@@ -194,10 +244,14 @@ static int parse(struct order *o, int argc, char **argv, struct err *e)
     o->room = at < argc ? argv[at++] : NULL;
     at += at < argc && strcmp(argv[at], "--") == 0;
     o->command = argv + at;
+    if (o->language && o->room)
+        return check_cell(o, e);
     if (!o->room || !o->command[0] || !o->command[0][0]) {
         err_set(e, ERR_USAGE, 0, o->room ? "exec: no command given" : "exec: no room named");
         return err_hint(e, "strongroom exec [OPTION...] ROOM -- COMMAND [ARG...]");
     }
+    if (o->result_fd >= 0)
+        return err_set(e, ERR_USAGE, 0, "exec: --result-fd without --interpreter: a command has no values");
     if (o->terminal && o->detach)
         return err_set(e, ERR_USAGE, 0, "exec: --detach and --tty: nobody would sit before that terminal");
     return 0;
@@ -367,10 +421,22 @@ static void take_end(struct session *s)
         s->status = WIFEXITED(f.value) ? WEXITSTATUS(f.value) : 128 + WTERMSIG(f.value);
 }
 
-static void move(struct relay *x)
+/* Bytes that it may still print. */
+static uint64_t budget(const struct session *s)
 {
-    if (!x->ended)
-        (void)relay_move(x, UINT64_MAX);
+    const uint64_t most = s->o->output_max, sum = s->out.bytes + s->err.bytes;
+    return most == 0 ? UINT64_MAX : sum < most ? most - sum : 0;
+}
+
+static void move_out(struct session *s, struct relay *x)
+{
+    const uint64_t left = x->ended ? 0 : budget(s);
+    if (left)
+        (void)relay_move(x, left);
+    if (x->ended || budget(s) > 0 || !relay_has_more(x))
+        return;
+    s->ended = s->full = true; /* going is what ends it */
+    s->status = 128 + SIGXFSZ;
 }
 
 /* What it wrote before its end; others that it left behind may hold the pipes open, and are not waited for. */
@@ -382,6 +448,7 @@ static void drain(struct session *s)
         if (!outs[i]->ended)
             (void)ioctl(outs[i]->from, FIONREAD, &there); /* then what is buffered is all */
         uint64_t left = (uint64_t)there + outs[i]->have - outs[i]->at;
+        left = left < budget(s) ? left : budget(s);
         while (!outs[i]->ended && left > 0) {
             struct pollfd p[] = {{.fd = outs[i]->to, .events = POLLOUT},
                                  {.fd = s->signals, .events = POLLIN}};
@@ -422,19 +489,20 @@ static int attend(struct session *s, struct err *e)
                              relay_poll(&s->err)};
         if (poll(p, 5, -1) < 0 && errno != EINTR)
             return err_set(e, ERR_INTERNAL, errno, "wait for the program");
-        if (p[2].revents)
-            move(&s->in);
+        if (p[2].revents && !s->in.ended)
+            (void)relay_move(&s->in, UINT64_MAX);
         end_typing(s);
         if (p[3].revents)
-            move(&s->out);
+            move_out(s, &s->out);
         if (p[4].revents)
-            move(&s->err);
+            move_out(s, &s->err);
         if (p[1].revents)
             take_signal(s);
         if (p[0].revents)
             take_end(s);
     }
-    drain(s);
+    if (!s->full)
+        drain(s);
     return 0;
 }
 
@@ -455,7 +523,7 @@ static int take_signals(struct session *s)
 
 int verb_exec(int argc, char **argv)
 {
-    static struct order o;
+    static struct order o = {.result_fd = -1};
     struct session s = {.o = &o, .master = -1, .signals = -1};
     struct err e = {0};
 
@@ -466,6 +534,14 @@ int verb_exec(int argc, char **argv)
         struct sbuf b = SBUF(text);
         sbuf_text(&b, help_text);
         return say_stdout(&b);
+    }
+    if (o.language) {
+        const struct cell_order cell = {.room = o.room,
+                                        .language = o.language,
+                                        .timeout_ms = o.timeout_ms,
+                                        .output_max = o.output_max,
+                                        .result_fd = o.result_fd};
+        return cell_run(&cell);
     }
     s.sock = rooms_connect(o.room, &e);
     int r = s.sock < 0 ? s.sock : take_signals(&s);

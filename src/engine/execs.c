@@ -74,13 +74,13 @@ static int merge_vars(const struct room *r, char *const *said, char **ret)
     return 0;
 }
 
-/* What the client sent becomes what pid 1 gets: a memory file, or -errno. */
-static int make_words(const struct room *r, int sent)
+/* The words of a program as pid 1 gets them: a memory file, or -errno. */
+static int make_words(const struct room *r, const struct words *in)
 {
     enum { PATHS_SIZE = 64 * 1024, VARS_SIZE = (WORDS_COUNT_MAX + 1) * sizeof(char *) };
     static char *paths_text, **vars; /* made once, used for each */
     char *paths[PLAN_EXEC_MAX];
-    struct words in, out = {.paths = paths};
+    struct words out = {.paths = paths};
 
     if (!paths_text)
         paths_text = mem_reserve(PATHS_SIZE);
@@ -88,19 +88,26 @@ static int make_words(const struct room *r, int sent)
         vars = mem_reserve(VARS_SIZE);
     if (!paths_text || !vars)
         return -ENOMEM;
+    if (!in->args[0] || (in->workdir[0] && in->workdir[0] != '/'))
+        return -EINVAL;
+    int n = plan_candidates(in->args[0], paths_text, PATHS_SIZE, paths);
+    if (n == 0)
+        n = merge_vars(r, in->vars, vars);
+    if (n < 0)
+        return n;
+    out.workdir = in->workdir;
+    out.args = in->args;
+    out.vars = vars;
+    return words_write(&out);
+}
+
+/* What a client sent. */
+static int take_words(const struct room *r, int sent)
+{
+    struct words in;
     int n = words_read(sent, &in);
-    if (n == 0 && (!in.args[0] || (in.workdir[0] && in.workdir[0] != '/')))
-        n = -EINVAL;
     if (n == 0)
-        n = plan_candidates(in.args[0], paths_text, PATHS_SIZE, paths);
-    if (n == 0)
-        n = merge_vars(r, in.vars, vars);
-    if (n == 0) {
-        out.workdir = in.workdir;
-        out.args = in.args;
-        out.vars = vars;
-        n = words_write(&out);
-    }
+        n = make_words(r, &in);
     words_release(&in);
     return n;
 }
@@ -134,51 +141,94 @@ static struct keeper_exec *free_row(struct room *r)
     return NULL;
 }
 
+/* Why nothing can be started now; NULL: it can. */
+static const char *why_not(const struct room *r, const struct keeper_exec *x)
+{
+    if (r->keeper.paused)
+        return "the room is paused";
+    if (!r->started || r->exited || r->killed)
+        return "the room does not run";
+    return x ? NULL : "too many programs run in it at once";
+}
+
+/* So that the program may open its own /dev/stdin again; only what cannot be anybody's file. */
+static void give(const struct room *r, int fd)
+{
+    struct stat st;
+    if (r->plan.privileged && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode))
+        (void)fchown(fd, r->plan.uid_outside, r->plan.gid_outside); /* then it cannot, and only that */
+}
+
+/* The command and its descriptors go to pid 1; *x is the row. */
+static int begin(struct room *r, struct keeper_exec *x, const struct command *c, int words, const int *stdio,
+                 int n, struct keeper_exec row)
+{
+    int all[4] = {words, -1, -1, -1};
+    for (int i = 0; i < n; i++) {
+        all[i + 1] = stdio[i];
+        give(r, stdio[i]);
+    }
+    const int sent = fd_frame_send(r->ctl, c, sizeof *c, all, (size_t)n + 1, MSG_DONTWAIT);
+    if (sent < 0)
+        return sent;
+    r->keeper.handles++;
+    row.state = KEEPER_STARTING;
+    row.handle = c->handle;
+    row.why = OUTCOME_LOST;
+    *x = row;
+    return 0;
+}
+
 void execs_start(struct room *r, uint32_t client, const struct rooms_frame *f, int *fds, int n)
 {
     struct keeper_exec *x = free_row(r);
     struct command c = {.type = COMMAND_EXEC, .handle = r->keeper.handles + 1};
+    const char *why = why_not(r, x);
     bool detached;
 
     if (!read_form(f, n, &c, &detached)) {
         keeper_refuse(r, client, 125, "the request makes no sense", NULL);
         return;
     }
-    if (r->keeper.paused) {
-        keeper_refuse(r, client, 125, "the room is paused", "strongroom resume ROOM");
+    if (why) {
+        keeper_refuse(r, client, 125, why, r->keeper.paused ? "strongroom resume ROOM" : NULL);
         return;
     }
-    if (!r->started || r->exited || r->killed || !x) {
-        keeper_refuse(r, client, 125, x ? "the room does not run" : "too many programs run in it at once",
-                      NULL);
-        return;
-    }
-    FD_AUTO words = make_words(r, fds[0]);
+    FD_AUTO words = take_words(r, fds[0]);
     if (words < 0) {
         keeper_refuse(r, client, 125,
                       words == -E2BIG ? "too many or too long words" : "its words make no sense", NULL);
         return;
     }
-    int all[4] = {words, -1, -1, -1};
-    for (int i = 1; i < n; i++) {
-        struct stat st;
-        all[i] = fds[i];
-        /* So that the program may open its own /dev/stdin again; only what cannot be anybody's file. */
-        if (r->plan.privileged && fstat(fds[i], &st) == 0 && S_ISFIFO(st.st_mode))
-            (void)fchown(fds[i], r->plan.uid_outside,
-                         r->plan.gid_outside); /* then it cannot, and only that */
-    }
-    if (fd_frame_send(r->ctl, &c, sizeof c, all, (size_t)n, MSG_DONTWAIT) < 0) {
+    const struct keeper_exec row = {.client = client,
+                                    .detached = detached,
+                                    .deadline_ms = f->value ? engine_now_ms() + (uint64_t)f->value : 0};
+    if (begin(r, x, &c, words, fds + 1, n - 1, row) < 0)
         keeper_refuse(r, client, 125, "the room does not answer", NULL);
-        return;
-    }
-    r->keeper.handles++;
-    *x = (struct keeper_exec){.state = KEEPER_STARTING,
-                              .handle = c.handle,
-                              .client = client,
-                              .detached = detached,
-                              .why = OUTCOME_LOST,
-                              .deadline_ms = f->value ? engine_now_ms() + (uint64_t)f->value : 0};
+}
+
+uint32_t execs_start_interpreter(struct room *r, const struct words *in, const int stdio[3],
+                                 const char **ret_why)
+{
+    struct keeper_exec *x = free_row(r);
+    const struct command c = {.type = COMMAND_EXEC, .handle = r->keeper.handles + 1};
+
+    *ret_why = why_not(r, x);
+    if (*ret_why)
+        return 0;
+    FD_AUTO words = make_words(r, in);
+    if (words >= 0 &&
+        begin(r, x, &c, words, stdio, 3, (struct keeper_exec){.detached = true, .interpreter = true}) == 0)
+        return c.handle;
+    *ret_why = words < 0 ? "there is no memory for its words" : "the room does not answer";
+    return 0;
+}
+
+void execs_end(struct room *r, uint32_t handle, unsigned grace_ms)
+{
+    struct keeper_exec *x = find(r, handle);
+    if (x && !x->gone)
+        x->deadline_ms = engine_now_ms() + grace_ms;
 }
 
 /* --- the end -------------------------------------------------------------------------------------------- */
@@ -196,7 +246,7 @@ static void tell_end(struct room *r, struct keeper_exec *x)
 void execs_wait(struct room *r, uint32_t client, uint32_t handle)
 {
     struct keeper_exec *x = find(r, handle);
-    if (!x || x->client != client || x->waited) {
+    if (!x || x->interpreter || x->client != client || x->waited) {
         keeper_refuse(r, client, 0, "no such program of yours", NULL);
         return;
     }
@@ -211,8 +261,20 @@ void execs_wait(struct room *r, uint32_t client, uint32_t handle)
 static void end(struct room *r, struct keeper_exec *x)
 {
     x->state = KEEPER_ENDED; /* its time goes on: it bounds what the program left behind, too */
+    if (x->interpreter)
+        interpreters_exited(r, x->handle, x->status);
     if (x->waited)
         tell_end(r, x);
+}
+
+static void fail(struct room *r, struct keeper_exec *x, int status, const char *why)
+{
+    x->state = KEEPER_ENDED;
+    x->told = true;
+    if (x->interpreter)
+        interpreters_failed(r, x->handle, status, why);
+    else
+        keeper_refuse(r, x->client, status, why, NULL);
 }
 
 static void say_failed(struct room *r, struct keeper_exec *x, const struct report *got)
@@ -228,15 +290,17 @@ static void say_failed(struct room *r, struct keeper_exec *x, const struct repor
         sbuf_fmt(&b, "enter its working directory: %s", strerror(code));
     else
         sbuf_text(&b, code == ENOENT ? "not found in the room" : strerror(code));
-    keeper_refuse(r, x->client, status, why, NULL);
-    x->state = KEEPER_ENDED;
-    x->told = true;
+    fail(r, x, status, why);
 }
 
 static void started(struct room *r, struct keeper_exec *x, int pid, const int *fds, int n)
 {
     x->state = KEEPER_RUNS;
     x->pid = pid;
+    if (x->interpreter) {
+        interpreters_started(r, x->handle);
+        return;
+    }
     rooms_reply_fds(&r->live.server, x->client, ROOMS_STARTED, (int)x->handle, "", fds, n > 0 ? 1 : 0);
 }
 
@@ -269,9 +333,7 @@ void execs_report(struct room *r, const struct report *got, const int *fds, int 
         if (x->state == KEEPER_STARTING && x->why == OUTCOME_TIMEOUT)
             started(r, x, 0, NULL, 0);     /* it may have run: how it ended is what is told */
         if (x->state == KEEPER_STARTING) { /* the program killed it, or the room's memory was used up */
-            keeper_refuse(r, x->client, 125, "what was to watch over it ended first", NULL);
-            x->state = KEEPER_ENDED;
-            x->told = true;
+            fail(r, x, 125, "what was to watch over it ended first");
         }
         if (x->state != KEEPER_ENDED) { /* its reaper was killed from inside */
             x->status = SIGKILL;
@@ -288,7 +350,7 @@ void execs_farewell(struct room *r, uint32_t client)
 {
     for (size_t i = 0; i < EXEC_MAX; i++) {
         struct keeper_exec *x = &r->keeper.execs[i];
-        if (x->state == KEEPER_FREE || x->client != client)
+        if (x->state == KEEPER_FREE || x->interpreter || x->client != client)
             continue;
         x->left = true;
         if (x->state != KEEPER_ENDED && !x->detached)

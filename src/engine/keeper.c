@@ -327,6 +327,12 @@ bool keeper_take(struct room *r, uint32_t client, const struct rooms_frame *f, i
         else
             execs_signal(r, client, f);
         return true;
+    case ROOMS_LEASE:
+        interpreters_lend(r, client, f);
+        return true;
+    case ROOMS_RELEASE:
+        interpreters_release(r, client, f->value == 1);
+        return true;
     case ROOMS_LOGS:
         take_logs(r, client, f);
         return true;
@@ -352,4 +358,5 @@ void keeper_farewell(struct room *r, uint32_t client)
             r->keeper.readers[i].here = false;
     }
     execs_farewell(r, client);
+    interpreters_farewell(r, client);
 }

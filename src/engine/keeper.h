@@ -7,10 +7,14 @@
 #include "room/exec.h"
 #include "room/report.h"
 #include "rooms/frames.h"
+#include "runtimes/runtimes.h"
 #include <stdbool.h>
 #include <stdint.h>
 
+#define INTERPRETER_QUEUE 16 /* clients that wait for one interpreter */
+
 struct room;
+struct words;
 
 enum keeper_state { KEEPER_FREE, KEEPER_STARTING, KEEPER_RUNS, KEEPER_ENDED };
 
@@ -22,6 +26,7 @@ struct keeper_exec {
     uint32_t client; /* who asked; its going ends the program, unless it is detached */
     uint32_t waiter; /* whose WAIT is open */
     bool detached, waited, told, left;
+    bool interpreter;     /* nobody's program, but one that is lent: interpreters.c */
     bool gone;            /* nothing that descends from it is left */
     enum outcome why;     /* EXITED, SIGNALLED, TIMEOUT, LOST */
     int status;           /* wait status */
@@ -29,8 +34,24 @@ struct keeper_exec {
     uint64_t utime_us, stime_us, maxrss_kib;
 };
 
+/* One interpreter of the room: lent to one client at a time. */
+struct keeper_interpreter {
+    uint32_t handle;       /* of its keeper_exec; 0: there is none */
+    bool runs;             /* STARTED */
+    bool ended;            /* how: status */
+    bool lent, closing;    /* to `holder`, who waits for its end */
+    bool lost;             /* the one before ended with `status`, and nobody was told */
+    int channel, out, err; /* our ends, of which the holder gets copies; -1 */
+    int status;            /* wait status */
+    uint32_t cells;        /* lent so often */
+    uint32_t holder;
+    uint32_t queue[INTERPRETER_QUEUE]; /* who wait for it, in order */
+    size_t queued;
+};
+
 struct keeper {
     struct keeper_exec execs[EXEC_MAX];
+    struct keeper_interpreter interpreters[RUNTIME_COUNT];
     uint32_t handles; /* given so far */
     bool paused;
     bool closing;          /* the room has ended */
@@ -61,6 +82,22 @@ void execs_report(struct room *r, const struct report *got, const int *fds, int 
 void execs_farewell(struct room *r, uint32_t client);
 uint64_t execs_next_ms(const struct room *r); /* 0: nothing to wait for */
 void execs_tick(struct room *r, uint64_t now_ms);
+/* Starts an interpreter with those words and descriptors (words, stdin, stdout, stderr). Its handle, or 0 with *ret_why;
+ * what becomes of it goes to interpreters_report(). */
+uint32_t execs_start_interpreter(struct room *r, const struct words *in, const int stdio[3],
+                                 const char **ret_why);
+void execs_end(struct room *r, uint32_t handle, unsigned grace_ms); /* with all that descends from it */
+
+/* interpreters.c */
+void interpreters_init(struct keeper *k);
+void interpreters_lend(struct room *r, uint32_t client, const struct rooms_frame *f);
+void interpreters_release(struct room *r, uint32_t client, bool spoilt);
+void interpreters_farewell(struct room *r, uint32_t client);
+/* Of one of them: STARTED; FAILED, with the exit status and words for it; or EXITED. */
+void interpreters_started(struct room *r, uint32_t handle);
+void interpreters_failed(struct room *r, uint32_t handle, int status, const char *why);
+void interpreters_exited(struct room *r, uint32_t handle, int status);
+void interpreters_close(struct room *r);
 
 /* The words of a request: at most `max`, NULL-terminated, in `text`, which is changed. How many, -1: more. */
 int keeper_words(char *text, char **ret, int max);

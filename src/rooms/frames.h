@@ -36,6 +36,11 @@ enum rooms_from { ROOMS_CLIENT, ROOMS_ROOM };
     X(RESUME, "resume", CLIENT, 0, 0, 0, "let them go on")                                                   \
     X(RENEW, "renew", CLIENT, 0, 0, 0, "the room may live `value` seconds from now on")                      \
     X(END, "end", CLIENT, 0, 0, 0, "end the room; the connection closes when it has ended")                  \
+    X(LEASE, "lease", CLIENT, 1, 32, 0,                                                                      \
+      "lend me the room's interpreter of that name, when nobody else has it; the connection's end without "  \
+      "RELEASE ends it")                                                                                     \
+    X(RELEASE, "release", CLIENT, 0, 0, 0,                                                                   \
+      "take the interpreter back; `value` 1: it is of no use any more, end it and tell how it ENDED")        \
     X(LINES, "lines", ROOM, 0, ROOMS_TEXT_MAX, 0,                                                            \
       "a part of a list; `value` is where it goes on, 0: complete")                                          \
     X(DONE, "done", ROOM, 0, ROOMS_TEXT_MAX, 0, "it holds; `value` says how many connections were cut")      \
@@ -45,6 +50,9 @@ enum rooms_from { ROOMS_CLIENT, ROOMS_ROOM };
     X(LOG, "log", ROOM, 1, 128, 2,                                                                           \
       "`OUT ERR SIZE STATE`: bytes written so far to each log, of which the files hold the last SIZE as a "  \
       "ring (engine/relay.h)")                                                                               \
+    X(LEASED, "leased", ROOM, 1, 64, 3,                                                                      \
+      "interpreter `value` (a handle for signals): its channel, stdout and stderr; `CELL STATE`: number of " \
+      "its next cell, and `new`, `kept` or `lost STATUS`: what became of the one before")                    \
     X(REFUSED, "refused", ROOM, 1, ROOMS_TEXT_MAX, 0,                                                        \
       "why not, and behind a newline a hint; `value`: an exit status for it, 0: none of its own")
 

@@ -1,0 +1,176 @@
+/* cell_result: what an interpreter sent, as text on stdout or as JSON: {"values": […], "outcome": …}.
+ *
+ * Lives in: the command, confined. Trusts: no byte of a value. Must not: hold more than a piece of one. */
+#include "base/sbuf.h"
+#include "base/utf8.h"
+#include "cli/cell.h"
+#include "sys/fd.h"
+
+#include <string.h>
+
+#define VALUES_MAX  64          /* with their bytes; of all others only the size is said */
+#define VALUES_SIZE (16u << 20) /* of all of them */
+#define PIECE       3000        /* a multiple of 3 */
+
+static void put(struct cell_result *r, const struct sbuf *b)
+{
+    if (r->error == 0)
+        r->error = fd_write_all(r->fd, b->text, b->len);
+}
+
+static void put_text(struct cell_result *r, const char *text)
+{
+    if (r->error == 0)
+        r->error = fd_write_all(r->fd, text, strlen(text));
+}
+
+/* A JSON string of what may be no UTF-8. No NUL comes out: readers in C take it for an end. */
+static void put_string(struct cell_result *r, const char *p, size_t n)
+{
+    char piece[PIECE + 16];
+    struct sbuf b = SBUF(piece);
+
+    sbuf_char(&b, '"');
+    while (n > 0) {
+        uint32_t code = 0;
+        const unsigned used = utf8_next(p, n, &code);
+        if (used == 0 || code == 0)
+            sbuf_text(&b, "\\ufffd");
+        else if (code == '"' || code == '\\' || utf8_unsafe(code))
+            sbuf_fmt(&b, "\\u%04x", (unsigned)code); /* each of these is below U+10000 */
+        else
+            sbuf_bytes(&b, p, used);
+        p += used ? used : 1;
+        n -= used ? used : 1;
+        if (b.len >= PIECE) {
+            put(r, &b);
+            b = SBUF(piece);
+        }
+    }
+    sbuf_char(&b, '"');
+    put(r, &b);
+}
+
+static void put_base64(struct cell_result *r, const char *p, size_t n)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char piece[PIECE / 3 * 4 + 16];
+    struct sbuf b = SBUF(piece);
+
+    sbuf_char(&b, '"');
+    for (size_t i = 0; i < n; i += 3) {
+        const size_t have = n - i < 3 ? n - i : 3;
+        unsigned v = 0;
+        for (size_t k = 0; k < 3; k++)
+            v = v << 8 | (k < have ? (unsigned char)p[i + k] : 0);
+        for (size_t k = 0; k < 4; k++)
+            sbuf_char(&b, k <= have ? digits[v >> (18 - 6 * k) & 63] : '=');
+        if (b.len >= PIECE) {
+            put(r, &b);
+            b = SBUF(piece);
+        }
+    }
+    sbuf_char(&b, '"');
+    put(r, &b);
+}
+
+/* A picture is what begins like one: a reader that trusts the type may choke on anything else. */
+static bool is_picture(const struct cells_value *v)
+{
+    static const struct {
+        const char *type, *magic;
+        size_t len;
+    } rows[] = {{"image/png", "\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16}, {"image/jpeg", "\xff\xd8\xff", 3}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (strcmp(v->type, rows[i].type) == 0)
+            return v->size > rows[i].len && memcmp(v->data, rows[i].magic, rows[i].len) == 0;
+    }
+    return false;
+}
+
+static bool is_text(const char *type)
+{
+    static const char *const types[] = {"text/", "application/json", "image/svg+xml"};
+
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        if (strncmp(type, types[i], strlen(types[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void show(struct cell_result *r, char kind, const struct cells_value *v)
+{
+    char text[CELLS_TYPE_MAX + 64];
+    struct sbuf b = SBUF(text);
+
+    if (kind == 'V' && strcmp(v->type, "text/plain") == 0) {
+        if (r->error == 0)
+            r->error = fd_write_all(1, v->data, v->size);
+        sbuf_char(&b, '\n');
+    } else if (!is_text(v->type)) {
+        sbuf_fmt(&b, "[%s, %zu bytes]\n", v->type, v->size);
+    }
+    if (r->error == 0)
+        r->error = fd_write_all(1, b.text, b.len);
+}
+
+void cell_result_begin(struct cell_result *r)
+{
+    if (r->fd >= 0)
+        put_text(r, "{\"values\":[");
+}
+
+void cell_result_value(struct cell_result *r, char kind, const struct cells_value *v)
+{
+    char text[CELLS_TYPE_MAX + 96];
+    struct sbuf b = SBUF(text);
+    const bool holds = kind == 'V' && r->count < VALUES_MAX && r->bytes + v->size <= VALUES_SIZE;
+
+    if (r->fd < 0) {
+        show(r, kind, v);
+        return;
+    }
+    if (r->count == 16 * VALUES_MAX)
+        return; /* nobody reads so many */
+    sbuf_fmt(&b, "%s{\"type\":\"%s\",\"bytes\":%zu", r->count++ ? "," : "", v->type, v->size);
+    put(r, &b);
+    if (holds && is_text(v->type)) {
+        put_text(r, ",\"text\":");
+        put_string(r, v->data, v->size);
+        r->bytes += v->size;
+    } else if (holds && is_picture(v)) {
+        put_text(r, ",\"base64\":");
+        put_base64(r, v->data, v->size);
+        r->bytes += v->size;
+    }
+    put_text(r, "}");
+}
+
+void cell_result_end(struct cell_result *r, const struct cell_end *end)
+{
+    char text[512];
+    struct sbuf b = SBUF(text);
+
+    if (r->fd < 0)
+        return;
+    sbuf_fmt(&b,
+             "],\"outcome\":\"%s\",\"exit_status\":%d,\"cell\":%u,\"began\":\"%s\",\"state\":\"%s\","
+             "\"bytes\":{\"stdout\":%llu,\"stderr\":%llu},\"run_ms\":%llu",
+             end->outcome, end->exit_status, end->number,
+             end->lost_before ? "lost"
+             : end->began_new ? "new"
+                              : "kept",
+             end->gone ? "gone" : "kept", (unsigned long long)end->printed[0],
+             (unsigned long long)end->printed[1], (unsigned long long)end->ms);
+    put(r, &b);
+    if (end->done.name_len > 0) {
+        put_text(r, ",\"error\":{\"name\":");
+        put_string(r, end->done.name, end->done.name_len);
+        put_text(r, ",\"text\":");
+        put_string(r, end->done.text, end->done.text_len);
+        put_text(r, "}");
+    }
+    put_text(r, "}\n");
+}

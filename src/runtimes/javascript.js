@@ -1,0 +1,200 @@
+// Runs cells of JavaScript (and TypeScript, where node can strip types) that come in on descriptor 3; cells.h says how
+// they look. A worker reads and writes the descriptor, so that a cell which never ends can be ended from there; cells run
+// in the main thread, in V8's own mode for consoles: top-level await, and declarations that may be made again.
+// Lives in: a room, as one of its programs, with no right that others lack.
+'use strict';
+{
+const { Worker } = require('worker_threads');
+const inspector = require('inspector'), util = require('util'), path = require('path'), module_ = require('module');
+const VALUE_MAX = 4 << 20, TEXT_MAX = 64 << 10, ERROR_MAX = 4000;
+const PNG = Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]);
+
+const worker = new Worker(`
+const { parentPort } = require('worker_threads'), inspector = require('inspector'), net = require('net');
+const socket = new net.Socket({ fd: 3, readable: true, writable: true });
+let had = Buffer.alloc(0), head = null;
+const write = (kind, number, data) => {
+    socket.write(kind + ' ' + number + ' ' + data.length.toString(16).padStart(8, '0') + '\\n');
+    socket.write(data);
+};
+const interrupt = () => {
+    const session = new inspector.Session();
+    session.connectToMainThread();
+    session.post('Runtime.terminateExecution', () => session.disconnect());
+};
+socket.on('data', (more) => {
+    had = Buffer.concat([had, more]);
+    for (;;) {
+        if (!head) {
+            if (had.length < 22) return;
+            const words = had.subarray(0, 21).toString('latin1').split(' ');
+            had = had.subarray(22);
+            if (words[0] === '__i') { interrupt(); parentPort.postMessage({ interrupt: words[1] }); continue; }
+            head = { kind: words[0], number: words[1], size: parseInt(words[2], 16) };
+            write('G', head.number, Buffer.alloc(0));
+        }
+        if (had.length < head.size) return;
+        parentPort.postMessage({ kind: head.kind, number: head.number, code: had.subarray(0, head.size).toString('utf8') });
+        had = had.subarray(head.size);
+        head = null;
+    }
+});
+for (const end of ['end', 'error']) socket.on(end, () => process.kill(process.pid, 'SIGKILL')); // nobody asks any more
+parentPort.on('message', (m) => write(m.kind, m.number, Buffer.from(m.data)));
+`, { eval: true, stdout: false, stderr: false });
+
+const session = new inspector.Session();
+session.connect();
+process.on('exit', () => session.disconnect());
+process.on('SIGINT', () => {}); // for what the cell started; the worker ends the cell itself
+const post = (method, params) => new Promise((done) => session.post(method, params, (e, r) => done(e ? null : r)));
+let number = '', stop = null;
+
+const write = (kind, data) => worker.postMessage({ kind, number, data });
+const send = (mime, data) => {
+    data = Buffer.from(data);
+    if (data.length > VALUE_MAX - 128) write('O', Buffer.from(mime + '\n' + data.length));
+    else write('V', Buffer.concat([Buffer.from(mime + '\n'), data]));
+};
+const shortened = (text) => text.length <= TEXT_MAX ? text
+    : text.slice(0, TEXT_MAX) + '\n[... ' + (text.length - TEXT_MAX) + ' characters left out ...]';
+const isPlain = (v) => v === null || ['number', 'string', 'boolean'].includes(typeof v) || Array.isArray(v) ||
+    (typeof v === 'object' && [Object.prototype, null].includes(Object.getPrototypeOf(v)));
+
+const show = (value) => {
+    if (value instanceof Uint8Array && PNG.equals(value.subarray(0, 8))) {
+        send('text/plain', '<PNG of ' + value.length + ' bytes>');
+        send('image/png', value);
+        return;
+    }
+    send('text/plain', shortened(util.inspect(value, { maxArrayLength: 1000 })));
+    if (!isPlain(value)) return;
+    try {
+        const text = JSON.stringify(value);
+        if (text !== undefined && text.length <= TEXT_MAX) send('application/json', text);
+    } catch {} // cycles, big integers
+};
+
+// A cell may import, which a script may not: such words are replaced where node's own parser finds them.
+const acorn = (() => { try { return require('internal/deps/acorn/acorn/dist/acorn'); } catch { return null; } })();
+const importOf = (d, source) => {
+    const from = 'await __import(' + source + ')';
+    const whole = d.specifiers.find((s) => s.type === 'ImportNamespaceSpecifier');
+    const names = d.specifiers.filter((s) => s !== whole).map((s) =>
+        (s.type === 'ImportDefaultSpecifier' ? 'default' : s.imported.name ?? JSON.stringify(s.imported.value)) + ': ' + s.local.name);
+    if (!d.specifiers.length) return from + ';';
+    if (!whole) return 'const {' + names.join(', ') + '} = ' + from + ';';
+    return 'const ' + whole.local.name + ' = ' + from + ';' + (names.length ? ' const {' + names.join(', ') + '} = ' + whole.local.name + ';' : '');
+};
+const withImports = (code) => {
+    if (!acorn || !/\bimport\b/.test(code)) return code;
+    const edits = [];
+    let tree;
+    try {
+        tree = acorn.parse(code, { ecmaVersion: 'latest', sourceType: 'module', allowAwaitOutsideFunction: true });
+    } catch {
+        return code; // what is wrong with it, V8 says better
+    }
+    const lines = (n) => '\n'.repeat(code.slice(n.start, n.end).split('\n').length - 1);
+    const todo = [tree];
+    while (todo.length) {
+        const n = todo.pop();
+        if (n.type === 'ImportDeclaration') edits.push([n.start, n.end, importOf(n, n.source.raw) + lines(n)]);
+        if (n.type === 'ImportExpression') edits.push([n.start, n.start + 6, '__import']);
+        for (const v of Object.values(n))
+            for (const c of Array.isArray(v) ? v : [v]) if (c && typeof c.type === 'string') todo.push(c);
+    }
+    for (const [from, to, text] of edits.sort((a, b) => b[0] - a[0])) code = code.slice(0, from) + text + code.slice(to);
+    return code;
+};
+
+const stripTypes = (code) => {
+    if (module_.stripTypeScriptTypes) {
+        process.removeAllListeners('warning');
+        return module_.stripTypeScriptTypes(code);
+    }
+    try {
+        const ts = require('typescript');
+        return ts.transpileModule(code, { compilerOptions: { target: 'es2022', module: 'esnext' } }).outputText;
+    } catch (e) {
+        if (e.code !== 'MODULE_NOT_FOUND') throw e;
+        throw new Error('typescript needs node 22.13 or later, or the typescript package, where node finds it in the room; ' +
+            'this is node ' + process.version + '. Plain javascript works.');
+    }
+};
+
+// The line that failed, as node shows it for a program, and the stack without our own frames.
+const cells = {}; // their text, for tracebacks
+const tell = (e, where) => {
+    if (!util.types.isNativeError(e)) {
+        console.error('Uncaught', e);
+        return;
+    }
+    let stack = String(e.stack).split('\n');
+    const own = stack.findLastIndex((line) => /\bcell-\d+\.js:/.test(line));
+    stack = own >= 0 ? stack.slice(0, own + 1) : stack.filter((line) => !/^ +at (.*(node:|\[eval\]|\[worker )|new Promise )/.test(line));
+    const at = stack.join('\n').match(/\bcell-(\d+)\.js:(\d+)(?::(\d+))?/) ?? where;
+    const line = at && at[1] in cells ? cells[at[1]].split('\n')[at[2] - 1] : undefined;
+    if (line !== undefined)
+        console.error('cell-' + at[1] + '.js:' + at[2] + '\n' + line + (at[3] ? '\n' + line.slice(0, at[3] - 1).replace(/[^\t]/g, ' ') + '^' : '') + '\n');
+    console.error(stack.join('\n'));
+};
+
+const wordsOf = (e) => {
+    try { return String(e?.name ?? 'Uncaught') + '\n' + String(e?.message ?? e).slice(0, ERROR_MAX); } catch { return 'Uncaught\n'; }
+};
+
+// The value itself, for what the inspector holds is only a description.
+let caught;
+const valueOf = async (r) => {
+    if (!r.objectId) return 'unserializableValue' in r ? (r.type === 'bigint' ? BigInt(r.unserializableValue.slice(0, -1)) : Number(r.unserializableValue)) : r.value;
+    await post('Runtime.callFunctionOn', { objectId: r.objectId, functionDeclaration: 'function(f) { f(this) }',
+        arguments: [{ objectId: (await post('Runtime.evaluate', { expression: '__strongroom', silent: true })).result.objectId }] });
+    return caught;
+};
+
+const run = async ({ kind, code }) => {
+    const number10 = parseInt(number, 16), name = 'cell-' + number10 + '.js';
+    let status = 0, what = '';
+    try {
+        cells[number10] = code;
+        const js = withImports(kind === '__t' ? stripTypes(code) : code);
+        const stopped = new Promise((done) => { stop = () => done('stopped'); });
+        const r = await Promise.race([post('Runtime.evaluate', { expression: js + '\n//# sourceURL=' + name, replMode: true }), stopped]);
+        stop = null;
+        if (r === 'stopped' || r === null) {
+            console.error('Interrupted');
+            status = 130;
+            what = 'Interrupted\n';
+        } else if (r.exceptionDetails) {
+            const e = await valueOf(r.exceptionDetails.exception), d = r.exceptionDetails;
+            tell(e, e instanceof SyntaxError && [name, number10, Math.min(d.lineNumber + 1, code.split('\n').length)]);
+            [status, what] = [1, wordsOf(e)];
+        } else if (r.result.type !== 'undefined') {
+            show(globalThis._ = await valueOf(r.result));
+        }
+    } catch (e) {
+        tell(e);
+        [status, what] = [1, wordsOf(e)];
+    }
+    write('D', Buffer.from(String(status).padStart(3, '0') + '\n' + what));
+};
+
+process.on('uncaughtException', (e) => tell(e));
+const hidden = (name, value) => Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
+hidden('__strongroom', (v) => { caught = v; });
+hidden('__import', async (what) => import(/^\.{0,2}\//.test(what) ? require('url').pathToFileURL(path.resolve(what)).href : what));
+hidden('display', (...values) => values.forEach(show));
+hidden('require', module_.createRequire(path.join(process.cwd(), 'cell.js')));
+hidden('_', undefined);
+process.argv.splice(1);
+for (const name of ['module', 'exports', '__filename', '__dirname']) delete globalThis[name];
+worker.on('message', (m) => {
+    if (m.interrupt) {
+        if (m.interrupt === number && stop) stop();
+        return;
+    }
+    number = m.number;
+    run(m);
+});
+}
