@@ -5,6 +5,9 @@
  * each mount that the policy names and id-maps it: the owner of the named path appears as the room's user and
  * back. What the room creates there belongs to that owner; everybody else's files keep being somebody else's.
  *
+ * On most hosts (systemd's) mounts are shared: a copy is of one group with its original, and what is mounted on the one
+ * appears on the other. So each copy is made private before anything can be mounted on it.
+ *
  * An id map is given to the kernel as a user namespace. One is made per distinct owner, by a child that only
  * exists to have it; the namespace lives on in the descriptor.
  *
@@ -17,6 +20,7 @@
 
 #include <sched.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -64,13 +68,15 @@ static int make_map(const struct room *r, uint32_t uid, uint32_t gid)
     return n;
 }
 
-/* Maps the tree and takes from it what the room must not have, in one call. A file system that cannot be
- * id-mapped (or a mount below it) loses only the map. Returns 1 when mapped, 0 when not, -errno. */
+/* Maps the tree and takes from it what the room must not have, and what is mounted in it from the host, in one call. A
+ * file system that cannot be id-mapped (or a mount below it) loses only the map. Returns 1 when mapped, 0 when not,
+ * -errno. */
 static int close_tree(int tree, enum mount_kind kind, int map)
 {
     struct mount_attr attr = {.attr_set =
                                   MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-                                  (kind == MOUNT_RO || kind == MOUNT_WORKSPACE ? MOUNT_ATTR_RDONLY : 0)};
+                                  (kind == MOUNT_RO || kind == MOUNT_WORKSPACE ? MOUNT_ATTR_RDONLY : 0),
+                              .propagation = MS_PRIVATE};
     struct mount_attr mapped = attr;
     mapped.attr_set |= MOUNT_ATTR_IDMAP;
     mapped.userns_fd = (uint64_t)map;
@@ -144,9 +150,13 @@ int trees_prepare(struct room *r, struct err *e)
 
 void trees_prepare_skeleton(struct room *r)
 {
+    struct mount_attr private = {.propagation = MS_PRIVATE};
     /* Failing is fine: the child tries by path, and says so when it cannot. */
     if (r->plan.skeleton)
         r->plan.skeleton_tree = kernel_open_tree(AT_FDCWD, r->plan.skeleton, OPEN_TREE_CLONE | O_CLOEXEC);
+    if (r->plan.skeleton_tree >= 0 &&
+        kernel_mount_setattr(r->plan.skeleton_tree, "", AT_EMPTY_PATH, &private) < 0)
+        fd_close(&r->plan.skeleton_tree);
 }
 
 void trees_close(struct room *r)

@@ -33,8 +33,7 @@ static bool is_socket(const char *folder, const char *name)
     return !b.full && stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
-/* Whether a user manager can be asked. */
-static bool has_manager(void)
+bool leaf_scope_offered(void)
 {
     const char *folder = getenv("XDG_RUNTIME_DIR");
 
@@ -54,7 +53,7 @@ int leaf_reexec_in_scope(int argc, char **argv, struct err *e)
 
     if (getenv(LEAF_SCOPE_GUARD))
         return err_set(e, ERR_LIMIT, ELOOP, "move into a scope of systemd's: it brought no usable cgroup");
-    if (!has_manager()) {
+    if (!leaf_scope_offered()) {
         err_set(e, ERR_LIMIT, ENOENT, "move into a scope of systemd's: no user manager is running");
         return err_hint(e, "log in through systemd (loginctl enable-linger), or have a cgroup delegated");
     }

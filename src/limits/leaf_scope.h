@@ -3,8 +3,12 @@
 #define LIMITS_LEAF_SCOPE_H
 
 #include "base/err.h"
+#include <stdbool.h>
 
 #define LEAF_SCOPE_GUARD "STRONGROOM_IN_SCOPE" /* set in the environment of the program in its scope */
+
+/* Is there a user's manager (systemd) that can be asked for one? */
+bool leaf_scope_offered(void);
 
 /* Starts the running program again, in its own pid, under `systemd-run --user --scope -p Delegate=yes`;
  * argv[0] is replaced by the program's real path. Does not return on success. -errno and a filled `e`:

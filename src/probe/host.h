@@ -65,7 +65,7 @@ enum need {
     X(CGROUP, "cgroup", WALLS, HOST_LAYER(CGROUP), HOST_LIMIT(MEMORY) | HOST_LIMIT(CPUS) | HOST_LIMIT(PIDS), \
       "a leaf made, bounded and removed",                                                                    \
       "memory is sampled, processor time is a priority, pids are counted by rlimit; asked for, memory and "  \
-      "cpus are errors")                                                                                     \
+      "cpus are errors where no systemd gives a scope")                                                      \
     X(RLIMITS, "rlimits", WALLS, 0,                                                                          \
       HOST_LIMIT(FILES) | HOST_LIMIT(PIDS) | HOST_LIMIT(FILE_SIZE) | HOST_LIMIT(CPU_TIME),                   \
       "hard limits of this process against the room's defaults",                                             \

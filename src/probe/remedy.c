@@ -4,6 +4,7 @@
  * first situation that fits speaks, because several remedies at once help nobody. */
 #include "probe/remedy.h"
 #include "limits/leaf.h"
+#include "limits/leaf_scope.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -161,9 +162,14 @@ static void find_cgroup(const struct host_facts *h, struct remedy *r)
         return;
     }
     if (h->unified && h->systemd) {
+        if (h->uid != 0 && leaf_scope_offered())
+            say(r, "none needed for --memory and --cpus: asked for one, strongroom starts itself again in a "
+                   "scope of "
+                   "systemd's");
         if (h->uid != 0)
-            say(r, "run below a scope of your own: systemd-run --user --scope -p Delegate=yes -- strongroom "
-                   "run …");
+            say(r, "for the default bounds, run below a scope of your own: systemd-run --user --scope -p "
+                   "Delegate=yes -- "
+                   "strongroom run …");
         if (h->uid != 0 && (h->delegated & wanted) != wanted) {
             say(r, "and let systemd hand down the controllers: Delegate=cpu memory pids in "
                    "/etc/systemd/system/user@.service.d/delegate.conf, daemon-reload, then log in anew");

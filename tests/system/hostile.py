@@ -6,6 +6,7 @@ import ctypes
 import os
 import pty
 import shutil
+import subprocess
 import tempfile
 import time
 
@@ -300,6 +301,28 @@ def a_name_asks_no_automounter():
             os.close(ask)
             os.close(asked)
             libc.umount2(path.encode(), 2)
+
+
+# --- a host whose mounts are shared, as systemd makes them -------------------------------------------------------------
+
+@test
+def no_mount_of_a_room_reaches_a_host_whose_mounts_are_shared():
+    script = """
+        mount --make-rshared /
+        cat /proc/self/mountinfo >"$2/before"
+        "$1" run -- true
+        "$1" run -v "$2/w":/work/f:rw -v /etc:/work/f/sub -- test -e /work/f/sub/passwd
+        "$1" run -q -w "$2/w" -- touch "$2/w/new"
+        "$1" run --tmpfs /opt/f -- true
+        cat /proc/self/mountinfo >"$2/after"
+        diff "$2/before" "$2/after"
+    """
+    with Folder() as folder:
+        os.makedirs(folder + '/w/sub')
+        done = subprocess.run(['unshare', *([] if room.ROOT else ['-r']), '-m', 'sh', '-ec', script, 'sh', room.PROGRAM, folder],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              env=dict(os.environ, XDG_STATE_HOME=folder + '/state'))
+        same((done.returncode, done.stdout), (0, ''))
 
 
 if __name__ == '__main__':
