@@ -38,6 +38,7 @@ struct own {
         name_, letter_, arg_, kind_, offsetof(struct run_options, member_), "this call", help_               \
     }
 static const struct own owns[] = {
+    OWN("ask", 0, NULL, OWN_FLAG, ask, "ask on the terminal about endpoints no rule lists"),
     OWN("detach", 'd', NULL, OWN_FLAG, detach, "let the room live on, and print its name"),
     OWN("dry-run", 0, NULL, OWN_FLAG, dry_run, "print the numbered plan and build nothing"),
     OWN("explain", 0, NULL, OWN_FLAG, explain, "tell on stderr how the room held"),

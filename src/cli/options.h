@@ -12,6 +12,7 @@ struct run_options {
     bool help;
     bool dry_run;
     bool detach;
+    bool ask;
     bool json;
     bool quiet;
     bool explain;

@@ -104,6 +104,20 @@ static int open_events(const struct run_options *o, int *ret_fd, struct err *e)
     return 0;
 }
 
+/* Who would be asked, and about what? */
+static int check_ask(const struct run_options *o, struct err *e)
+{
+    if (o->ask && o->detach) {
+        int n = err_set(e, ERR_USAGE, 0, "--ask: nobody sits before a room that lives on");
+        return err_hint(e, "leave out --detach, or change its rules with strongroom allow"), n;
+    }
+    if (o->ask && o->policy->net != NET_GATE) {
+        int n = err_set(e, ERR_USAGE, 0, "--ask: this room has no gate that would decide anything");
+        return err_hint(e, "add --net gate, or an --allow"), n;
+    }
+    return 0;
+}
+
 /* Returns an exit status that replaces the program's when the record could not be kept, else 0. */
 static int deliver(const struct run_options *o, const struct result *r, int result_fd,
                    const struct err *failure)
@@ -261,9 +275,14 @@ int verb_run(int argc, char **argv)
     req.policy = o.policy;
     req.argv = o.command;
     req.explains = o.explain;
+    req.asks = o.ask && engine_can_ask();
     req.wants_record = o.json || o.explain || o.result_fd >= 0 || o.result_path;
     req.on_port = o.quiet ? NULL : say_port;
     int status, told = -1;
+    if (check_ask(&o, &e) < 0) {
+        options_free(&o);
+        return say_error(&e);
+    }
     if (o.detach && !o.dry_run) {
         req.detached = true;
         req.on_started = let_go;
@@ -276,6 +295,8 @@ int verb_run(int argc, char **argv)
     }
     if (!o.quiet)
         say_notes(o.notes);
+    if (o.ask && !req.asks && !o.quiet)
+        say_notes("--ask: there is no terminal to ask on: what no rule lists is denied");
     if (o.dry_run) {
         status = show_plan(&o, &req);
     } else if (open_result(&o, &result_fd, &io) < 0 || open_events(&o, &req.events_fd, &io) < 0) {

@@ -47,7 +47,7 @@ int engine_plan(const struct engine_request *req, struct room_plan *plan, struct
     if (p->layers[LAYER_ID_DENIALS] != LAYER_OFF)
         plan->filter_notify = seccomp_program(notify[req->explains][host_net]);
     plan->gate_serves = p->net == NET_GATE || p->publish_count;
-    plan->gate_open_ports = p->name != NULL || req->learns;
+    plan->gate_open_ports = p->name != NULL || req->learns || req->asks;
     plan->hand_out_root = (req->explains && plan->filter_notify) || p->copy_count;
     char *text = mem_reserve(PLAN_TEXT_MAX);
     if (!text)
@@ -351,7 +351,7 @@ static void close_all(struct room *r)
 /* Nothing is open yet. */
 static void begin(struct room *r)
 {
-    r->tty_fd = r->plan.skeleton_tree = -1;
+    r->tty_fd = r->plan.skeleton_tree = r->ask.fd = -1;
     for (int i = 0; i < POLICY_WORKSPACES_MAX; i++)
         r->lowers[i] = r->entries[i] = r->copies[i] = -1;
     for (int i = 0; i < POLICY_COPIES_MAX; i++)
@@ -394,6 +394,7 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     }
     if (r->plan.tty)
         terminal_resize(r);
+    ask_open(r);
     if ((n = publish_open(r, e)) < 0 || (n = live_open(r, e)) < 0 || (n = intercept_read_secrets(r, e)) < 0)
         goto out;
     if (req->detached && (n = keeper_open(r)) < 0) {
@@ -410,6 +411,7 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     }
     start_relays(r);
     n = room_supervise(r, e);
+    ask_close(r);
     terminal_leave(r);
     finish(r);
     copies_take(r);

@@ -13,6 +13,7 @@ struct engine_request {
     struct timespec started; /* CLOCK_MONOTONIC when the command began */
     /* The gate gives every name an address, so that the record has ports; it opens nothing more. */
     bool learns;
+    bool asks;     /* on the terminal, about what no rule lists */
     bool explains; /* watch the files and peers that the program names: slower calls, fuller record */
     bool detached; /* nobody sits before it: its output is kept in logs, and its stdin is empty */
     /* Once, when the program runs, or the room, when it has none; may be NULL. */
@@ -25,6 +26,9 @@ struct engine_request {
     int events_fd; /* each decision of the gate goes here as a line of JSON when it is made; -1: nowhere. A pipe that is
                         * full loses lines, and the next line says how many */
 };
+
+/* Is there a terminal that a person sits at, and are we in its foreground? */
+bool engine_can_ask(void);
 
 /* Makes the plan only (--dry-run); it comes in zeroed. Its texts live as long as the process. */
 int engine_plan(const struct engine_request *req, struct room_plan *plan, struct err *e);

@@ -157,6 +157,24 @@ int gate_change(struct room *r, uint32_t number)
     return send_command(r, NULL, 0);
 }
 
+int gate_answer(struct room *r, uint32_t question, enum gate_answer answer, uint32_t number)
+{
+    char line[EGRESS_LINE_MAX];
+    struct sbuf b = SBUF(line);
+    if (r->gate_ctl < 0)
+        return -EPIPE;
+    if (answer == GATE_ANSWER_ONCE) {
+        egress_line(&live_rules(r)->rules[number], &b);
+        memcpy(command.text, line, b.len);
+        command.size = (uint32_t)b.len;
+    }
+    command.type = GATE_ANSWER;
+    command.number = number;
+    command.count = question;
+    command.kinds[0] = (uint8_t)answer;
+    return send_command(r, NULL, 0);
+}
+
 static void give_up(struct room *r, const char *why)
 {
     if (!record.failed[0]) {
@@ -177,7 +195,7 @@ void gate_listeners(struct room *r, const struct report *got, const int *fds, si
     int c = send_command(r, fds, n);
     if (c == 0 && got->status == 1) {
         command.type = GATE_START;
-        command.number = r->req->learns ? GATE_EVERY_NAME : 0;
+        command.number = r->ask.fd >= 0 ? GATE_EVERY_NAME | GATE_ASKS : r->req->learns ? GATE_EVERY_NAME : 0;
         c = send_command(r, NULL, 0);
     }
     if (c < 0)
@@ -252,6 +270,9 @@ static bool take_one(struct room *r)
         return false;
     case GATE_EVENT:
         take_event(r, &got);
+        break;
+    case GATE_ASK:
+        ask_take(r, &got);
         break;
     default:
         fd_close(&r->gate_ctl); /* FINISHED: nothing more comes */

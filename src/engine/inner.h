@@ -6,6 +6,7 @@
 #include "engine/keeper.h"
 #include "engine/publish.h"
 #include "engine/relay.h"
+#include "gate/frames.h"
 #include "limits/leaf.h"
 #include "rooms/place.h"
 #include "rooms/server.h"
@@ -42,6 +43,25 @@ struct live {
     } waiting[ROOMS_CLIENTS_MAX];
     size_t waiting_count;
     int notice; /* what the room reads about itself, open for writing; -1 */
+};
+
+/* Questions to the person at the terminal: see ask.c. */
+struct ask {
+    int fd; /* the controlling terminal, -1: there is nobody to ask */
+    struct ask_one {
+        uint32_t id; /* the gate's */
+        struct egress_rule rule;
+    } queue[GATE_ASKS_MAX];
+    size_t count;    /* the first one is asked now, if `open` */
+    bool open;       /* a question stands there, or is being written */
+    char text[1024]; /* what is still to be shown: [at, len) */
+    size_t at, len;
+    char code[3]; /* an answer that allows has it */
+    char line[64];
+    size_t line_len;
+    bool too_long;     /* the line is more than fits: no answer */
+    uint64_t until_ms; /* then the answer is no; 0: not shown yet */
+    unsigned refusals;
 };
 
 /* One running room, in the supervisor. */
@@ -87,6 +107,7 @@ struct room {
     uint32_t sockets_wanted;           /* by the gate, when the room has begun */
 
     struct live live;
+    struct ask ask;
     struct keeper keeper;
 
     /* stdio */
@@ -179,6 +200,20 @@ void gate_stop(struct room *r);
 struct network *gate_record(void);
 /* Tells the gate how rule `number` of the live ones stands. -EPIPE: it has ended. */
 int gate_change(struct room *r, uint32_t number);
+/* The answer to a question of its; with ONCE the rule `number` is told too. */
+int gate_answer(struct room *r, uint32_t question, enum gate_answer answer, uint32_t number);
+
+/* ask.c: before the room: is there a terminal to ask on? A question of the gate's; what to poll for; what came; time;
+ * the room has ended, or is stopped: nothing is asked any more. */
+void ask_open(struct room *r);
+void ask_take(struct room *r, const struct gate_report *got);
+struct pollfd ask_poll(const struct room *r);
+void ask_event(struct room *r);
+void ask_tick(struct room *r, uint64_t now);
+bool ask_holds(const struct room *r,
+               int fd); /* that descriptor of the caller's is not to be used: a question stands there */
+bool ask_refuse(struct room *r); /* the question that stands there is answered by no; false: there is none */
+void ask_close(struct room *r);
 
 /* live.c: the control socket of a room that has a name (without one these do nothing), and the rules in force. */
 int live_open(struct room *r, struct err *e);
@@ -187,6 +222,8 @@ void live_changed(struct room *r, uint32_t number, uint32_t cut);
 void live_gate_lost(struct room *r);
 void live_close(struct room *r);
 const struct egress_rules *live_rules(const struct room *r);
+/* One rule more; `once`: it is not in force. Its number, or -ENOSPC. */
+int live_add(struct room *r, const struct egress_rule *rule, bool once);
 
 /* watch.c: the fallback where no cgroup bounds memory. Samples the room's own process table. */
 struct watch_sample {

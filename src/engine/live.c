@@ -20,15 +20,15 @@
 int live_open(struct room *r, struct err *e)
 {
     struct live *l = &r->live;
-    if (!r->policy->name)
-        return 0;
-    int n = rooms_claim(r->policy->name, &l->place, e);
-    if (n < 0)
-        return n;
-    n = rooms_listen(&l->server, l->place.dir);
-    if (n < 0)
-        return err_set(e, ERR_ROOM, -n, "listen for those who speak to the room %s", r->policy->name);
-    if (r->policy->net != NET_GATE)
+    if (r->policy->name) {
+        int n = rooms_claim(r->policy->name, &l->place, e);
+        if (n < 0)
+            return n;
+        n = rooms_listen(&l->server, l->place.dir);
+        if (n < 0)
+            return err_set(e, ERR_ROOM, -n, "listen for those who speak to the room %s", r->policy->name);
+    }
+    if (r->policy->net != NET_GATE || (!r->policy->name && r->ask.fd < 0))
         return 0;
     l->table = mem_reserve(sizeof *l->table * EGRESS_RULES_MAX);
     if (!l->table)
@@ -143,6 +143,22 @@ static int find_gone(const struct live *l, const struct egress_rule *rule)
             return (int)i;
     }
     return -1;
+}
+
+int live_add(struct room *r, const struct egress_rule *rule, bool once)
+{
+    struct live *l = &r->live;
+    int at = once ? NONE : find_gone(l, rule);
+    if (at < 0 && l->rules.count == EGRESS_RULES_MAX)
+        return -ENOSPC;
+    at = at < 0 ? (int)l->rules.count++ : at;
+    l->table[at] = *rule;
+    l->table[at].gone = once;
+    if (!once) {
+        gate_record()->rule_changes++;
+        write_notice(r);
+    }
+    return at;
 }
 
 static void change(struct room *r, uint32_t client, size_t number)

@@ -283,6 +283,22 @@ void network_denials(const struct network *n, size_t max, struct sbuf *out)
         sbuf_text(out, "strongroom: the gate ended early; the room had no network from then on\n");
 }
 
+void network_kept(const struct network *n, struct sbuf *out)
+{
+    for (size_t i = 0; i < n->kept_count; i++) {
+        struct egress_rule rule = n->rules->rules[n->kept[i]];
+        char text[EGRESS_RULE_MAX];
+        struct sbuf b = SBUF(text);
+        rule.note[0] = '\0';
+        egress_text(&rule, &b);
+        sbuf_text(out, "strongroom: allowed for this room: ");
+        sbuf_escaped(out, text);
+        sbuf_text(out, "; keep it with: --allow ");
+        sbuf_escaped(out, text);
+        sbuf_char(out, '\n');
+    }
+}
+
 void network_explain(const struct network *n, struct sbuf *out)
 {
     for (size_t i = 0; i < n->count; i++) {

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #define NETWORK_ROWS_MAX   128
+#define NETWORK_KEPT_MAX   64
 #define NETWORK_EVENTS_MAX 256
 #define NETWORK_LINE_MAX   4096 /* = PIPE_BUF: such a line goes into a pipe whole, or not at all */
 
@@ -40,10 +41,12 @@ struct network {
     struct network_row events[NETWORK_EVENTS_MAX];
     size_t count, event_count;
     uint64_t events_left_out;
-    unsigned rule_changes; /* while the room lived */
-    uint64_t untold;       /* decisions beyond the rows, or that the gate could not tell */
-    bool lost;             /* the gate ended before the room did */
-    char failed[200];      /* why the gate never served, "" */
+    unsigned rule_changes;           /* while the room lived */
+    uint16_t kept[NETWORK_KEPT_MAX]; /* numbers of the rules that a person wanted for this room (--ask) */
+    size_t kept_count;
+    uint64_t untold;  /* decisions beyond the rows, or that the gate could not tell */
+    bool lost;        /* the gate ended before the room did */
+    char failed[200]; /* why the gate never served, "" */
 };
 
 /* `at_ms`: since the start of the command. */
@@ -60,6 +63,8 @@ void network_line(const struct network *n, const struct gate_report *report, uin
                   struct sbuf *out);
 /* For people: a line for each refusal, at most `max` of them. */
 void network_denials(const struct network *n, size_t max, struct sbuf *out);
+/* For people: which rules they allowed, and how to keep them. */
+void network_kept(const struct network *n, struct sbuf *out);
 /* For people: what was reached. */
 void network_explain(const struct network *n, struct sbuf *out);
 

@@ -386,6 +386,7 @@ void result_explain(const struct result *r, struct sbuf *out)
     explain_denials(r, out);
     if (r->network) {
         network_denials(r->network, NETWORK_ROWS_MAX, out);
+        network_kept(r->network, out);
         network_explain(r->network, out);
     }
     explain_limits(r, out);
@@ -451,8 +452,10 @@ void result_brief(const struct result *r, struct sbuf *out)
                 c->src, (unsigned long long)c->totals.left_out);
         }
     }
-    if (r->network)
+    if (r->network) {
         network_denials(r->network, 8, out);
+        network_kept(r->network, out);
+    }
     if (r->has_room && (r->teardown.survivors > 0 || r->teardown.cgroups > 0 || r->teardown.mounts > 0))
         sbuf_fmt(out, "strongroom: left behind: survivors %d, mounts %d, cgroups %d\n", r->teardown.survivors,
                  r->teardown.mounts, r->teardown.cgroups);

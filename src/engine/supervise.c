@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { ON_CTL, ON_PID, ON_SIGNALS, ON_NOTIFY, ON_GATE, ON_LIVE, ON_IN, ON_OUT, ON_ERR, ON_COUNT };
+enum { ON_CTL, ON_PID, ON_SIGNALS, ON_NOTIFY, ON_GATE, ON_LIVE, ON_ASK, ON_IN, ON_OUT, ON_ERR, ON_COUNT };
 
 void room_kill(struct room *r, enum outcome why)
 {
@@ -151,6 +151,7 @@ static void end_output(struct room *r, int why)
 static void stop_with_room(struct room *r, int sig)
 {
     sigset_t set;
+    (void)ask_refuse(r);
     pass_signal(r, SIGSTOP, 2);
     terminal_leave(r);
     sigemptyset(&set);
@@ -169,6 +170,8 @@ static void take_signal(struct room *r)
     if (read(r->signals, &info, sizeof info) != sizeof info)
         return;
     int sig = (int)info.ssi_signo;
+    if (sig == SIGINT && info.ssi_code == SI_KERNEL && ask_refuse(r)) /* Ctrl-C at a question of ours */
+        return;
     switch (sig) {
     case SIGWINCH:
         terminal_resize(r);
@@ -341,6 +344,7 @@ static void look_at_clock(struct room *r)
             (void)leaf_kill(&r->leaf); /* pid 1 kills all the others, when it comes to it; teardown counts */
     }
     execs_tick(r, now);
+    ask_tick(r, now);
     if (r->undertaker_ms && now >= r->undertaker_ms && !r->exited)
         undertaker_start(r);
     if (r->flush_ms && now >= r->flush_ms)
@@ -353,6 +357,7 @@ static int poll_timeout(const struct room *r)
     const uint64_t times[] = {r->killed || r->exited ? 0 : r->deadline_ms,
                               r->killed || r->dead ? 0 : r->grace_ms,
                               r->flush_ms,
+                              r->ask.until_ms,
                               execs_next_ms(r),
                               r->watching && r->started && !r->exited && !r->killed ? r->watch_ms : 0,
                               r->started && !r->exited && !r->killed ? r->disk_ms : 0,
@@ -377,6 +382,7 @@ static void take_death(struct room *r)
     while (waitpid(r->pid, NULL, 0) < 0 && errno == EINTR) {
     }
     r->dead = true;
+    ask_close(r); /* what was held back goes on */
     engine_phase(r, PHASE_DEAD);
     /* A reader may take its time (a pager does): as long as the room might have run, and a moment at least. A
      * caller who wanted the end waits for that moment only. */
@@ -407,9 +413,11 @@ int room_supervise(struct room *r, struct err *e)
             [ON_NOTIFY] = {.fd = r->notify, .events = POLLIN},
             [ON_GATE] = {.fd = r->gate_ctl, .events = POLLIN},
             [ON_LIVE] = {.fd = r->live.server.epoll, .events = POLLIN},
-            [ON_IN] = r->started && !r->exited ? relay_poll(&r->in) : (struct pollfd){.fd = -1},
-            [ON_OUT] = heard ? relay_poll(&r->out) : (struct pollfd){.fd = -1},
-            [ON_ERR] = heard ? relay_poll(&r->err) : (struct pollfd){.fd = -1},
+            [ON_ASK] = ask_poll(r),
+            [ON_IN] =
+                r->started && !r->exited && !ask_holds(r, 0) ? relay_poll(&r->in) : (struct pollfd){.fd = -1},
+            [ON_OUT] = heard && !ask_holds(r, 1) ? relay_poll(&r->out) : (struct pollfd){.fd = -1},
+            [ON_ERR] = heard && !ask_holds(r, 2) ? relay_poll(&r->err) : (struct pollfd){.fd = -1},
         };
         if (poll(p, ON_COUNT, poll_timeout(r)) < 0 && errno != EINTR)
             return err_set(e, ERR_INTERNAL, errno, "wait for the room");
@@ -425,11 +433,13 @@ int room_supervise(struct room *r, struct err *e)
             live_take(r);
         if (p[ON_SIGNALS].revents)
             take_signal(r);
-        if (p[ON_IN].revents)
+        if (p[ON_ASK].revents)
+            ask_event(r);
+        if (p[ON_IN].revents && !ask_holds(r, 0)) /* a question may have begun in this round */
             move_input(r);
-        if (p[ON_OUT].revents)
+        if (p[ON_OUT].revents && !ask_holds(r, 1))
             move_output(r, &r->out);
-        if (p[ON_ERR].revents)
+        if (p[ON_ERR].revents && !ask_holds(r, 2))
             move_output(r, &r->err);
         if (p[ON_PID].revents)
             take_death(r);

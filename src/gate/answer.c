@@ -19,6 +19,11 @@ void answer_every_name(bool every)
     every_name = every;
 }
 
+bool answers_every_name(void)
+{
+    return every_name;
+}
+
 static bool ends_in(const char *name, const char *end)
 {
     size_t n = strlen(name), m = strlen(end);

@@ -12,6 +12,7 @@ enum answer_told { ANSWER_QUIET, ANSWER_DENIED, ANSWER_BAD_NAME };
 /* From now on every clean name gets an address, listed or not: connections to it are still refused, but then with the
  * port that was wanted. */
 void answer_every_name(bool every);
+bool answers_every_name(void);
 
 /* Answers the query of `size` bytes into `out` (DNS_PACKET_MAX). Returns the length, 0: say nothing at all.
  * *ret_told says

@@ -6,6 +6,7 @@
  * told once, when it ends.
  *
  * Lives in: strongroom-gate. Trusts: the rules. May: take and end connections. Must not: look at the bytes, wait. */
+#include "gate/ask.h"
 #include "gate/budget.h"
 #include "gate/conn_row.h"
 #include "gate/loop.h"
@@ -109,6 +110,7 @@ struct conn *conn_new(int fd)
 void conn_free(struct conn *c, bool hard)
 {
     conn_set_due(c, 0);
+    ask_leave(c);
     relay_release(c);
     publish_release(c, true);
     for (int i = 0; i < 2 && c->state == CONN_HANDED; i++)
@@ -204,27 +206,26 @@ static bool enter(struct conn *c)
 static void look_closely(struct conn *c)
 {
     static char http[EGRESS_HTTPS_MAX];
+    static struct egress_rule only;
+    const struct egress_rules one = {.rules = &only, .count = 1};
 
+    if (c->once) {
+        only = conn_rules->rules[c->rule];
+        only.gone = false;
+    }
     egress_http_name(conn_rules, c->name, c->port, http);
-    c->takes = takes_of(egress_inside_name(conn_rules, c->name, c->port));
+    c->takes = takes_of(egress_inside_name(c->once ? &one : conn_rules, c->name, c->port));
     c->secret = secret_for(c->name, c->port, SECRET_CLEAR);
     c->deep = http[0] || c->secret || secret_for(c->name, c->port, SECRET_BY_TLS);
     if (c->deep && (c->takes & (FLOW_TLS | FLOW_HTTP)) == 0)
         c->takes |= FLOW_TLS | FLOW_HTTP;
 }
 
-static void go_by_name(struct conn *c, unsigned pin)
+/* The name may be reached, by c->rule. */
+static void begin_by_name(struct conn *c)
 {
     struct resolve_answer answer;
 
-    memcpy(c->name, pins_name(pin), sizeof c->name);
-    struct egress_verdict v = egress_verdict_name(conn_rules, c->name, c->port);
-    c->rule = v.rule;
-    c->internal = v.internal;
-    if (!v.allowed) {
-        conn_end_denied(c, v.rule >= 0 ? GATE_WHY_RULE : GATE_WHY_NO_RULE);
-        return;
-    }
     if (!enter(c))
         return;
     look_closely(c);
@@ -241,20 +242,77 @@ static void go_by_name(struct conn *c, unsigned pin)
     }
 }
 
-static void go_by_address(struct conn *c, const struct gate_addr *a)
+static void go_by_name(struct conn *c)
+{
+    struct egress_verdict v = egress_verdict_name(conn_rules, c->name, c->port);
+
+    c->rule = v.rule;
+    c->internal = v.internal;
+    if (v.allowed)
+        begin_by_name(c);
+    else if (v.rule >= 0 || !ask_about(c))
+        conn_end_denied(c, v.rule >= 0 ? GATE_WHY_RULE : GATE_WHY_NO_RULE);
+}
+
+/* The address may be reached, by c->rule. */
+static void begin_by_address(struct conn *c)
+{
+    const struct gate_addr a = c->peer;
+
+    if (!enter(c))
+        return;
+    c->takes = takes_of(conn_rules->rules[c->rule].inside); /* no name to compare: only what is asked for */
+    if (!via_start(c, &a))
+        dial_start(c, &a, 1);
+}
+
+static void go_by_address(struct conn *c)
 {
     struct egress_verdict v;
 
-    c->peer = *a;
-    (void)dial_listed(a, c->port, &v);
+    (void)dial_listed(&c->peer, c->port, &v);
     c->rule = v.rule;
-    if (!v.allowed)
+    if (v.allowed)
+        begin_by_address(c);
+    else if (v.rule >= 0 || !ask_about(c))
         conn_end_denied(c, v.rule >= 0 && conn_rules->rules[v.rule].deny ? GATE_WHY_RULE : GATE_WHY_LITERAL);
-    else if (enter(c)) {
-        c->takes =
-            takes_of(conn_rules->rules[v.rule].inside); /* no name to compare: only what is asked for */
-        if (!via_start(c, a))
-            dial_start(c, a, 1);
+}
+
+static enum gate_reason unlisted(const struct conn *c)
+{
+    return c->name[0] != '\0' ? GATE_WHY_NO_RULE : GATE_WHY_LITERAL;
+}
+
+static void answered(struct conn *c, enum gate_answer answer, int rule)
+{
+    const bool named = c->name[0] != '\0';
+    struct egress_verdict v;
+
+    ask_leave(c);
+    conn_set_due(c, 0);
+    c->state = CONN_RESOLVING;
+    if (answer == GATE_ANSWER_NO) {
+        conn_end_denied(c, unlisted(c));
+        return;
+    }
+    if (named)
+        v = egress_verdict_name(conn_rules, c->name, c->port);
+    else
+        (void)dial_listed(&c->peer, c->port, &v);
+    c->once =
+        answer == GATE_ANSWER_ONCE && v.rule < 0; /* else the rules have an answer of their own by now */
+    c->rule = rule;
+    if (named)
+        (c->once ? begin_by_name : go_by_name)(c);
+    else
+        (c->once ? begin_by_address : go_by_address)(c);
+}
+
+void conn_answered(uint32_t question, enum gate_answer answer, int rule)
+{
+    for (size_t i = 0; i < used_high; i++) {
+        if (conn_table[i].state == CONN_WAITING && conn_table[i].question == question)
+            answered(&conn_table[i], answer, rule);
     }
 }
 
@@ -288,11 +346,13 @@ static void decide(int *fd)
     c->state = CONN_RESOLVING; /* until it goes on or ends, all in this call or by the look-up */
     c->port = port;
     c->v6 = a.size == 16;
-    if (!pins_find(&a, &pin))
-        go_by_address(c, &a);
-    else if (pin >= 0)
-        go_by_name(c, (unsigned)pin);
-    else {
+    if (!pins_find(&a, &pin)) {
+        c->peer = a;
+        go_by_address(c);
+    } else if (pin >= 0) {
+        memcpy(c->name, pins_name((unsigned)pin), sizeof c->name);
+        go_by_name(c);
+    } else {
         c->peer = a;
         conn_end_denied(c, GATE_WHY_LITERAL);
     }
@@ -344,6 +404,8 @@ static void side_event(struct conn *c, int side, uint32_t events)
         conn_end_open(c, true);
     } else if (c->state == CONN_OPEN) {
         relay_pump(c);
+    } else if (c->state == CONN_WAITING && (events & (EPOLLERR | EPOLLHUP))) {
+        conn_end_denied(c, unlisted(c));
     } else if (c->state != CONN_HANDED &&
                (events & (EPOLLERR | EPOLLHUP))) { /* the program has gone before we got through */
         c->code = ECANCELED;
@@ -373,6 +435,8 @@ static void check_due(struct conn *c, uint64_t when)
 {
     if (loop_now() >= when && c->state == CONN_OPEN) {
         conn_end_seen(c, FLOW_FAULT_FORM, "it has not said what it wants within 30 s");
+    } else if (loop_now() >= when && c->state == CONN_WAITING) {
+        conn_end_denied(c, unlisted(c));
     } else if (loop_now() >= when) {
         c->code = ETIMEDOUT;
         if (c->state == CONN_DIALING) {
@@ -454,7 +518,7 @@ static bool lost_something(const struct conn *c, struct egress_rule *changed)
     changed->gone = !changed->gone;
     inside_of(c, &then);
     changed->gone = !changed->gone;
-    return is_less(&now, &then);
+    return !c->once && !c->inbound && c->state != CONN_WAITING && is_less(&now, &then);
 }
 
 /* Would it be let through now, by the rule that let it through? */
@@ -464,6 +528,15 @@ static bool still_allowed(struct conn *c)
 
     if (c->inbound)
         return true; /* no rule is about it */
+    if (c->state == CONN_WAITING)
+        return true; /* it is decided when it is answered */
+    if (c->once) {
+        if (c->name[0] != '\0')
+            v = egress_verdict_name(conn_rules, c->name, c->port);
+        else
+            (void)dial_listed(c->via ? &c->meant : &c->peer, c->port, &v);
+        return v.rule < 0 || v.allowed;
+    }
     if (c->rule < 0 || conn_rules->rules[c->rule].gone)
         return false;
     if (c->name[0] == '\0') {
@@ -506,6 +579,10 @@ void conn_close_all(void)
         struct conn *c = &conn_table[i];
         if (c->state == CONN_FREE)
             continue;
+        if (c->state == CONN_WAITING) {
+            conn_end_denied(c, unlisted(c));
+            continue;
+        }
         const bool open = c->state == CONN_OPEN || c->state == CONN_HANDED;
         c->code = open ? 0 : ECANCELED;
         tell(c, open ? GATE_ALLOWED : GATE_BROKEN, open ? GATE_WHY_RULE : GATE_WHY_UNREACHABLE, "");

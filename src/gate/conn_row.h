@@ -1,6 +1,7 @@
 /* conn_row: a connection as conn.c, dial.c and relay.c see it; nobody else includes this.
  *
  *   conn.c   owns the table: takes, decides, times out, tells, frees
+ *   ask.c    WAITING -> RESOLVING; owns question
  *   dial.c   RESOLVING -> DIALING -> OPEN: judges addresses and tries them; owns dials, addrs
  *   publish.c where somebody outside connects to the room: DIALING, inside; owns inner
  *   via.c    DIALING -> ASKING -> OPEN, where an upstream proxy is gone by: owns talk
@@ -10,6 +11,7 @@
 
 #include "gate/conn.h"
 #include "gate/flow.h"
+#include "gate/frames.h"
 #include "gate/proxy.h"
 
 #define DIAL_MS  20000 /* from the verdict to an open connection */
@@ -17,6 +19,7 @@
 
 enum conn_state {
     CONN_FREE,
+    CONN_WAITING, /* for a word of the room's user */
     CONN_RESOLVING,
     CONN_DIALING,
     CONN_ASKING,
@@ -44,7 +47,10 @@ struct conn {
     uint8_t takes; /* enum flow_takes */
     bool deep;     /* requests are judged or get secrets: TLS has to be opened */
     bool secret;
-    uint32_t lent; /* HANDED: of the rule's bytes */
+    bool once;         /* a person let it through, by a rule that no other one is under */
+    bool was_asked;    /* about; it is not done twice */
+    uint32_t question; /* WAITING: which */
+    uint32_t lent;     /* HANDED: of the rule's bytes */
     int rule, lookup, code;
     bool v6;       /* how the program came: that family first */
     bool internal; /* the name may lead to private addresses */
@@ -99,6 +105,9 @@ bool dial_allowed(const struct conn *c, const struct gate_addr *a);
 /* Judges the addresses and begins with the first. */
 void dial_start(struct conn *c, const struct gate_addr *addrs, size_t count);
 void dial_due(struct conn *c); /* sees to time; the state is DIALING */
+
+/* Those that wait for that question go on, or end; `rule`: ONCE: the one that they are under. */
+void conn_answered(uint32_t question, enum gate_answer answer, int rule);
 
 void conn_hand_over(struct conn *c); /* it goes on elsewhere, or ends */
 void conn_end_handed(void);          /* there is nobody to go on with them */

@@ -11,18 +11,23 @@
  *   LISTENERS  supervisor -> gate   1..n, before START: carries `count` descriptors, made in the room's network
  *                                   namespace
  *   SECRET     supervisor -> gate   0..n, before START: one secret as gate/secret.h has it
- *   START      supervisor -> gate   once; `number` is 0, or GATE_EVERY_NAME: also names that no rule lists get an
- *                                   address
+ *   START      supervisor -> gate   once; `number` is a sum: GATE_EVERY_NAME: also names that no rule lists get an
+ *                                   address; GATE_ASKS: somebody can be asked about what no rule lists
  *   ADD        supervisor -> gate   after START, any time: rule `number` is the line in text; it is the next number, or
  *                                   one that was dropped
  *   DROP       supervisor -> gate   after START, any time: rule `number` holds no more
  *   SOCKETS    supervisor -> gate   after START, for WANT: carries `count` unconnected TCP sockets of the room's
  *                                   network namespace; 0: there are none to be had
+ *   ANSWER     supervisor -> gate   after START, to an ASK: `count` is its number, kinds[0] the enum gate_answer. With
+ *                                   ONCE `number` and text are a rule as in ADD that only those connections are under
+ *                                   which wait
  *   STOP       supervisor -> gate   after START: connections are cut and told, then FINISHED follows, then the gate
  *                                   ends
  *   READY      gate -> supervisor   once, after START: the gate is confined, and serves
  *   FAILED     gate -> supervisor   instead of READY: `text` says why; the gate ends
  *   EVENT      gate -> supervisor   one decision, any time after READY
+ *   ASK        gate -> supervisor   may `name` (or `address`) be reached on `port`? `count` is the question's number; at
+ *                                   most GATE_ASKS_MAX are open at once
  *   CHANGED    gate -> supervisor   one for each ADD and DROP, in their order: it holds; `count` connections were cut
  *   WANT       gate -> supervisor   any time after READY, where a listener is PUBLISH: `count` such sockets, please
  *   FINISHED   gate -> supervisor   once, after STOP
@@ -41,6 +46,8 @@
 #define GATE_NAME_MAX       256 /* with the final NUL */
 #define GATE_ADDRESS_MAX    46  /* with the final NUL */
 #define GATE_EVERY_NAME     1
+#define GATE_ASKS           2
+#define GATE_ASKS_MAX       16
 #define GATE_TEXT_MAX       198
 
 enum gate_command_type {
@@ -52,9 +59,21 @@ enum gate_command_type {
     GATE_ADD,
     GATE_DROP,
     GATE_SECRET,
-    GATE_SOCKETS
+    GATE_SOCKETS,
+    GATE_ANSWER
 };
-enum gate_report_type { GATE_READY = 1, GATE_FAILED, GATE_EVENT, GATE_FINISHED, GATE_CHANGED, GATE_WANT };
+
+/* ALWAYS comes when the rule was added. */
+enum gate_answer { GATE_ANSWER_NO = 1, GATE_ANSWER_ONCE, GATE_ANSWER_ALWAYS };
+enum gate_report_type {
+    GATE_READY = 1,
+    GATE_FAILED,
+    GATE_EVENT,
+    GATE_FINISHED,
+    GATE_CHANGED,
+    GATE_WANT,
+    GATE_ASK
+};
 
 /* What a listener is. All are bound; those for TCP listen. UDP has IP_PKTINFO (IPV6_RECVPKTINFO) on, so that an answer
  * leaves from the address that was asked. getsockname() of what TCP accepts is the destination that the program
@@ -73,8 +92,8 @@ struct gate_command {
     uint32_t type;    /* enum gate_command_type */
     uint32_t version; /* GATE_FRAMES_VERSION */
     uint32_t size;    /* RULES, ADD: bytes in text */
-    uint32_t number;  /* ADD, DROP: of the rule */
-    uint32_t count;   /* LISTENERS, SOCKETS: descriptors that come along, in the order of kinds */
+    uint32_t number;  /* ADD, DROP, ANSWER: of the rule */
+    uint32_t count;   /* LISTENERS, SOCKETS: descriptors that come along, in the order of kinds; ANSWER */
     uint8_t kinds[GATE_FRAME_FDS_MAX];  /* enum gate_listener */
     uint16_t ports[GATE_FRAME_FDS_MAX]; /* PUBLISH: a port of the room */
     char text[GATE_PIECE_MAX];
@@ -124,7 +143,7 @@ struct gate_report {
     uint32_t reason;  /* EVENT: enum gate_reason */
     int32_t rule;     /* EVENT: index of the line, -1; CHANGED: the number */
     int32_t code;     /* errno, 0 */
-    uint32_t port;    /* EVENT: 0 for DNS */
+    uint32_t port;    /* EVENT, ASK: 0 for DNS */
     uint32_t
         count; /* EVENT: how many equal decisions this one stands for (>= 1); CHANGED: connections cut; WANT: sockets */
     uint32_t lost;     /* EVENT: how many events before this one could not be told */

@@ -7,6 +7,8 @@
  * Lives in: strongroom-gate. Trusts: the supervisor, but for the form of what it sends. May: change the table of rules.
  * Must not: wait. */
 #include "gate/live.h"
+#include "gate/answer.h"
+#include "gate/ask.h"
 #include "gate/conn.h"
 #include "gate/pins.h"
 #include "gate/tell.h"
@@ -27,7 +29,7 @@ void live_open(struct egress_rules *r, struct egress_rule *t, struct egress_inde
 
 static bool known(const char *name)
 {
-    return egress_knows_name(rules, name);
+    return answers_every_name() || egress_knows_name(rules, name);
 }
 
 static int add(const struct gate_command *c)
@@ -54,9 +56,24 @@ static int drop(const struct gate_command *c)
     return 0;
 }
 
+/* With ONCE comes a rule that holds for nobody else: it is gone from the beginning. */
+static int answer(const struct gate_command *c)
+{
+    if (c->kinds[0] == GATE_ANSWER_ONCE) {
+        int r = add(c);
+        if (r < 0)
+            return r;
+        table[c->number].gone = true;
+    }
+    return ask_answered(c);
+}
+
 int live_command(const struct gate_command *c)
 {
     struct gate_report done = {.type = GATE_CHANGED, .rule = (int32_t)c->number};
+
+    if (c->type == GATE_ANSWER)
+        return answer(c);
     int r = c->type == GATE_ADD ? add(c) : c->type == GATE_DROP ? drop(c) : -EPROTO;
 
     if (r < 0)

@@ -12,6 +12,7 @@
  * Lives in: a process of its own, one for each room. Trusts: the supervisor, the host's resolv.conf and hosts.
  * May: connect to what the rules allow, ask the host's name servers. Must not: open anything once it serves. */
 #include "gate/answer.h"
+#include "gate/ask.h"
 #include "gate/budget.h"
 #include "gate/confine.h"
 #include "gate/conn.h"
@@ -134,7 +135,9 @@ static int configure(void)
                 return n;
             break;
         case GATE_START:
-            answer_every_name(command.number == GATE_EVERY_NAME);
+            answer_every_name((command.number & GATE_EVERY_NAME) != 0);
+            if (command.number & GATE_ASKS)
+                ask_open();
             n = egress_read_lines(rule_text, rule_text_len, rule_table, EGRESS_RULES_MAX, &rules.count);
             egress_index_make(&rules, &rule_index);
             rules.index = &rule_index;
