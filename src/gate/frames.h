@@ -26,8 +26,8 @@
  *   READY      gate -> supervisor   once, after START: the gate is confined, and serves
  *   FAILED     gate -> supervisor   instead of READY: `text` says why; the gate ends
  *   EVENT      gate -> supervisor   one decision, any time after READY
- *   ASK        gate -> supervisor   may `name` (or `address`) be reached on `port`? `count` is the question's number; at
- *                                   most GATE_ASKS_MAX are open at once
+ *   ASK        gate -> supervisor   may `name` (or `address`) be reached on `port`? `count` is the question's number;
+ *                                   at most GATE_ASKS_MAX are open at once
  *   CHANGED    gate -> supervisor   one for each ADD and DROP, in their order: it holds; `count` connections were cut
  *   WANT       gate -> supervisor   any time after READY, where a listener is PUBLISH: `count` such sockets, please
  *   FINISHED   gate -> supervisor   once, after STOP
