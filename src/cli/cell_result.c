@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define VALUES_MAX  64          /* with their bytes; of all others only the size is said */
-#define VALUES_SIZE (16u << 20) /* of all of them */
+#define VALUES_SIZE (24u << 20) /* of all of them, as they may be written at most */
 #define PIECE       3000        /* a multiple of 3 */
 
 static void put(struct cell_result *r, const struct sbuf *b)
@@ -126,7 +126,8 @@ void cell_result_value(struct cell_result *r, char kind, const struct cells_valu
 {
     char text[CELLS_TYPE_MAX + 96];
     struct sbuf b = SBUF(text);
-    const bool holds = kind == 'V' && r->count < VALUES_MAX && r->bytes + v->size <= VALUES_SIZE;
+    const uint64_t cost = is_text(v->type) ? 6 * (uint64_t)v->size : 2 * (uint64_t)v->size;
+    const bool holds = kind == 'V' && r->count < VALUES_MAX && r->bytes + cost <= VALUES_SIZE;
 
     if (r->fd < 0) {
         show(r, kind, v);
@@ -139,11 +140,11 @@ void cell_result_value(struct cell_result *r, char kind, const struct cells_valu
     if (holds && is_text(v->type)) {
         put_text(r, ",\"text\":");
         put_string(r, v->data, v->size);
-        r->bytes += v->size;
+        r->bytes += cost;
     } else if (holds && is_picture(v)) {
         put_text(r, ",\"base64\":");
         put_base64(r, v->data, v->size);
-        r->bytes += v->size;
+        r->bytes += cost;
     }
     put_text(r, "}");
 }

@@ -179,6 +179,7 @@ static void write_facts(const struct policy *p, const struct mcp_options *o, str
     json_unum(&j, "timeout_s", time == LIMIT_UNLIMITED ? 0 : time < 1000 ? 1 : time / 1000);
     json_unum(&j, "memory_mb", memory == LIMIT_UNLIMITED ? 0 : memory >> 20);
     json_unum(&j, "lifetime_s", lifetime(p));
+    json_unum(&j, "output", p->limits[LIMIT_ID_OUTPUT] == LIMIT_UNLIMITED ? 0 : p->limits[LIMIT_ID_OUTPUT]);
     json_bool(&j, "prefers_memory", p->limit_demand[LIMIT_ID_MEMORY] == LAYER_PREFER);
     json_bool(&j, "network", p->net != NET_NONE);
     json_bool(&j, "writes", writes);

@@ -34,31 +34,34 @@ static void host_cancel(void *ctx, struct rpc_call *c)
     job_cancel(c->work);
 }
 
-static const char instructions[] = "strongroom runs code and commands in sandboxes on the user's machine. "
-                                   "Use run_code for anything whose effect you "
-                                   "do not know: it cannot reach files, processes or networks outside, "
-                                   "except for what the user allowed. A result says "
-                                   "how the run ended (outcome), and denials say what was refused; "
-                                   "explain_denial tells more. You cannot widen what is "
-                                   "allowed; ask the user.";
+static const char instructions[] =
+    "strongroom runs code and commands in sandboxes on the user's machine. "
+    "Use run_code for anything whose effect you "
+    "do not know: with a sandbox_id it keeps variables from call to call, like a "
+    "notebook. It cannot reach files, processes or networks outside, "
+    "except for what the user allowed. A result says "
+    "how the run ended (outcome), and denials say what was refused; "
+    "explain_denial tells more. You cannot widen what is "
+    "allowed; ask the user.";
 
 /* What strongroom found in the user's options. */
 static int read_ceiling(const char *text, struct server *s)
 {
     json_t *o = json_loads(text, 0, NULL);
     int prefers_memory = 0, network = 0, writes = 0, may_apply = 0, rooms = 0;
-    json_int_t timeout = 0, memory = 0, lifetime = 0;
+    json_int_t timeout = 0, memory = 0, lifetime = 0, output = 0;
 
     const int n =
-        json_unpack(o, "{s:I, s:I, s:I, s:b, s:b, s:b, s:b, s:i}", "timeout_s", &timeout, "memory_mb",
-                    &memory, "lifetime_s", &lifetime, "prefers_memory", &prefers_memory, "network", &network,
-                    "writes", &writes, "may_apply", &may_apply, "rooms", &rooms);
+        json_unpack(o, "{s:I, s:I, s:I, s:I, s:b, s:b, s:b, s:b, s:i}", "timeout_s", &timeout, "memory_mb",
+                    &memory, "lifetime_s", &lifetime, "output", &output, "prefers_memory", &prefers_memory,
+                    "network", &network, "writes", &writes, "may_apply", &may_apply, "rooms", &rooms);
     json_decref(o);
     if (n < 0 || rooms < 1 || rooms > ROOMS_MAX)
         return -EINVAL;
     s->ceiling = (struct ceiling){.timeout_s = timeout,
                                   .memory_mb = memory,
                                   .lifetime_s = lifetime,
+                                  .output = output,
                                   .prefers_memory = prefers_memory != 0,
                                   .network = network != 0,
                                   .writes = writes != 0,

@@ -19,6 +19,7 @@ struct ceiling {
     int64_t timeout_s;   /* 0: no limit */
     int64_t memory_mb;   /* 0: no limit */
     int64_t lifetime_s;  /* of a room that lives on; 0: no limit */
+    int64_t output;      /* bytes that one run prints; 0: no limit */
     bool prefers_memory; /* a weaker bound of memory will do, where the kernel has none */
     bool network;        /* rooms reach something */
     bool writes;         /* rooms write something of the host */

@@ -16,12 +16,7 @@
 #define RESULT_MAX  (2 << 20)
 #define MESSAGE_MAX 4000
 #define TIMED_OUT   124 /* exit status of strongroom exec */
-
-/* How a program ended. */
-struct run_end {
-    const char *outcome;
-    int64_t exit_code, ms, size[OUTPUT_STREAMS];
-};
+#define TOO_MUCH    153
 
 /* Python's own traceback cannot show lines of a text that is no file: the hook can, and leaves our frames out. */
 #define PYTHON                                                                                               \
@@ -99,15 +94,16 @@ void room_words(struct words *w, const struct server *s, const char *verb, const
 
 /* --- what came of it ------------------------------------------------------------------------------------ */
 
-static json_t *read_result(int fd, int64_t size)
+json_t *job_json(const struct job *j, enum job_file f, int64_t max)
 {
-    json_t *result = NULL;
-    char *text = size > 0 && size <= RESULT_MAX ? malloc((size_t)size) : NULL;
+    const int64_t size = job_size(j, f);
+    json_t *value = NULL;
+    char *text = size > 0 && size <= max ? malloc((size_t)size) : NULL;
 
-    if (text && pread(fd, text, (size_t)size, 0) == (ssize_t)size)
-        result = json_loadb(text, (size_t)size, 0, NULL);
+    if (text && pread(j->file[f], text, (size_t)size, 0) == (ssize_t)size)
+        value = json_loadb(text, (size_t)size, 0, NULL);
     free(text);
-    return result;
+    return value;
 }
 
 /* strongroom's own words, which stand behind what the program printed there. */
@@ -217,8 +213,7 @@ static void keep(struct job *j, const char *id, const int64_t size[OUTPUT_STREAM
     j->file[JOB_OUT] = j->file[JOB_ERR] = -1;
 }
 
-/* The parts that every report has; keeps the output. `denials` is taken over. */
-static json_t *report(struct job *j, const struct run_end *end, json_t *denials, const char *words)
+json_t *run_report(struct job *j, const struct run_end *end, json_t *denials, const char *words)
 {
     const int64_t max = tool_number(j->args, "max_output_bytes", OUTPUT_INLINE);
     char id[RUN_ID_MAX];
@@ -245,18 +240,21 @@ json_t *exec_report(struct job *j)
 {
     const int code = WIFEXITED(j->wait_status) ? WEXITSTATUS(j->wait_status) : 128 + WTERMSIG(j->wait_status);
     const int64_t ms = loop_now_ms() - j->started_ms, limit = tool_number(j->args, "timeout_seconds", 0);
+    const int64_t most = j->server->ceiling.output, printed = job_size(j, JOB_OUT) + job_size(j, JOB_ERR);
     const struct run_end end = {
-        .outcome = code == TIMED_OUT && limit > 0 && ms >= limit * 1000 ? "timeout" : "exited",
+        .outcome = code == TIMED_OUT && limit > 0 && ms >= limit * 1000 ? "timeout"
+                   : code == TOO_MUCH && most > 0 && printed >= most    ? "output"
+                                                                        : "exited",
         .exit_code = code,
         .ms = ms,
         .size = {job_size(j, JOB_OUT), job_size(j, JOB_ERR)},
     };
-    return report(j, &end, json_array(), NULL);
+    return run_report(j, &end, json_array(), NULL);
 }
 
 json_t *room_report(struct job *j)
 {
-    json_t *result = read_result(j->file[JOB_RESULT], job_size(j, JOB_RESULT));
+    json_t *result = job_json(j, JOB_RESULT, RESULT_MAX);
     const char *outcome = json_string_value(json_object_get(result, "outcome"));
 
     if (!outcome || strcmp(outcome, "no-room") == 0) {
@@ -271,7 +269,7 @@ json_t *room_report(struct job *j)
         .size = {number_in(result, "bytes", "stdout"), number_in(result, "bytes", "stderr")},
     };
     char *words = own_words(j, end.size[OUTPUT_STDERR]);
-    json_t *r = report(j, &end, denials_of(result), words);
+    json_t *r = run_report(j, &end, denials_of(result), words);
     changes_note(j->server, result, r);
     json_decref(result);
     free(words);
@@ -299,20 +297,15 @@ void tool_run_code(struct server *s, struct rpc_call *c, const json_t *args)
     }
     const char *code = tool_text(args, "code", &len);
     if (room) {
-        exec_words(&w, args);
-    } else {
-        room_words(&w, s, "run", args);
-        words_add(&w, "--result-fd=3");
+        cell_start(s, c, args, l->name, code, len);
+        return;
     }
+    room_words(&w, s, "run", args);
+    words_add(&w, "--result-fd=3");
     words_add(&w, "--");
     for (size_t i = 0; i < sizeof l->words / sizeof *l->words && l->words[i]; i++)
         words_add(&w, l->words[i]);
-    if (!room)
-        job_add(s, c, args, true, &w, code, len, code_done);
-    else if (live_id_ok(c, args))
-        job_add(s, c, args, true, &w, code, len, exec_done);
-    else
-        words_free(&w);
+    job_add(s, c, args, true, &w, code, len, code_done);
 }
 
 /* --- explain_denial ------------------------------------------------------------------------------------- */

@@ -18,13 +18,30 @@ void room_words(struct words *w, const struct server *s, const char *verb, const
  * a room that could not be built the call is answered with an error and NULL comes back. */
 json_t *room_report(struct job *j);
 
+/* How a program ended. */
+struct run_end {
+    const char *outcome;
+    int64_t exit_code, ms, size[OUTPUT_STREAMS];
+};
+
+/* The parts that every report has; keeps the output. `denials` is taken over; `words`: strongroom's own, or NULL. */
+json_t *run_report(struct job *j, const struct run_end *end, json_t *denials, const char *words);
+
+/* A JSON document in one of its memory files. NULL: it is none, or longer than max. */
+json_t *job_json(const struct job *j, enum job_file f, int64_t max);
+
 /* The same for a program in a room that lives on. */
 json_t *exec_report(struct job *j);
 job_done exec_done;
 
 /* "strongroom exec ROOM" with what the tool's arguments say; the room is known to be a handle of ours when live_id_ok()
  * says so, which otherwise answers the call. */
-void exec_words(struct words *w, const json_t *args);
+void exec_words(struct words *w, const json_t *args, int64_t output); /* bytes that it may print; 0: any */
+/* Answers the call with `value` (taken over), or with strongroom's own words where it failed. */
+void live_done(struct job *j, json_t *value);
+/* One cell for an interpreter of such a room. */
+void cell_start(struct server *s, struct rpc_call *c, const json_t *args, const char *language,
+                const char *code, size_t len);
 bool live_id_ok(struct rpc_call *c, const json_t *args);
 void live_read_file(struct server *s, struct rpc_call *c, const json_t *args);
 

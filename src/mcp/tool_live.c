@@ -37,7 +37,7 @@ bool live_id_ok(struct rpc_call *c, const json_t *args)
     return false;
 }
 
-void exec_words(struct words *w, const json_t *args)
+void exec_words(struct words *w, const json_t *args, int64_t output)
 {
     const char *cwd = tool_text(args, "cwd", NULL), *key;
     json_t *value;
@@ -52,6 +52,7 @@ void exec_words(struct words *w, const json_t *args)
     {
         words_fmt(w, "--env=%s=%s", key, json_string_value(value));
     }
+    words_fmt(w, "--output=%lld", (long long)output);
     words_add(w, tool_text(args, "sandbox_id", NULL));
 }
 
@@ -105,7 +106,7 @@ void exec_done(struct job *j)
         tool_done(j->call, exec_report(j));
 }
 
-static void other_done(struct job *j, json_t *value)
+void live_done(struct job *j, json_t *value)
 {
     if (room_gone(j)) {
         json_decref(value);
@@ -139,9 +140,9 @@ static void create_done(struct job *j)
 
     if (!status_is(j, 0))
         forget(j->server, id);
-    other_done(
-        j, json_pack("{s:s, s:I}", "sandbox_id", id, "lifetime_seconds",
-                     (json_int_t)tool_number(j->args, "lifetime_seconds", j->server->ceiling.lifetime_s)));
+    live_done(j,
+              json_pack("{s:s, s:I}", "sandbox_id", id, "lifetime_seconds",
+                        (json_int_t)tool_number(j->args, "lifetime_seconds", j->server->ceiling.lifetime_s)));
 }
 
 void tool_create(struct server *s, struct rpc_call *c, const json_t *args)
@@ -170,18 +171,6 @@ void tool_create(struct server *s, struct rpc_call *c, const json_t *args)
     job_add(s, c, args, false, &w, NULL, 0, create_done);
 }
 
-static json_t *read_json(const struct job *j)
-{
-    const int64_t size = job_size(j, JOB_OUT);
-    char *text = size > 0 && size <= LISTED_MAX ? malloc((size_t)size) : NULL;
-    json_t *value = NULL;
-
-    if (text && pread(j->file[JOB_OUT], text, (size_t)size, 0) == (ssize_t)size)
-        value = json_loadb(text, (size_t)size, 0, NULL);
-    free(text);
-    return value;
-}
-
 static bool ours(const struct server *s, const char *id)
 {
     for (size_t i = 0; i < LIVE_MAX; i++) {
@@ -193,7 +182,7 @@ static bool ours(const struct server *s, const char *id)
 
 static void list_done(struct job *j)
 {
-    json_t *all = read_json(j), *list = json_array(), *row;
+    json_t *all = job_json(j, JOB_OUT, LISTED_MAX), *list = json_array(), *row;
     size_t i;
 
     json_array_foreach(all, i, row)
@@ -208,7 +197,7 @@ static void list_done(struct job *j)
                             "memory_bytes", json_integer_value(json_object_get(row, "memory"))));
     }
     json_decref(all);
-    other_done(j, json_pack("{s:o}", "sandboxes", list));
+    live_done(j, json_pack("{s:o}", "sandboxes", list));
 }
 
 void tool_list(struct server *s, struct rpc_call *c, const json_t *args)
@@ -223,8 +212,8 @@ void tool_list(struct server *s, struct rpc_call *c, const json_t *args)
 
 static void renew_done(struct job *j)
 {
-    other_done(j, json_pack("{s:O, s:O}", "sandbox_id", json_object_get(j->args, "sandbox_id"),
-                            "lifetime_seconds", json_object_get(j->args, "lifetime_seconds")));
+    live_done(j, json_pack("{s:O, s:O}", "sandbox_id", json_object_get(j->args, "sandbox_id"),
+                           "lifetime_seconds", json_object_get(j->args, "lifetime_seconds")));
 }
 
 void tool_renew(struct server *s, struct rpc_call *c, const json_t *args)
@@ -243,7 +232,7 @@ void tool_renew(struct server *s, struct rpc_call *c, const json_t *args)
 static void kill_done(struct job *j)
 {
     forget(j->server, tool_text(j->args, "sandbox_id", NULL));
-    other_done(j, json_pack("{s:O, s:b}", "sandbox_id", json_object_get(j->args, "sandbox_id"), "ended", 1));
+    live_done(j, json_pack("{s:O, s:b}", "sandbox_id", json_object_get(j->args, "sandbox_id"), "ended", 1));
 }
 
 void tool_kill(struct server *s, struct rpc_call *c, const json_t *args)
@@ -268,7 +257,7 @@ void tool_exec(struct server *s, struct rpc_call *c, const json_t *args)
 
     if (!live_id_ok(c, args))
         return;
-    exec_words(&w, args);
+    exec_words(&w, args, s->ceiling.output);
     words_add(&w, "--");
     words_add(&w, "bash");
     words_add(&w, "-c");
@@ -288,7 +277,7 @@ static void script(struct server *s, struct rpc_call *c, const json_t *args, con
         tool_failed(c, "path: holds a zero byte");
         return;
     }
-    exec_words(&w, args);
+    exec_words(&w, args, 0);
     words_add(&w, "--");
     words_add(&w, "bash");
     words_add(&w, "-c");
@@ -309,7 +298,7 @@ static void read_done(struct job *j)
     int64_t size = 0, n = 0;
 
     if (!status_is(j, 0)) {
-        other_done(j, NULL);
+        live_done(j, NULL);
         return;
     }
     if (pread(j->file[JOB_ERR], head, sizeof head - 1, 0) > 0) {
@@ -337,8 +326,8 @@ void live_read_file(struct server *s, struct rpc_call *c, const json_t *args)
 
 static void write_done(struct job *j)
 {
-    other_done(j, json_pack("{s:O, s:I}", "path", json_object_get(j->args, "path"), "bytes",
-                            (json_int_t)json_string_length(json_object_get(j->args, "content"))));
+    live_done(j, json_pack("{s:O, s:I}", "path", json_object_get(j->args, "path"), "bytes",
+                           (json_int_t)json_string_length(json_object_get(j->args, "content"))));
 }
 
 void tool_write_file(struct server *s, struct rpc_call *c, const json_t *args)
@@ -386,7 +375,7 @@ static void files_done(struct job *j)
     }
     json_t *list = read_files(text, text + size, &more);
     free(text);
-    other_done(j, json_pack("{s:o, s:b}", "entries", list, "truncated", more));
+    live_done(j, json_pack("{s:o, s:b}", "entries", list, "truncated", more));
 }
 
 void tool_list_files(struct server *s, struct rpc_call *c, const json_t *args)

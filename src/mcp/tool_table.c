@@ -11,15 +11,29 @@
     ","                                                                                                      \
     "'allow':{'type':'string'}},'required':['layer','what','count']}}"
 
-#define RUN_OUTPUT                                                                                           \
-    "{'type':'object','properties':{"                                                                        \
+/* Of a cell, beside what a run has. */
+#define CELL                                                                                                 \
+    "'values':{'type':'array','description':'of the last expression, of display() and figures, in each "     \
+    "form "                                                                                                  \
+    "that they have','items':{'type':'object','properties':{'type':{'type':'string','description':'media "   \
+    "type'},'bytes':{'type':'integer','description':'of the whole value'},'text':{'type':'string'},"         \
+    "'truncated':{'type':'boolean'},'content_index':{'type':'integer','description':'which part of the "     \
+    "content is this picture'}},'required':['type','bytes']}},"                                              \
+    "'state':{'type':'string','description':'kept, or gone: the next cell starts anew'},"                    \
+    "'cell':{'type':'integer','description':'its number in the interpreter'},"                               \
+    "'error':{'type':'object','properties':{'name':{'type':'string'},'text':{'type':'string'}},"             \
+    "'required':['name','text']},"
+
+#define RUN_OUTPUT RUN_OUTPUT_WITH("")
+#define RUN_OUTPUT_WITH(more)                                                                                \
+    "{'type':'object','properties':{" more                                                                   \
     "'stdout':{'type':'string','description':'control characters are shown as \\\\xNN'},"                    \
     "'stderr':{'type':'string'},"                                                                            \
     "'exit_code':{'type':'integer','description':'of the program; 124 time limit, 137 memory, 128+n signal " \
     "n'},"                                                                                                   \
     "'outcome':{'type':'string','description':'exited, signalled, timeout, cpu-time, memory, output, "       \
     "interrupted, "                                                                                          \
-    "not-run or lost'},"                                                                                     \
+    "not-run, lost, or of a cell ended: with its interpreter'},"                                             \
     "'timed_out':{'type':'boolean'},"                                                                        \
     "'truncated':{'type':'boolean','description':'the middle of stdout or stderr was left out here'},"       \
     "'stdout_bytes':{'type':'integer','description':'printed in all'},"                                      \
@@ -90,7 +104,13 @@
 
 #define LIMIT_ARGS                                                                                           \
     {"timeout_seconds", TYPE_NUMBER, false, 1, MAX_TIMEOUT, NULL, "wall time until the run is ended"},       \
-        {"memory_mb", TYPE_NUMBER, false, 8, MAX_MEMORY, NULL, "memory of the whole room"},                  \
+        {"memory_mb",                                                                                        \
+         TYPE_NUMBER,                                                                                        \
+         false,                                                                                              \
+         8,                                                                                                  \
+         MAX_MEMORY,                                                                                         \
+         NULL,                                                                                               \
+         "memory of the whole room, of a fresh one only"},                                                   \
         {"max_output_bytes",                                                                                 \
          TYPE_NUMBER,                                                                                        \
          false,                                                                                              \
@@ -105,21 +125,30 @@
 
 const struct tool tools[] = {
     {"run_code",
-     "Run code in a fresh sandbox",
-     "Runs code in a new sandbox that is made for this call and gone after it: nothing is kept between "
-     "calls. The working "
-     "directory is empty and writable. Prints of the program come back in stdout and stderr. A non-zero "
-     "exit_code is "
-     "no error of the tool. Network and files outside are closed, except for what the person who started "
-     "this server "
-     "allowed; denials tell what was refused.",
+     "Run code in a sandbox",
+     "Runs code. Without sandbox_id: as a program in a new sandbox that is made for this call and gone after "
+     "it. "
+     "With the sandbox_id of sandbox_create: as a cell, like in a notebook. Variables, imports, functions "
+     "and files "
+     "stay for the next call, one interpreter for each language (typescript shares javascript's); the value "
+     "of the "
+     "last expression comes back in values, and pictures (matplotlib figures, objects with _repr_png_) as "
+     "images; "
+     "top-level await works; a cell that reaches its time limit or is cancelled is interrupted and the state "
+     "stays; "
+     "when the interpreter itself ends, state says gone. stdin is empty. The working directory is writable. "
+     "Prints "
+     "come back in stdout and stderr. A non-zero exit_code is no error of the tool. Network and files "
+     "outside are "
+     "closed, except for what the person who started this server allowed; denials tell what was refused.",
      TOOL_OPEN_WORLD,
-     RUN_OUTPUT,
+     RUN_OUTPUT_WITH(CELL),
      tool_run_code,
      {{"code", TYPE_TEXT, true, 0, CODE_MAX, NULL, "the program's text"},
       {"language", TYPE_TEXT, false, 0, 0, "python|javascript|typescript|bash", "python unless given"},
       {"sandbox_id", TYPE_TEXT, false, 1, 64, NULL,
-       "run it in this sandbox of sandbox_create, whose files stay, instead of a fresh one"},
+       "run it as a cell in this sandbox of sandbox_create, whose variables and files stay, instead of a "
+       "fresh one"},
       LIMIT_ARGS}},
     {"explain_denial",
      "Why was it refused?",

@@ -237,16 +237,24 @@ void tools_call(struct server *s, struct rpc_call *c, const char *name, const js
     rpc_error(c, RPC_PARAMS, NULL, "no such tool: %.100s", name);
 }
 
-void tool_done(struct rpc_call *c, json_t *value)
+void tool_done_with(struct rpc_call *c, json_t *value, json_t *more)
 {
     char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
-    json_t *result = text ? json_pack("{s:[{s:s, s:s}], s:O, s:b}", "content", "type", "text", "text", text,
-                                      "structuredContent", value, "isError", 0)
-                          : NULL;
+    json_t *content = text ? json_pack("[{s:s, s:s}]", "type", "text", "text", text) : NULL;
+    json_t *result = NULL;
 
+    if (content && (!more || json_array_extend(content, more) == 0))
+        result = json_pack("{s:O, s:O, s:b}", "content", content, "structuredContent", value, "isError", 0);
     free(text);
+    json_decref(content);
+    json_decref(more);
     json_decref(value);
     rpc_result(c, result);
+}
+
+void tool_done(struct rpc_call *c, json_t *value)
+{
+    tool_done_with(c, value, NULL);
 }
 
 void tool_failed(struct rpc_call *c, const char *fmt, ...)

@@ -54,6 +54,9 @@ void tools_call(struct server *s, struct rpc_call *c, const char *name, const js
 /* The tool's result; `value` is taken over. */
 void tool_done(struct rpc_call *c, json_t *value);
 
+/* The same with more parts of its content (an array, taken over). */
+void tool_done_with(struct rpc_call *c, json_t *value, json_t *more);
+
 /* What went wrong and how to go on, for the model. */
 void tool_failed(struct rpc_call *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
