@@ -9,11 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
-static int apply(struct result_workspace *w, unsigned flags, struct err *e)
+/* `p`: whose accepted alarms count; NULL: none. */
+static int apply(struct result_workspace *w, const struct policy *p, unsigned flags, struct err *e)
 {
     static struct changes c;
     const struct tree_command say = {.type = TREE_APPLY, .flags = flags};
     int r = changes_open(&c, w->id, CHANGES_WRITE, e);
+    for (size_t i = 0; r == 0 && p && i < p->accept_count; i++)
+        r = tree_accept(&c.tree, p->accepts[i].word, e);
     if (r == 0)
         r = changes_say(&c, &say, NULL, NULL, NULL, e);
     changes_close(&c);
@@ -41,9 +44,7 @@ int settle_unasked(const struct policy *p, struct result *result)
             continue;
         if (clean && result->exit_status != 0)
             not_real(w, "not applied: the program failed");
-        else if (clean && w->totals.alarms)
-            not_real(w, "not applied: there are alarms");
-        else if (apply(w, clean ? TREE_ONLY_CLEAN : 0, &e) < 0)
+        else if (apply(w, p, clean ? TREE_ONLY_CLEAN : 0, &e) < 0)
             not_real(w, e.text);
         if (w->failed[0])
             status = err_exit_status(ERR_IO);
@@ -125,7 +126,7 @@ static void decide(struct result_workspace *w)
                 break;
             __attribute__((fallthrough));
         case 'a':
-            r = apply(w, TREE_DECIDED, &e);
+            r = apply(w, NULL, TREE_DECIDED, &e);
             if (r == 0) {
                 told("applied; take it back with: strongroom undo", w->id);
                 return;

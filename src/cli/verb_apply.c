@@ -5,17 +5,19 @@
 #include "cli/say.h"
 #include "cli/show_changes.h"
 #include "cli/verbs.h"
+#include "policy/accept.h"
 
 #include <errno.h>
 #include <string.h>
 
 static unsigned conflicts, clean, all;
-static struct change_list excepts;
+static struct change_list excepts, accepts;
 static const struct change_option apply_options[] = {
     {"skip-conflicts", NULL, "leave out what the host changed too", &conflicts, TREE_SKIP_CONFLICTS, NULL,
      NULL},
     {"except", "PATH", "leave out what lies at or below PATH", NULL, 0, NULL, &excepts},
     {"all", NULL, "whatever was decided in a review", &all, 1, NULL, NULL},
+    {"accept", "ALARM[:PATH]", "as --only-clean, but this alarm was looked at", NULL, 0, NULL, &accepts},
     {"only-clean", NULL, "not if anything raises an alarm", &clean, TREE_ONLY_CLEAN, NULL, NULL},
 };
 enum { APPLY_OPTIONS = sizeof apply_options / sizeof *apply_options, PATHS_MAX = 65536 };
@@ -66,6 +68,27 @@ static int wrong_state(const struct changes *c, const char *verb, struct err *e)
                                      : err_hint(e, "strongroom apply %s makes them real", c->id);
 }
 
+static int check_accepts(struct err *e)
+{
+    const char *why, *nearest;
+    for (size_t i = 0; i < accepts.count; i++) {
+        if (accept_is_good(accepts.at[i], &why, &nearest))
+            continue;
+        err_set(e, ERR_USAGE, 0, "apply: --accept %.80s: %s", accepts.at[i], why);
+        return nearest ? err_hint(e, "did you mean %s?", nearest)
+                       : err_hint(e, "wanted ALARM[:PATH], as strongroom review shows them");
+    }
+    return 0;
+}
+
+static int send_accepts(struct changes *c, struct err *e)
+{
+    int r = 0;
+    for (size_t i = 0; i < accepts.count && r == 0; i++)
+        r = tree_accept(&c->tree, accepts.at[i], e);
+    return r;
+}
+
 int verb_apply(int argc, char **argv)
 {
     struct change_words w;
@@ -81,15 +104,18 @@ int verb_apply(int argc, char **argv)
             "nothing was decided; or what lies at or below the PATHs (as review shows them) and\n"
             "was not rejected. ID is the newest, unless given.\n",
             apply_options, APPLY_OPTIONS);
-    int r = changes_open(&c, w.id, CHANGES_WRITE, &e);
+    int r = check_accepts(&e) < 0 ? -EINVAL : changes_open(&c, w.id, CHANGES_WRITE, &e);
     if (r == 0 && c.state == STORE_APPLIED)
         r = wrong_state(&c, "apply", &e);
     if (r == 0)
         r = tree_paths(&c.tree, w.paths, w.path_count, &e);
     if (r == 0)
         r = tree_except(&c.tree, excepts.at, excepts.count, &e);
+    if (r == 0)
+        r = send_accepts(&c, &e);
     const struct tree_command say = {.type = TREE_APPLY,
-                                     .flags = conflicts | clean | (all ? 0 : TREE_DECIDED)};
+                                     .flags = conflicts | clean | (accepts.count ? TREE_ONLY_CLEAN : 0) |
+                                              (all ? 0 : TREE_DECIDED)};
     if (r == 0)
         r = changes_say(&c, &say, tell, NULL, &t, &e);
     char more[160];

@@ -148,6 +148,11 @@ int tree_except(struct tree_session *t, char *const *paths, size_t count, struct
     return send_paths(t, TREE_EXCEPT, paths, count, e);
 }
 
+int tree_accept(struct tree_session *t, const char *word, struct err *e)
+{
+    return send_pieces(t, TREE_ACCEPT, word, strlen(word) + 1, e);
+}
+
 int tree_pick(struct tree_session *t, const uint32_t *rows, size_t count, struct err *e)
 {
     if (count > TREE_PATHS_MAX / sizeof *rows)

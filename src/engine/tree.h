@@ -34,6 +34,8 @@ typedef int tree_sink(void *ctx, const struct tree_report *r);
  * slashes. */
 int tree_paths(struct tree_session *t, char *const *paths, size_t count, struct err *e);
 int tree_except(struct tree_session *t, char *const *paths, size_t count, struct err *e);
+/* One alarm that the next apply may pass over (policy/accept.h). */
+int tree_accept(struct tree_session *t, const char *word, struct err *e);
 int tree_pick(struct tree_session *t, const uint32_t *rows, size_t count, struct err *e);
 
 /* One verb. `c` has type, flags and what its row in frames.h says. sink and ret_totals may be NULL. -errno with e: the

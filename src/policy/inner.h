@@ -133,6 +133,7 @@ SET_FUNCTION(set_bind);
 SET_FUNCTION(set_tmpfs);
 SET_FUNCTION(set_workspace);
 SET_FUNCTION(set_at);
+SET_FUNCTION(set_accept);
 SET_FUNCTION(set_apply);
 SET_FUNCTION(set_copy_in);
 SET_FUNCTION(set_copy_out);
@@ -159,6 +160,7 @@ SET_FUNCTION(set_tty);
 SET_FUNCTION(set_interactive);
 SET_FUNCTION(set_elsewhere); /* rows that the command line handles itself */
 SHOW_FUNCTION(show_mounts);
+SHOW_FUNCTION(show_accept);
 SHOW_FUNCTION(show_apply);
 SHOW_FUNCTION(show_copy_out);
 SHOW_FUNCTION(show_upper);

@@ -15,9 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define POLICY_MOUNTS_MAX     1024       /* --volume, --ro, --rw, --tmpfs together */
-#define POLICY_WORKSPACES_MAX 16         /* --workspace and --copy-in of folders */
-#define POLICY_COPIES_MAX     16         /* --copy-out */
+#define POLICY_MOUNTS_MAX     1024 /* --volume, --ro, --rw, --tmpfs together */
+#define POLICY_WORKSPACES_MAX 16   /* --workspace and --copy-in of folders */
+#define POLICY_COPIES_MAX     16   /* --copy-out */
+#define POLICY_ACCEPTS_MAX    64
 #define POLICY_ENV_MAX        512        /* --env and --env-file together */
 #define POLICY_HIDE_MAX       256        /* --hide */
 #define POLICY_ARENA_MAX      (32 << 20) /* bytes of all strings and lists of one policy */
@@ -58,6 +59,14 @@ struct policy_mount {
 };
 
 /* What is brought out of the room when it has ended. */
+/* An alarm that does not hold up an apply: "ALARM" or "ALARM:PATH" (accept.h). */
+struct policy_accept {
+    const char *word;
+    enum policy_source source;
+    unsigned line;
+    const char *where;
+};
+
 struct policy_copy {
     const char *src; /* absolute path in the room */
     const char *dst; /* absolute host path of a folder */
@@ -119,6 +128,8 @@ struct policy {
     size_t hide_count;
     struct policy_copy copies[POLICY_COPIES_MAX];
     size_t copy_count;
+    struct policy_accept accepts[POLICY_ACCEPTS_MAX];
+    size_t accept_count;
     const char
         *rootfs; /* host directory used as the room's read-only root instead of the host's system; NULL */
     const char *workdir; /* working directory in the room; NULL: /work */

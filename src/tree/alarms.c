@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #define MASS_FILES 100 /* from so many deleted files on it is told, whatever their share */
-#define MASS_LEAST 10  /* fewer are not */
 #define MASS_SHARE 50  /* percent of a folder of the top from which on it is */
 #define TARGET_MAX 4096
 
@@ -166,7 +165,7 @@ void alarms_end(struct alarms_total *t, struct index_header *head)
 {
     const uint64_t enough = t->in_folder * 100 / MASS_SHARE + 1;
 
-    if (t->deleted_files < MASS_LEAST)
+    if (t->deleted_files < ALARMS_MASS_LEAST)
         return;
     const uint64_t there = count_files(t->lower, t->folder, enough);
     if (t->deleted_files < MASS_FILES && there >= enough)

@@ -3,9 +3,11 @@
 #define TREE_ALARMS_H
 
 #include "base/sbuf.h"
-#include "tree/alarm_table.h"
+#include "policy/alarm_table.h"
 #include "tree/index.h"
 #include "tree/walk.h"
+
+#define ALARMS_MASS_LEAST 10 /* fewer deleted files are no mass */
 
 const char *alarm_name(unsigned alarm);
 const char *alarm_why(unsigned alarm);

@@ -13,6 +13,7 @@
 #include "sys/fd.h"
 #include "sys/kernel.h"
 #include "sys/mem.h"
+#include "tree/alarms.h"
 #include "tree/ops.h"
 #include "tree/session.h"
 #include "tree/stage.h"
@@ -36,10 +37,11 @@ struct applying {
     struct journal_writer out;
     struct stage stage;
     enum store_state before;
-    uint64_t conflicts;
+    uint64_t conflicts, alarms, deleted_files;
     struct tree_totals totals;
     bool nothing_done;
     char first[256]; /* conflict */
+    char alarm[256]; /* the first one that nobody accepted */
 };
 
 static void tell_path(const char *path, const char *why)
@@ -90,6 +92,19 @@ static void count(struct tree_totals *t, const struct index_row *row)
     t->alarms += row->alarm != 0;
 }
 
+/* One that stands in the way of --only-clean. */
+static void note_alarm(struct applying *a, unsigned alarm, const char *path)
+{
+    if (session_accepted(alarm_name(alarm), path))
+        return;
+    if (a->alarms++ == 0) {
+        struct sbuf b = SBUF(a->alarm);
+        sbuf_text(&b, alarm_name(alarm));
+        sbuf_text(&b, path ? ":" : "");
+        sbuf_escaped(&b, path ? path : "");
+    }
+}
+
 /* Goes through the chosen rows; those with a conflict are told, and not chosen any more. */
 static int check_rows(struct applying *a)
 {
@@ -115,9 +130,16 @@ static int check_rows(struct applying *a)
         session_fmt("  and %llu more\n", (unsigned long long)(a->conflicts - TOLD_MAX));
     if (r == 0 && a->conflicts)
         r = select_settle(&a->index, a->chosen);
-    for (at = n = 0; r == 0 && index_next(&a->index, &at, &row, &path, &detail) > 0; n++)
-        if (select_has(a->chosen, n))
-            count(&a->totals, row);
+    for (at = n = 0; r == 0 && index_next(&a->index, &at, &row, &path, &detail) > 0; n++) {
+        if (!select_has(a->chosen, n))
+            continue;
+        count(&a->totals, row);
+        a->deleted_files += row->kind == TREE_DELETED && row->file != TREE_FOLDER;
+        if (row->alarm)
+            note_alarm(a, row->alarm, path);
+    }
+    if (a->index.head->mass && a->deleted_files >= ALARMS_MASS_LEAST)
+        note_alarm(a, a->index.head->mass, NULL);
     return r;
 }
 
@@ -129,6 +151,16 @@ static int nothing_chosen(const struct applying *a)
     return session_fail(ENOENT, session.paths_len ? "the paths are those that strongroom review shows" : NULL,
                         session.paths_len ? "apply: no change of this name"
                                           : "apply: there is nothing to apply");
+}
+
+static int refuse_alarms(const struct applying *a)
+{
+    char hint[TREE_HINT_MAX];
+    struct sbuf b = SBUF(hint);
+
+    sbuf_fmt(&b, "look with strongroom review; who has looked says --accept %s", a->alarm);
+    return session_fail(EPERM, hint, "apply: alarm %s%s; nothing was changed", a->alarm,
+                        a->alarms > 1 ? ", and more alarms" : "");
 }
 
 static int choose(struct applying *a, const struct tree_command *c)
@@ -151,9 +183,8 @@ static int choose(struct applying *a, const struct tree_command *c)
         return session_fail(EBUSY, "--skip-conflicts applies the others; or name paths",
                             "apply: %s%s; nothing was changed", a->first,
                             a->conflicts > 1 ? ", and more conflicts with the host" : "");
-    if (c->flags & TREE_ONLY_CLEAN && (a->totals.alarms || a->index.head->mass))
-        return session_fail(EPERM, "strongroom review shows them",
-                            "apply: there are alarms; nothing was changed");
+    if (c->flags & TREE_ONLY_CLEAN && a->alarms)
+        return refuse_alarms(a);
     return a->totals.rows ? 0 : nothing_chosen(a);
 }
 

@@ -9,6 +9,7 @@
  *   PATHS      0..n, before a verb: a piece of the paths that the verb is about, each ended by NUL, relative to the
  *              workspace; none at all: everything. A folder stands for all below it.
  *   PICK       0..n, before a verb: the rows (uint32_t, `size` bytes in text) that the verb is about; not with PATHS
+ *   ACCEPT     0..n, before APPLY: "ALARM" or "ALARM:PATH" each, that TREE_ONLY_CLEAN lets pass
  *   EXCEPT     0..n, before a verb: as PATHS, of what it is not about
  *
  *   STORE      upper, lower, entry: walks the upper against the lower and writes the entry's index. With
@@ -26,7 +27,7 @@
  *              and what makes no sense without it, with TREE_FOLDED all in that folder; TREE_REST: only where
  *              nothing is decided; TREE_ONLY_CLEAN: only where no alarm is
  *   APPLY      upper, lower (writable), entry: all or nothing. TREE_SKIP_CONFLICTS: without the rows whose host file
- *              changed since; TREE_ONLY_CLEAN: not if there is an alarm; TREE_DECIDED: what was accepted, or, of
+ *              changed since; TREE_ONLY_CLEAN: not if there is an alarm but those of ACCEPT; TREE_DECIDED: what was accepted, or, of
  *              what PATHS name, what was not rejected
  *   UNDO       lower (writable), entry: takes the last apply back
  *   RECOVER    lower (writable), entry: after an apply or undo that did not end: nothing of it stays
@@ -64,6 +65,7 @@ enum tree_command_type {
     TREE_COPY,
     TREE_EXCEPT,
     TREE_DECIDE,
+    TREE_ACCEPT,
 };
 
 /* OPEN: which descriptors come along, and what may be written. */

@@ -3,7 +3,7 @@
 #define TREE_HANDOFF_H
 
 #include "base/sbuf.h"
-#include "tree/alarm_table.h"
+#include "policy/alarm_table.h"
 #include <stdbool.h>
 #include <stddef.h>
 

@@ -75,6 +75,11 @@ static int take_open(uint32_t *ret_flags)
     return at == n ? 0 : -EPROTO;
 }
 
+static bool is_piece(uint32_t type)
+{
+    return type == TREE_PATHS || type == TREE_PICK || type == TREE_EXCEPT || type == TREE_ACCEPT;
+}
+
 /* Piece of a selection. */
 static int take_piece(void)
 {
@@ -84,6 +89,7 @@ static int take_piece(void)
         size_t *len;
     } lists[] = {{TREE_PATHS, session.paths, &session.paths_len},
                  {TREE_EXCEPT, session.excepts, &session.excepts_len},
+                 {TREE_ACCEPT, session.accepts, &session.accepts_len},
                  {TREE_PICK, session.picks, &session.pick_bytes}};
     size_t i = 0;
 
@@ -106,6 +112,7 @@ static int run_verb(uint32_t flags)
         if ((verbs[i].needs & flags) != verbs[i].needs ||
             (session.paths_len && session.paths[session.paths_len - 1] != '\0') ||
             (session.excepts_len && session.excepts[session.excepts_len - 1] != '\0') ||
+            (session.accepts_len && session.accepts[session.accepts_len - 1] != '\0') ||
             session.pick_bytes % 4)
             return -EPROTO;
         verbs[i].run(&command);
@@ -126,7 +133,8 @@ int main(void)
     session.paths = mem_reserve(TREE_PATHS_MAX);
     session.picks = mem_reserve(TREE_PATHS_MAX);
     session.excepts = mem_reserve(TREE_PATHS_MAX);
-    if (!session.paths || !session.picks || !session.excepts)
+    session.accepts = mem_reserve(TREE_PATHS_MAX);
+    if (!session.paths || !session.picks || !session.excepts || !session.accepts)
         return fail(-ENOMEM, "begin", "");
 #ifdef STRONGROOM_FAULT
     const char *fault = getenv("STRONGROOM_FAULT");
@@ -144,7 +152,7 @@ int main(void)
     while (fd_frame_recv(TREE_CONTROL_FD, &command, sizeof command, NULL, 0, 0) == 0) {
         if (command.version != TREE_FRAMES_VERSION)
             return 1;
-        bool piece = command.type == TREE_PATHS || command.type == TREE_PICK || command.type == TREE_EXCEPT;
+        const bool piece = is_piece(command.type);
         if ((piece ? take_piece() : run_verb(flags)) < 0)
             return 1;
     }

@@ -2,6 +2,7 @@
  *
  * Lives in: strongroom-tree. Trusts: the caller, by the sizes of its frames. */
 #include "tree/session.h"
+#include "policy/accept.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
 #include "sys/mem.h"
@@ -85,7 +86,7 @@ void session_done(void)
     memset(&session.decided, 0, sizeof session.decided);
     session.code = 0;
     session.why[0] = session.hint[0] = '\0';
-    session.paths_len = session.excepts_len = session.pick_bytes = 0;
+    session.paths_len = session.excepts_len = session.accepts_len = session.pick_bytes = 0;
 }
 
 static bool covers(const char *named, const char *path)
@@ -111,4 +112,15 @@ bool session_named(const char *path)
 bool session_excepted(const char *path)
 {
     return among(session.excepts, session.excepts_len, path);
+}
+
+bool session_accepted(const char *alarm, const char *path)
+{
+    const char *named;
+
+    for (size_t at = 0; at < session.accepts_len; at += strlen(session.accepts + at) + 1)
+        if (accept_names(session.accepts + at, alarm, &named) &&
+            (path ? covers(named, path) : named[0] == '\0'))
+            return true;
+    return false;
 }

@@ -19,6 +19,8 @@ struct session {
     size_t pick_bytes;
     char *excepts; /* as paths */
     size_t excepts_len;
+    char *accepts;
+    size_t accepts_len;
     struct tree_report report; /* being filled */
     /* of the verb's DONE */
     struct tree_totals totals;
@@ -44,6 +46,8 @@ void session_done(void); /* ends the verb */
 /* Whether the paths name `path` or what it lies in; everything when there are none. */
 bool session_named(const char *path);
 bool session_excepted(const char *path);
+/* Whether the alarm of this name (policy/alarm_table.h) is accepted there; path NULL: about the whole. */
+bool session_accepted(const char *alarm, const char *path);
 /* One bit for each row of an index, in its order. NULL: no memory. mem_release(bits, select_bytes(index)). */
 size_t select_bytes(const struct index *x);
 /* `d`: the decisions count (NULL: they do not): without paths what was accepted, once anything is decided at all, and

@@ -281,3 +281,51 @@ def a_half_done_apply_is_taken_back_by_who_writes_and_by_who_forgets_it():
     assert b'new: changed since' in said, said
     same((read(top, 'a.txt'), read(top, 'new')), ('old\n', 'mine, and longer\n'))
     assert r.id not in ids()
+
+
+ALARMS = ('echo 1 >a.txt; mkdir -p .git/hooks sub; echo evil >.git/hooks/pre-commit; chmod +x .git/hooks/pre-commit; '
+          'echo "all:; evil" >Makefile; echo "all:; evil" >sub/Makefile')
+
+
+@test
+def an_alarm_is_accepted_by_its_name_and_no_other_with_it():
+    top = folder()
+    before = manifest(top)
+    r = run(ALARMS, top)
+    for words, said in ((['--only-clean'], 'more alarms'), (['--accept', 'git-hook'], 'alarm build-file:Makefile'),
+                        (['--accept', 'git-hook', '--accept', 'build-file:Makefile'], 'alarm build-file:sub/Makefile'),
+                        (['--accept', 'git-hook:.git/hooks/pre', '--accept', 'build-file'], 'alarm git-hook:.git/hooks/pre-commit'),
+                        (['--accept', 'git-config', '--accept', 'build-file'], 'alarm git-hook')):
+        done = verb('apply', r.id, *words, status=125)
+        assert said in done.stderr.decode() and b'--accept' in done.stderr, (words, done.stderr)
+        same(manifest(top), before, words)
+    for word, said in (('git-hok', 'did you mean git-hook'), ('git-hook:', 'path is not one'), ('git-hook:../x', 'path is not one'),
+                       ('build-file:/etc', 'path is not one'), ('mass-deletion:x', 'about the whole'), ('all', 'no such alarm')):
+        done = verb('apply', r.id, '--accept', word, status=None)
+        assert done.returncode != 0 and said in done.stderr.decode(), (word, done.stderr)
+        refused(room.room('true', options=['-w', top, '--accept', word], record=False), said)
+        same(manifest(top), before, word)
+    verb('apply', r.id, '--accept', 'git-hook:.git/hooks', '--accept', 'build-file:sub', '--accept', 'build-file:Makefile')
+    same((read(top, 'a.txt'), os.path.exists(top + '/sub/Makefile')), ('1\n', True))
+    verb('undo', r.id)
+    same(manifest(top), before)
+    verb('apply', r.id, '--except', '.git', '--except', 'sub', '--accept', 'build-file')
+    same((os.path.exists(top + '/.git/hooks/pre-commit'), os.path.exists(top + '/Makefile')), (False, True))
+    verb('discard', r.id)
+
+
+@test
+def a_run_accepts_alarms_and_a_project_cannot():
+    top = folder({'a.txt': 'old\n', **{'d/%d' % i: 'x' for i in range(12)}})
+    r = run(ALARMS, top, '--apply', 'clean', '--accept', 'git-hook')
+    assert 'build-file' in r.work['failed'] and r.status == 125, r.work
+    r = ended(run(ALARMS, top, '--apply', 'clean', '--accept', 'git-hook', '--accept', 'build-file'), 'exited', 0)
+    same((r.work['state'], read(top, 'a.txt')), ('applied', '1\n'))
+    r = run('rm -r d', top, '--apply', 'clean', '--accept', 'git-hook')
+    assert 'mass-deletion' in r.work['failed'] and os.path.exists(top + '/d'), r.work
+    write(os.path.dirname(top), 'p.yaml', 'apply: clean\naccept: [mass-deletion]\n')
+    r = ended(run('rm -r d', top, '--apply', 'clean', '-p', os.path.dirname(top) + '/p.yaml'), 'exited', 0)
+    same(os.path.exists(top + '/d'), False)
+    write(top, '.strongroom.yaml', 'accept: [git-hook]\n')
+    done = subprocess.run([room.PROGRAM, 'run', '-w', top, '--', 'true'], cwd=top, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert done.returncode == 125 and b'may only tighten' in done.stderr, done

@@ -1,7 +1,7 @@
 /* alarm_table: what a person must look at before it becomes real. One row each: name and reason. Whoever accepts an
- * alarm names it (`strongroom apply --only-clean --accept NAME`). */
-#ifndef TREE_ALARM_TABLE_H
-#define TREE_ALARM_TABLE_H
+ * alarm names it (`--accept NAME[:PATH]` of run and apply). */
+#ifndef POLICY_ALARM_TABLE_H
+#define POLICY_ALARM_TABLE_H
 
 #define ALARM_TABLE(X)                                                                                       \
     X(MASS_DELETION, "mass-deletion", "many files deleted at once")                                          \
