@@ -1,4 +1,5 @@
-/* changes: from the end of a room to a decision.
+/* changes: what a room needs for its workspaces, and the decision about what it changed there. Between the two:
+ * keep.c.
  *
  * Theory of operation. A workspace's changes lie in a tmpfs that lives as long as we hold its folder open, or, with
  * `--upper disk`, in the store already. When the room is over, strongroom-tree copies the former into an entry of the
@@ -35,7 +36,7 @@
 
 /* --- the room's side ------------------------------------------------------------------------------------ */
 
-static void fill_meta(const struct room *r, const struct plan_mount *m, struct store_meta *meta)
+void changes_meta(const struct room *r, const struct plan_mount *m, struct store_meta *meta)
 {
     const struct result_workspace *w = &r->result->workspaces[m->slot];
     memset(meta, 0, sizeof *meta);
@@ -67,7 +68,7 @@ static int make_entry(const struct room *r, const struct plan_mount *m, int stor
     static struct store_meta meta;
     char below[STORE_ID_SIZE + 16];
     *ret_st = (struct stat){0};
-    fill_meta(r, m, &meta);
+    changes_meta(r, m, &meta);
     int fd = *ret_entry = store_new(store, &meta, e);
     if (fd < 0)
         return fd;
@@ -286,109 +287,6 @@ int changes_prepare(struct room *r, struct err *e)
     return n < 0 ? n : 0;
 }
 
-/* Is there anything in the layer? One look at the folder, whose names we need not know. */
-static bool is_empty(int upper)
-{
-    char buf[512];
-    FD_AUTO fd = openat(upper, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    unsigned entries = 0;
-    for (;;) {
-        long n = syscall(SYS_getdents64, fd, buf, sizeof buf);
-        if (n == 0)
-            return entries <= 2; /* "." and ".." */
-        if (n < 0)
-            return false;
-        for (long at = 0; at < n; entries++) {
-            unsigned short len;
-            memcpy(&len, buf + at + 16, sizeof len); /* struct linux_dirent64: u64, s64, u16, u8, name */
-            at += len;
-        }
-        if (entries > 2)
-            return false;
-    }
-}
-
-static int open_upper(const struct room *r, const struct plan_mount *m)
-{
-    char path[32];
-    struct sbuf b = SBUF(path);
-    if (r->plan.upper == UPPER_DISK)
-        sbuf_text(&b, STORE_UPPER);
-    else
-        sbuf_fmt(&b, "%u/upper", m->slot);
-    int dir = r->plan.upper == UPPER_DISK ? r->entries[m->slot] : r->upper;
-    int fd = dir < 0 ? -1 : openat(dir, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
-}
-
-static int store_changes(struct room *r, const struct plan_mount *m, int upper, struct err *e)
-{
-    static struct store_meta meta;
-    struct result_workspace *w = &r->result->workspaces[m->slot];
-    const bool disk = r->plan.upper == UPPER_DISK;
-    FD_AUTO store = store_open(e);
-    if (store < 0)
-        return store;
-    int n = 0, *entry = &r->entries[m->slot];
-    fill_meta(r, m, &meta);
-    if (*entry < 0) {
-        n = *entry = store_new(store, &meta, e);
-    } else { /* the program's start is only known now */
-        memcpy(meta.id, w->id, sizeof meta.id);
-        n = store_write_meta(*entry, &meta, e);
-    }
-    if (n < 0)
-        return n;
-    memcpy(w->id, meta.id, sizeof meta.id);
-    const struct tree_dirs dirs = {.upper = upper, .lower = r->lowers[m->slot], .entry = *entry};
-    return tree_store(&dirs, !disk, meta.started_sec, meta.started_nsec, &w->totals, e);
-}
-
-/* Empties an entry of ours and removes it. `strongroom prune` removes what is left of one that resists. */
-static void forget(int *entry, char id[STORE_ID_SIZE])
-{
-    struct tree_session tree;
-    struct err e = {0};
-    const struct tree_dirs dirs = {.upper = -1, .lower = -1, .entry = *entry};
-    FD_AUTO store = *entry >= 0 ? store_open(&e) : -1;
-    if (store >= 0 && tree_open(&tree, &dirs, &e) == 0) {
-        const struct tree_command c = {.type = TREE_DISCARD};
-        if (tree_call(&tree, &c, NULL, NULL, NULL, &e) == 0)
-            (void)store_remove(store, id, &e);
-        tree_close(&tree);
-    }
-    fd_close(entry);
-    id[0] = '\0';
-}
-
-static void keep(struct room *r, const struct plan_mount *m)
-{
-    struct err e = {0};
-    struct result_workspace *w = &r->result->workspaces[m->slot];
-    FD_AUTO upper = r->started ? open_upper(r, m) : -ENOENT;
-    const bool empty = m->fleeting || upper < 0 || is_empty(upper);
-    int n = empty ? 0 : store_changes(r, m, upper, &e);
-    if (n < 0) {
-        struct sbuf b = SBUF(w->failed);
-        sbuf_fmt(&b, "the changes are lost: %s", e.text);
-    }
-    if (empty || n < 0 || w->totals.rows == 0)
-        forget(&r->entries[m->slot], w->id);
-    else
-        w->state = STORE_PENDING;
-    forget(&r->copies[m->slot], r->copy_ids[m->slot]);
-}
-
-void changes_keep(struct room *r)
-{
-    for (size_t i = 0; i < r->plan.mount_count; i++) {
-        if (r->plan.mounts[i].kind == MOUNT_WORKSPACE)
-            keep(r, &r->plan.mounts[i]);
-    }
-}
-
 void changes_close_room(struct room *r)
 {
     for (size_t i = 0; i < r->plan.mount_count; i++) {
@@ -464,6 +362,23 @@ static int recover(struct changes *c, struct err *e)
     return r;
 }
 
+/* What was kept whole when the list of it could not be made. */
+static int list_again(struct changes *c, struct err *e)
+{
+    struct tree_totals totals;
+    FD_AUTO upper = openat(c->entry, STORE_UPPER, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    const struct tree_dirs dirs = {.upper = upper, .lower = c->lower, .entry = c->entry};
+    if (flock(c->entry, LOCK_EX | LOCK_NB) < 0) {
+        int r = err_set(e, ERR_IO, 0, "changes %s: in use by another strongroom", c->id);
+        err_hint(e, "wait until it has ended");
+        return r;
+    }
+    int r = tree_store(&dirs, false, c->meta.started_sec, c->meta.started_nsec, &totals, e);
+    if (r == 0 && (r = store_get_state(c->entry, &c->state)) < 0)
+        r = err_set(e, ERR_IO, -r, "read the state of the changes %s", c->id);
+    return r;
+}
+
 static int open_all(struct changes *c, const char *word, enum changes_use use, struct err *e)
 {
     c->store = store_open(e);
@@ -490,6 +405,8 @@ static int open_all(struct changes *c, const char *word, enum changes_use use, s
         r = recover(c, e);
     if (use == CHANGES_REMOVE) /* whatever else it is, it goes */
         return r < 0 ? r : tree_open(&c->tree, &alone, e);
+    if (r == 0 && c->state == STORE_UNLISTED)
+        r = list_again(c, e);
     if (r == 0 && c->state == STORE_RUNNING) {
         r = err_set(e, ERR_IO, 0, "changes %s: the room was killed before they were all kept", c->id);
         err_hint(e, "forget them: strongroom discard %s", c->id);

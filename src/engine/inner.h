@@ -167,7 +167,9 @@ void copies_close(struct room *r);
 
 /* changes.c: opens the workspaces, and makes their places in the store where the room writes there itself. */
 int changes_prepare(struct room *r, struct err *e);
-/* After the room's end: keeps what it changed. What fails is in the result. */
+/* What an entry of the store says about itself. */
+void changes_meta(const struct room *r, const struct plan_mount *m, struct store_meta *meta);
+/* keep.c: after the room's end, keeps what it changed. What fails is in the result. */
 void changes_keep(struct room *r);
 void changes_close_room(struct room *r);
 /* With changes on disk: bytes that went since the room began. */

@@ -48,7 +48,7 @@ int steps_become_user(const struct room_plan *plan, struct room_state *s);
 int workspace_mount(struct room_state *s, const struct plan_mount *m);
 /* Is every workspace an overlay, as seen from inside? */
 bool workspace_holds(const struct room_plan *plan, struct room_state *s);
-/* Waits until the coarse clock has passed the command's start, and returns it. */
+/* A stamp for changes of files, later than the command's start, earlier than all that are to come. Waits for it. */
 uint64_t workspace_since(const struct room_plan *plan);
 
 /* Is what is mounted here now what the plan looked at? */

@@ -59,6 +59,13 @@ static bool no_folder(int dir)
     return dir == -ENOENT || dir == -ENOTDIR || dir == -ELOOP;
 }
 
+static bool same_folder(int dir, const struct fingerprint *seen)
+{
+    struct stat s;
+
+    return dir >= 0 && fstat(dir, &s) == 0 && (uint64_t)s.st_dev == seen->dev && s.st_ino == seen->ino;
+}
+
 /* NULL: nothing speaks against it. */
 static const char *conflict(struct applying *a, const struct index_row *row, const char *path,
                             const char *detail)
@@ -71,6 +78,9 @@ static const char *conflict(struct applying *a, const struct index_row *row, con
         return detail[0] ? detail : "changed on the host while the room ran";
     if (dir < 0 && !no_folder(dir))
         return dir == -EXDEV ? "on another file system than the workspace" : strerror(-dir);
+    if (row->kind == TREE_ADDED && row->old.ino && !same_folder(dir, &row->old))
+        return dir < 0 ? "its folder is gone from the host"
+                       : "another folder is in this place on the host since";
     bool there = dir >= 0 && fstatat(dir, name, &s, AT_SYMLINK_NOFOLLOW) == 0;
     if (row->kind == TREE_ADDED)
         return there && !(row->flags & ROW_RETYPED) ? "the host has a file of this name now" : NULL;

@@ -7,6 +7,7 @@
 #include "sys/kernel.h"
 #include "sys/mem.h"
 
+#include <assert.h>
 #include <linux/openat2.h>
 #include <stdbool.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 #define PIECE_MAX 3000 /* bytes of a path that go to the kernel at once */
 #define WAYS      (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV)
 #define CACHE_MAX ((size_t)64 << 20)
+#define SEEN_MAX  ((size_t)1 << 16) /* folders around one another that are remembered */
+#define STEPS_MAX 16                /* up by "..": farther is shorter from the root */
 
 #ifndef SYS_fchmodat2
 #define SYS_fchmodat2 452
@@ -59,6 +62,29 @@ int beneath_open_ours(int dir, const char *name, int flags)
     return fd == -EACCES ? open_against_mode(dir, name, flags) : fd;
 }
 
+int beneath_born(int dir, const char *name, struct timespec *ret)
+{
+    enum { WANT_BTIME = 0x800 };
+    /* struct statx of linux/stat.h, which does not go together with the C library's own */
+    struct {
+        uint32_t mask, pad[15];
+        struct {
+            int64_t sec;
+            uint32_t nsec;
+            int32_t reserved;
+        } atime, btime, ctime, mtime;
+        uint64_t rest[16];
+    } x;
+    static_assert(sizeof x == 256, "as the kernel has it");
+
+    if (syscall(SYS_statx, dir, name, AT_SYMLINK_NOFOLLOW, WANT_BTIME, &x) < 0)
+        return -errno;
+    if (!(x.mask & WANT_BTIME))
+        return -ENODATA;
+    *ret = (struct timespec){.tv_sec = x.btime.sec, .tv_nsec = (long)x.btime.nsec};
+    return 0;
+}
+
 int beneath_open_path(int root, const char *path, size_t len, int flags)
 {
     char piece[PIECE_MAX + 1];
@@ -91,66 +117,121 @@ int beneath_open_path(int root, const char *path, size_t len, int flags)
     return fd;
 }
 
+struct beneath_seen {
+    size_t len; /* of its path */
+    uint64_t dev, ino;
+};
+
 void beneath_parent_close(struct beneath_parent *p)
 {
     if (p->fd != p->root)
         fd_close(&p->fd);
     mem_release(p->path, p->path ? CACHE_MAX : 0);
+    mem_release(p->seen, p->seen ? SEEN_MAX * sizeof *p->seen : 0);
     p->path = NULL;
+    p->seen = NULL;
     p->fd = p->root;
-    p->len = 0;
+    p->len = p->seen_count = 0;
 }
 
-/* Up from the folder at hand to one above it. */
-static int climb(struct beneath_parent *p, size_t len)
+static int begin(struct beneath_parent *p)
 {
-    int at = p->fd;
+    if (p->path)
+        return 0;
+    p->path = mem_reserve(CACHE_MAX);
+    p->seen = mem_reserve(SEEN_MAX * sizeof *p->seen);
+    p->fd = p->root;
+    p->len = p->seen_count = 0;
+    return p->path && p->seen ? 0 : -ENOMEM;
+}
 
-    for (size_t n = p->len; n > len; n--) {
-        if (p->path[n - 1] != '/')
-            continue;
+/* Bytes of the longest path of a folder that both are in or are. */
+static size_t common(const struct beneath_parent *p, const char *path, size_t len)
+{
+    size_t n = 0, at = 0;
+
+    while (n < p->len && n < len && p->path[n] == path[n])
+        if (p->path[n++] == '/')
+            at = n - 1;
+    const bool ends = (n == p->len || p->path[n] == '/') && (n == len || path[n] == '/');
+    return ends ? n : at;
+}
+
+/* From the folder at hand up to the innermost one that was passed and is around `path`: its length in *ret_len.
+ * -ENOENT: better from the root. */
+static int climb(struct beneath_parent *p, size_t shared, size_t *ret_len)
+{
+    size_t steps = 0;
+    struct stat s;
+
+    while (p->seen_count && p->seen[p->seen_count - 1].len > shared)
+        p->seen_count--;
+    if (p->seen_count == 0)
+        return -ENOENT;
+    const struct beneath_seen *to = &p->seen[p->seen_count - 1];
+    for (size_t n = p->len; n > to->len; n--)
+        steps += p->path[n - 1] == '/' || n - 1 == to->len;
+    if (to->len == 0 || steps > STEPS_MAX)
+        return -ENOENT;
+    int at = p->fd;
+    for (; steps; steps--) {
         int up = openat(at, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        int code = errno;
         if (at != p->fd)
             fd_close(&at);
         if (up < 0)
-            return -code;
+            return -ENOENT;
         at = up;
     }
+    if (at != p->fd && (fstat(at, &s) < 0 || (uint64_t)s.st_dev != to->dev || s.st_ino != to->ino)) {
+        fd_close(&at);
+        return -ENOENT;
+    }
+    *ret_len = to->len;
     return at;
+}
+
+static void note(struct beneath_parent *p)
+{
+    struct stat s;
+
+    if (p->seen_count < SEEN_MAX && fstat(p->fd, &s) == 0)
+        p->seen[p->seen_count++] = (struct beneath_seen){p->len, (uint64_t)s.st_dev, s.st_ino};
 }
 
 int beneath_parent(struct beneath_parent *p, const char *path, const char **ret_name)
 {
     const char *slash = strrchr(path, '/');
-    size_t len = slash ? (size_t)(slash - path) : 0;
+    size_t len = slash ? (size_t)(slash - path) : 0, from = 0;
+    int r = begin(p);
 
-    if (!p->path) {
-        p->path = mem_reserve(CACHE_MAX);
-        if (!p->path)
-            return -ENOMEM;
-        p->fd = p->root;
-        p->len = 0;
-    }
+    if (r < 0)
+        return r;
     if (len >= CACHE_MAX)
         return -ENAMETOOLONG;
     *ret_name = slash ? slash + 1 : path;
     if (len == p->len && memcmp(p->path, path, len) == 0)
         return p->fd;
-    bool below = len > p->len && memcmp(p->path, path, p->len) == 0 && (p->len == 0 || path[p->len] == '/');
-    size_t skip = below && p->len ? p->len + 1 : 0;
-    bool above =
-        p->climbs && len > 0 && len < p->len && memcmp(p->path, path, len) == 0 && p->path[len] == '/';
-    int fd = len == 0 ? p->root
-             : above
-                 ? climb(p, len)
-                 : beneath_open_path(below ? p->fd : p->root, path + skip, len - skip, O_PATH | O_DIRECTORY);
-    if (fd < 0)
+    int at = len && p->fd != p->root ? climb(p, common(p, path, len), &from) : -ENOENT;
+    if (at < 0) {
+        at = p->root;
+        from = p->seen_count = 0;
+    }
+    const size_t skip = from ? from + 1 : 0;
+    int fd = len == 0      ? p->root
+             : from == len ? at
+                           : beneath_open_path(at, path + skip, len - skip, O_PATH | O_DIRECTORY);
+    if (at != fd && at != p->fd && at != p->root)
+        fd_close(&at);
+    if (fd < 0) {
+        p->seen_count = 0;
         return fd;
-    if (p->fd != p->root)
+    }
+    if (p->fd != p->root && p->fd != fd)
         fd_close(&p->fd);
     p->fd = fd;
     memcpy(p->path, path, len);
     p->len = len;
+    if (len && from != len)
+        note(p);
     return fd;
 }

@@ -14,16 +14,21 @@ int beneath_open(int dir, const char *name, int flags);
  * is put back). Never for a tree of the host's. */
 int beneath_open_ours(int dir, const char *name, int flags);
 
+/* When what `name` is was made; -ENODATA: the file system does not keep it. */
+int beneath_born(int dir, const char *name, struct timespec *ret);
+
 /* A path of any length below `root` (the last component is opened with `flags`); "" is the root itself. */
 int beneath_open_path(int root, const char *path, size_t len, int flags);
 
-/* The folder that holds what `path` names, remembered from call to call: neighbours in a walk share it. *ret_name
- * is the last component, in `path`. The descriptor belongs to the cache. */
+/* The folder that holds what `path` names, remembered from call to call: neighbours in a walk share it, and from deep
+ * in a tree the way to a folder that was passed before leads up ("..", and it must be that folder by device and
+ * inode) rather than down from the root. *ret_name is the last component, in `path`. The descriptor belongs to the cache. */
 struct beneath_parent {
     int root, fd;
     char *path; /* of fd, without a slash at its end */
     size_t len;
-    bool climbs; /* up by "..": for trees that nobody else moves about in */
+    struct beneath_seen *seen; /* folders around fd, and it: a stack */
+    size_t seen_count;
 };
 int beneath_parent(struct beneath_parent *p, const char *path, const char **ret_name);
 void beneath_parent_close(struct beneath_parent *p);

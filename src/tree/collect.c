@@ -5,6 +5,11 @@
  * where the tree has nothing, the layer's part is an addition; where both have a file, the bytes decide. A file
  * that was only touched is no change.
  *
+ * A folder that the host put in another's place while the room ran shows by its times: one made meanwhile was born
+ * then, one moved there was stamped then (ctime) without a change of what is in it (mtime). All rows in it are in
+ * conflict. What the host does in a folder stamps both, and is no conflict. A folder moved there and then worked in
+ * is not told from that.
+ *
  * Lives in: strongroom-tree. Trusts: nothing of either tree. Must not: write anywhere but to the index. */
 #include "tree/collect.h"
 #include "sys/fd.h"
@@ -23,7 +28,9 @@
 #define BLOCK      ((size_t)64 << 10)
 #define BINARY_IN  8000 /* bytes in which a NUL makes a file binary, as git has it */
 #define TARGET_MAX 4096
-#define HIDES      1 /* walk_mark() */
+/* walk_mark() */
+#define HIDES   1 /* the layer shows nothing of the folder below */
+#define SWAPPED 2 /* the folder below may be another than the room saw */
 
 enum { UPPER_BIT = 1 << WALK_UPPER, LOWER_BIT = 1 << WALK_LOWER };
 
@@ -32,6 +39,7 @@ struct collecting {
     struct index_writer out;
     struct collect_since since;
     struct alarms_total mass;
+    uint64_t marks; /* of the folder around the entry at hand, and SWAPPED if that is such a folder itself */
 };
 
 static char block[WALK_SIDES][BLOCK];
@@ -88,10 +96,27 @@ static uint32_t compare_links(const struct walk *w)
     return n[0] < 0 || n[0] != n[1] || memcmp(target[0], target[1], (size_t)n[0]) != 0 ? ROW_CONTENT : 0;
 }
 
+static bool since(const struct collecting *c, int64_t sec, int64_t nsec)
+{
+    return sec > c->since.sec || (sec == c->since.sec && nsec >= c->since.nsec);
+}
+
 static bool changed_since(const struct collecting *c, const struct stat *s)
 {
-    return s->st_ctim.tv_sec > c->since.sec ||
-           (s->st_ctim.tv_sec == c->since.sec && s->st_ctim.tv_nsec >= c->since.nsec);
+    return since(c, s->st_ctim.tv_sec, s->st_ctim.tv_nsec);
+}
+
+/* The folder of the host at hand. */
+static bool swapped(const struct collecting *c)
+{
+    const struct walk *w = &c->w;
+    const struct stat *s = &w->stat[WALK_LOWER];
+    struct timespec born;
+
+    if (!changed_since(c, s))
+        return false;
+    return !since(c, s->st_mtim.tv_sec, s->st_mtim.tv_nsec) ||
+           (beneath_born(w->dir[WALK_LOWER], w->name, &born) == 0 && since(c, born.tv_sec, born.tv_nsec));
 }
 
 static void count(struct collecting *c, const struct index_row *row)
@@ -124,6 +149,10 @@ static int put(struct collecting *c, struct index_row *row, const char *detail)
     char text[INDEX_DETAIL_MAX];
     struct sbuf b = SBUF(text);
 
+    if (c->marks & SWAPPED) {
+        row->flags |= ROW_CONFLICT;
+        detail = "its folder was replaced, moved or given other rights on the host while the room ran";
+    }
     sbuf_text(&b, detail);
     if (strncmp(c->w.path, STORE_STAGE, sizeof STORE_STAGE - 1) == 0)
         row->flags |= ROW_LEFT_OUT; /* a name that an apply needs itself */
@@ -167,7 +196,7 @@ static int on_deleted(struct collecting *c, uint32_t flags)
     }
     if (!S_ISDIR(w->stat[WALK_LOWER].st_mode))
         return put(c, &row, "");
-    int r = w->path_len > WALK_PATH_KEPT ? -ELOOP : walk_enter(w, LOWER_BIT, LOWER_BIT, 0);
+    int r = w->path_len > WALK_PATH_KEPT ? -ELOOP : walk_enter(w, LOWER_BIT, LOWER_BIT, c->marks & SWAPPED);
     if (r == -EXDEV || r == -EACCES || r == -ELOOP) {
         row.flags |= ROW_CONFLICT;
         return put(c, &row,
@@ -187,6 +216,7 @@ static int on_added(struct collecting *c, uint32_t flags)
     const struct stat *s = &c->w.stat[WALK_UPPER];
 
     fill_new(&row, s);
+    (void)walk_folder(&c->w, WALK_LOWER, &row.old.dev, &row.old.ino); /* none: it is new as well */
     if (row.file == TREE_REGULAR) {
         FD_AUTO fd = beneath_open_ours(c->w.dir[WALK_UPPER], c->w.name, O_RDONLY);
         ssize_t n = fd < 0 ? -1 : pread(fd, block[0], BINARY_IN, 0);
@@ -202,7 +232,9 @@ static int on_added(struct collecting *c, uint32_t flags)
                       : row.flags & ROW_LEFT_OUT && row.file == TREE_REGULAR ? "its bytes are not here"
                                                                              : "";
     int r = put(c, &row, why);
-    return r < 0 || deep || row.file != TREE_FOLDER ? r : walk_enter(&c->w, UPPER_BIT, UPPER_BIT, 0);
+    return r < 0 || deep || row.file != TREE_FOLDER
+               ? r
+               : walk_enter(&c->w, UPPER_BIT, UPPER_BIT, c->marks & SWAPPED);
 }
 
 static int on_both(struct collecting *c)
@@ -236,8 +268,9 @@ static int on_both(struct collecting *c)
     if (r < 0 || !S_ISDIR(u->st_mode))
         return r;
     /* What an opaque folder hides stays hidden at any depth: below it nothing is marked any more. */
-    const bool opaque = walk_mark(w) == HIDES || layer_opaque(w->dir[WALK_UPPER], w->name);
-    r = walk_enter(w, UPPER_BIT | LOWER_BIT, opaque ? UPPER_BIT | LOWER_BIT : UPPER_BIT, opaque ? HIDES : 0);
+    const bool opaque = c->marks & HIDES || layer_opaque(w->dir[WALK_UPPER], w->name);
+    r = walk_enter(w, UPPER_BIT | LOWER_BIT, opaque ? UPPER_BIT | LOWER_BIT : UPPER_BIT,
+                   (c->marks & SWAPPED) | (opaque ? HIDES : 0));
     if (r == -EXDEV ||
         r == -EACCES) { /* the room saw what is below the mount point: nothing of it can be said */
         row.flags |= ROW_CONFLICT;
@@ -250,6 +283,9 @@ static int on_entry(struct collecting *c)
 {
     struct walk *w = &c->w;
 
+    c->marks = walk_mark(w);
+    if (w->has[WALK_LOWER] && S_ISDIR(w->stat[WALK_LOWER].st_mode) && swapped(c))
+        c->marks |= SWAPPED;
     if (!w->has[WALK_UPPER])
         return on_deleted(c, 0);
     if (layer_whiteout(&w->stat[WALK_UPPER]))

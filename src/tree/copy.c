@@ -342,7 +342,7 @@ int copy_tree(int from, int to, const char *only, enum copy_kind kind, int owner
                     .strict = kind == COPY_STRICT,
                     .tell = tell,
                     .count = ret,
-                    .to = {.root = to, .fd = to, .climbs = true}};
+                    .to = {.root = to, .fd = to}};
     struct walk w;
     int r = walk_open(&w, from, -1, 1 << WALK_UPPER);
 

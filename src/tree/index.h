@@ -45,7 +45,7 @@ struct index_row {
     uint64_t new_size;
     uint64_t new_ino; /* in the layer: which rows are one file */
     uint32_t new_links, reserved;
-    struct fingerprint old; /* DELETED, MODIFIED */
+    struct fingerprint old; /* DELETED, MODIFIED; ADDED: dev, ino of the host's folder around it (0: none) */
 };
 
 struct index_header {

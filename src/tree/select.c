@@ -43,9 +43,10 @@ struct pass {
     const char *path, *last_path, *detail;
 };
 
+/* The folder itself counts: the deletion of what was in its place comes right after it. */
 static bool within(const struct open_folder *f, const char *path)
 {
-    return strncmp(f->path, path, f->len) == 0 && path[f->len] == '/';
+    return strncmp(f->path, path, f->len) == 0 && (path[f->len] == '/' || path[f->len] == '\0');
 }
 
 /* The next row, with the folders around it open. */

@@ -25,8 +25,9 @@
 #define NEW_TRIES     64
 
 static const char *const state_names[STORE_STATE_COUNT] = {
-    [STORE_RUNNING] = "running", [STORE_PENDING] = "pending", [STORE_APPLYING] = "applying",
-    [STORE_APPLIED] = "applied", [STORE_UNDOING] = "undoing", [STORE_UNDONE] = "undone",
+    [STORE_RUNNING] = "running",   [STORE_PENDING] = "pending", [STORE_APPLYING] = "applying",
+    [STORE_APPLIED] = "applied",   [STORE_UNDOING] = "undoing", [STORE_UNDONE] = "undone",
+    [STORE_UNLISTED] = "unlisted",
 };
 
 const char *store_state_name(enum store_state s)
@@ -115,7 +116,7 @@ static bool is_id(const char *s, size_t min)
 }
 
 /* The first is always a letter, so that an ID is never taken for a number. */
-static int draw_id(char ret[STORE_ID_SIZE])
+int store_draw_id(char ret[STORE_ID_SIZE])
 {
     static const char set[] = "abcdefghijklmnopqrstuvwxyz234567";
     unsigned char bytes[STORE_ID_LENGTH];
@@ -303,7 +304,7 @@ int store_new(int changes, struct store_meta *m, struct err *e)
     int r = -EEXIST;
 
     for (int i = 0; i < NEW_TRIES && r == -EEXIST; i++) {
-        r = draw_id(m->id);
+        r = store_draw_id(m->id);
         if (r == 0 && mkdirat(changes, m->id, 0700) < 0)
             r = -errno;
     }

@@ -46,7 +46,8 @@ enum store_state {
     STORE_APPLYING,
     STORE_APPLIED,
     STORE_UNDOING,
-    STORE_UNDONE, /* as PENDING, after an undo */
+    STORE_UNDONE,   /* as PENDING, after an undo */
+    STORE_UNLISTED, /* as PENDING, but its index is still to be made: nothing but the layer could be kept */
     STORE_STATE_COUNT,
 };
 const char *store_state_name(enum store_state s);
@@ -72,6 +73,8 @@ struct store_meta {
 int store_open(struct err *e);
 /* A path below $STATE, for messages and for what wants a path ("changes/ID"). -ENAMETOOLONG, -ENOENT (no home). */
 int store_path(const char *below, char *ret, size_t size);
+
+int store_draw_id(char ret[STORE_ID_SIZE]);
 
 /* A new entry with its meta (m->id is set here), state RUNNING, locked. Returns its descriptor; the lock lasts as
  * long as it is open. */

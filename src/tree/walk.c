@@ -24,14 +24,11 @@ struct walk_level {
 
 static char dirents[DIRENTS_BYTES];
 
-/* Appends the names of a folder to the arena, each with its NUL. */
-static int list_names(struct walk *w, int dir)
+/* Appends the names of a folder, just opened, to the arena, each with its NUL. */
+static int list_names(struct walk *w, int fd)
 {
-    FD_AUTO fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     long n;
 
-    if (fd < 0)
-        return -errno;
     while ((n = syscall(SYS_getdents64, fd, dirents, sizeof dirents)) > 0)
         for (long at = 0; at < n;) {
             const char *name = dirents + at + 19; /* struct linux_dirent64: u64, s64, u16, u8, name */
@@ -262,6 +259,17 @@ int walk_next(struct walk *w)
 uint64_t walk_mark(const struct walk *w)
 {
     return w->levels[w->depth - 1].mark;
+}
+
+bool walk_folder(const struct walk *w, enum walk_side side, uint64_t *ret_dev, uint64_t *ret_ino)
+{
+    const struct walk_level *l = &w->levels[w->depth - 1];
+
+    if (!l->has[side])
+        return false;
+    *ret_dev = l->dev[side];
+    *ret_ino = l->ino[side];
+    return true;
 }
 
 int walk_enter(struct walk *w, unsigned sides, unsigned list, uint64_t mark)

@@ -48,11 +48,14 @@ void walk_close(struct walk *w);
 /* enum walk_event, or -errno: the tree changed in a way that leaves no way up (-ESTALE), or a bound was reached. */
 int walk_next(struct walk *w);
 
+/* What walk_enter was told for the folder that the entry at hand is in. */
+uint64_t walk_mark(const struct walk *w);
+/* That folder itself, on one side; false: it has none. */
+bool walk_folder(const struct walk *w, enum walk_side side, uint64_t *ret_dev, uint64_t *ret_ino);
+
 /* Goes into the folder at hand, with the sides of `sides` (bits as above) and listing those of `list`. `mark` comes
  * back with its WALK_LEAVE. -errno: nothing was entered; -EXDEV: a mount point; -ESTALE: not the folder that was
  * seen. */
-/* What walk_enter was told for the folder that the entry at hand is in. */
-uint64_t walk_mark(const struct walk *w);
 int walk_enter(struct walk *w, unsigned sides, unsigned list, uint64_t mark);
 
 #endif
