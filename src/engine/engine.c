@@ -175,6 +175,7 @@ static void hint_step(const struct room *r, enum step_id step, int code, struct 
         {STEP_WRITABLE, ENOSPC, "what is copied in counts: raise --disk or --inodes"},
         {STEP_WRITABLE, EACCES,
          "this user may not reach it; choose a path below folders that everybody may enter"},
+        {STEP_WRITABLE, ENODEV, "this kernel has no overlay file system: as root, modprobe overlay"},
         {STEP_BINDS, EACCES, "this user may not read it; choose a readable path or change its mode"},
         {STEP_WORKDIR, ENOENT,
          "choose a folder that exists in the room with -C, or show it with --ro or --rw"},
@@ -219,7 +220,8 @@ static int explain_failure(const struct room *r, struct err *e)
     if ((step == STEP_BINDS || step == STEP_WRITABLE || step == STEP_ROOT) && f->item >= 0 &&
         (size_t)f->item < r->plan.mount_count) {
         const struct plan_mount *m = &r->plan.mounts[f->item];
-        r->result->overlay_refused = m->kind == MOUNT_WORKSPACE && !m->copy_path && f->code != ESTALE;
+        r->result->overlay_refused =
+            m->kind == MOUNT_WORKSPACE && !m->copy_path && f->code != ESTALE && f->code != ENODEV;
         int n =
             err_set(e, ERR_ROOM, f->code, "show %s in the room as /%s", m->src ? m->src : "a tmpfs", m->dst);
         hint_step(r, step, f->code, e);
