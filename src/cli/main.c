@@ -34,7 +34,7 @@ const struct verb verbs[] = {
     {"policy", "check|show|explain …", "check a policy file; show what a room would have, and why",
      verb_policy},
     {"why", "HOST[:PORT] [OPTION…]", "would a room reach HOST? which rule says so", verb_why},
-    {"learn", "[OPTION…] [--] COMMAND [ARG…]",
+    {"learn", "[--open] [OPTION…] [--] COMMAND [ARG…]",
      "run COMMAND behind a closed gate, and print what it would need", verb_learn},
     {"allow", "ROOM RULE…", "open an endpoint for a running room that has a name", verb_rules},
     {"deny", "ROOM RULE…", "close an endpoint for a running room", verb_rules},

@@ -13,6 +13,7 @@ struct engine_request {
     struct timespec started; /* CLOCK_MONOTONIC when the command began */
     /* The gate gives every name an address, so that the record has ports; it opens nothing more. */
     bool learns;
+    bool opens;    /* with learns: it opens all that is public, too */
     bool asks;     /* on the terminal, about what no rule lists */
     bool explains; /* watch the files and peers that the program names: slower calls, fuller record */
     bool detached; /* nobody sits before it: its output is kept in logs, and its stdin is empty */

@@ -195,7 +195,9 @@ void gate_listeners(struct room *r, const struct report *got, const int *fds, si
     int c = send_command(r, fds, n);
     if (c == 0 && got->status == 1) {
         command.type = GATE_START;
-        command.number = r->ask.fd >= 0 ? GATE_EVERY_NAME | GATE_ASKS : r->req->learns ? GATE_EVERY_NAME : 0;
+        command.number = r->ask.fd >= 0   ? GATE_EVERY_NAME | GATE_ASKS
+                         : r->req->learns ? GATE_EVERY_NAME | (r->req->opens ? GATE_OPEN : 0)
+                                          : 0;
         c = send_command(r, NULL, 0);
     }
     if (c < 0)

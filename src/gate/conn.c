@@ -10,6 +10,7 @@
 #include "gate/budget.h"
 #include "gate/conn_row.h"
 #include "gate/loop.h"
+#include "gate/own.h"
 #include "gate/pins.h"
 #include "gate/secret.h"
 #include "gate/tell.h"
@@ -52,13 +53,23 @@ void conn_set_due(struct conn *c, uint64_t when)
     *d = when;
 }
 
+/* Where all is open, what no rule allows is under this one: of no list, and told as none. */
+#define OPEN_RULE (EGRESS_RULES_MAX - 1)
+
+static bool open_all;
+
+void conn_open_all(void)
+{
+    open_all = true;
+}
+
 static void tell(const struct conn *c, enum gate_verdict verdict, enum gate_reason reason, const char *text)
 {
     struct gate_report e = {
         .verdict = verdict,
         .kind = c->inbound ? GATE_KIND_INBOUND : GATE_KIND_TCP,
         .reason = c->inbound && reason == GATE_WHY_RULE ? GATE_WHY_PUBLISHED : reason,
-        .rule = c->rule,
+        .rule = c->unlisted ? -1 : c->rule,
         .code = verdict == GATE_BROKEN || verdict == GATE_ALLOWED ? c->code : 0,
         .port = c->port,
         .up = c->ways[c->inbound].bytes,
@@ -153,20 +164,26 @@ void conn_end_denied(struct conn *c, enum gate_reason reason)
     conn_free(c, true);
 }
 
+static const enum gate_reason reasons[] = {
+    [FLOW_FAULT_FORM] = GATE_WHY_FORM,       [FLOW_FAULT_HIDDEN] = GATE_WHY_HIDDEN,
+    [FLOW_FAULT_NAME] = GATE_WHY_NAME,       [FLOW_FAULT_REQUEST] = GATE_WHY_REQUEST,
+    [FLOW_FAULT_UPSTREAM] = GATE_WHY_ANSWER,
+};
+
+/* Why it was allowed. */
+static enum gate_reason allowing(const struct conn *c)
+{
+    return !c->unlisted ? GATE_WHY_RULE : c->let_go ? reasons[c->let_go] : GATE_WHY_NO_RULE;
+}
+
 void conn_end_open(struct conn *c, bool hard)
 {
-    tell(c, GATE_ALLOWED, GATE_WHY_RULE, "");
+    tell(c, GATE_ALLOWED, allowing(c), "");
     conn_free(c, hard);
 }
 
 void conn_end_seen(struct conn *c, enum flow_fault fault, const char *why)
 {
-    static const enum gate_reason reasons[] = {[FLOW_FAULT_FORM] = GATE_WHY_FORM,
-                                               [FLOW_FAULT_HIDDEN] = GATE_WHY_HIDDEN,
-                                               [FLOW_FAULT_NAME] = GATE_WHY_NAME,
-                                               [FLOW_FAULT_REQUEST] = GATE_WHY_REQUEST,
-                                               [FLOW_FAULT_UPSTREAM] = GATE_WHY_ANSWER};
-
     tell(c, fault == FLOW_FAULT_UPSTREAM ? GATE_BROKEN : GATE_DENIED, reasons[fault], why);
     conn_free(c, true);
 }
@@ -213,6 +230,10 @@ static void look_closely(struct conn *c)
         only = conn_rules->rules[c->rule];
         only.gone = false;
     }
+    if (c->unlisted) {
+        only = (struct egress_rule){.kind = EGRESS_NAME, .port_count = 1, .ports = {{c->port, c->port}}};
+        memcpy(only.name, c->name, sizeof only.name);
+    }
     egress_http_name(conn_rules, c->name, c->port, http);
     c->takes = takes_of(egress_inside_name(c->once ? &one : conn_rules, c->name, c->port));
     c->secret = secret_for(c->name, c->port, SECRET_CLEAR);
@@ -242,13 +263,26 @@ static void begin_by_name(struct conn *c)
     }
 }
 
+/* Where all is open: goes on without a rule, looked at as one for its name would have it, so that it is known what such
+ * a rule would have to say. */
+static bool is_open(struct conn *c)
+{
+    const struct egress_addr a = addr_egress(&c->peer);
+
+    if (!open_all || (c->name[0] == '\0' && (egress_is_private(&a) || own_is(&c->peer))))
+        return false;
+    c->rule = OPEN_RULE;
+    c->unlisted = c->once = true;
+    return true;
+}
+
 static void go_by_name(struct conn *c)
 {
     struct egress_verdict v = egress_verdict_name(conn_rules, c->name, c->port);
 
     c->rule = v.rule;
     c->internal = v.internal;
-    if (v.allowed)
+    if (v.allowed || (v.rule < 0 && is_open(c)))
         begin_by_name(c);
     else if (v.rule >= 0 || !ask_about(c))
         conn_end_denied(c, v.rule >= 0 ? GATE_WHY_RULE : GATE_WHY_NO_RULE);
@@ -272,7 +306,7 @@ static void go_by_address(struct conn *c)
 
     (void)dial_listed(&c->peer, c->port, &v);
     c->rule = v.rule;
-    if (v.allowed)
+    if (v.allowed || (v.rule < 0 && is_open(c)))
         begin_by_address(c);
     else if (v.rule >= 0 || !ask_about(c))
         conn_end_denied(c, v.rule >= 0 && conn_rules->rules[v.rule].deny ? GATE_WHY_RULE : GATE_WHY_LITERAL);
@@ -433,7 +467,10 @@ void conn_upstream_event(uint32_t index, uint32_t generation, uint32_t events)
 
 static void check_due(struct conn *c, uint64_t when)
 {
-    if (loop_now() >= when && c->state == CONN_OPEN) {
+    if (loop_now() >= when && c->state == CONN_OPEN && c->unlisted) {
+        relay_let_go(c, FLOW_FAULT_FORM);
+        relay_pump(c);
+    } else if (loop_now() >= when && c->state == CONN_OPEN) {
         conn_end_seen(c, FLOW_FAULT_FORM, "it has not said what it wants within 30 s");
     } else if (loop_now() >= when && c->state == CONN_WAITING) {
         conn_end_denied(c, unlisted(c));
@@ -585,7 +622,7 @@ void conn_close_all(void)
         }
         const bool open = c->state == CONN_OPEN || c->state == CONN_HANDED;
         c->code = open ? 0 : ECANCELED;
-        tell(c, open ? GATE_ALLOWED : GATE_BROKEN, open ? GATE_WHY_RULE : GATE_WHY_UNREACHABLE, "");
+        tell(c, open ? GATE_ALLOWED : GATE_BROKEN, open ? allowing(c) : GATE_WHY_UNREACHABLE, "");
         conn_free(c, true);
     }
 }

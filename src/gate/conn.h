@@ -8,6 +8,9 @@
 #define CONNS_MAX 8192
 #define DIALS_MAX 4
 
+/* From now on what no rule speaks of goes out, but for private addresses. */
+void conn_open_all(void);
+
 /* `most`: at once, at most CONNS_MAX. */
 void conn_open(const struct egress_rules *rules, size_t most);
 

@@ -15,6 +15,7 @@
 #include "gate/proxy.h"
 
 #define DIAL_MS  20000 /* from the verdict to an open connection */
+#define QUIET_MS 2000  /* likewise where all is open: then it may be a server that speaks first */
 #define FIRST_MS 30000 /* from there to the first word that may pass, where it is looked at */
 
 enum conn_state {
@@ -47,6 +48,8 @@ struct conn {
     uint8_t takes; /* enum flow_takes */
     bool deep;     /* requests are judged or get secrets: TLS has to be opened */
     bool secret;
+    bool unlisted;     /* where all is open: no rule allows it */
+    uint8_t let_go;    /* enum flow_fault: what was seen in it there, 0 */
     bool once;         /* a person let it through, by a rule that no other one is under */
     bool was_asked;    /* about; it is not done twice */
     uint32_t question; /* WAITING: which */
@@ -113,6 +116,7 @@ void conn_hand_over(struct conn *c); /* it goes on elsewhere, or ends */
 void conn_end_handed(void);          /* there is nobody to go on with them */
 
 void relay_init(struct conn *c);
+void relay_let_go(struct conn *c, enum flow_fault fault); /* nobody looks inside any more */
 void relay_watch(int fd);        /* it is found out when who is behind it has gone without a word */
 void relay_open(struct conn *c); /* both sides are there: begins */
 void relay_pump(struct conn *c); /* may end the connection */

@@ -12,7 +12,9 @@
  *                                   namespace
  *   SECRET     supervisor -> gate   0..n, before START: one secret as gate/secret.h has it
  *   START      supervisor -> gate   once; `number` is a sum: GATE_EVERY_NAME: also names that no rule lists get an
- *                                   address; GATE_ASKS: somebody can be asked about what no rule lists
+ *                                   address; GATE_ASKS: somebody can be asked about what no rule lists;
+ *                                   GATE_OPEN: what no rule speaks of is allowed, and told as ALLOWED for NO_RULE, or
+ *                                   for what a rule would have to allow beside it (FORM and its like, HIDDEN)
  *   ADD        supervisor -> gate   after START, any time: rule `number` is the line in text; it is the next number, or
  *                                   one that was dropped
  *   DROP       supervisor -> gate   after START, any time: rule `number` holds no more
@@ -47,6 +49,7 @@
 #define GATE_ADDRESS_MAX    46  /* with the final NUL */
 #define GATE_EVERY_NAME     1
 #define GATE_ASKS           2
+#define GATE_OPEN           4
 #define GATE_ASKS_MAX       16
 #define GATE_TEXT_MAX       198
 

@@ -136,6 +136,8 @@ static int configure(void)
             break;
         case GATE_START:
             answer_every_name((command.number & GATE_EVERY_NAME) != 0);
+            if (command.number & GATE_OPEN)
+                conn_open_all();
             if (command.number & GATE_ASKS)
                 ask_open();
             n = egress_read_lines(rule_text, rule_text_len, rule_table, EGRESS_RULES_MAX, &rules.count);

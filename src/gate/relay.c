@@ -171,6 +171,10 @@ static enum moved look(struct conn *c, int from)
         conn_hand_over(c);
         return MOVED_GONE;
     }
+    if (v.step == FLOW_BAD && c->unlisted) {
+        relay_let_go(c, v.fault);
+        return MOVED_ALL;
+    }
     if (v.step == FLOW_BAD || (v.step == FLOW_MORE && n > 0 && w->shut)) {
         conn_end_seen(c, v.step == FLOW_BAD ? v.fault : FLOW_FAULT_FORM,
                       v.step == FLOW_BAD ? v.why : "it ends too early");
@@ -302,10 +306,18 @@ void relay_pump(struct conn *c)
     }
 }
 
+void relay_let_go(struct conn *c, enum flow_fault fault)
+{
+    (void)flow_begin(&c->flow, 0); /* everything may pass */
+    c->ways[0].pass = c->ways[1].pass = FLOW_ALL;
+    c->let_go = (uint8_t)fault;
+    conn_set_due(c, 0);
+}
+
 void relay_open(struct conn *c)
 {
     if (flow_begin(&c->flow, c->takes))
-        conn_set_due(c, loop_now() + FIRST_MS);
+        conn_set_due(c, loop_now() + (c->unlisted ? QUIET_MS : FIRST_MS));
     else
         c->ways[0].pass = c->ways[1].pass = FLOW_ALL;
     relay_pump(c);

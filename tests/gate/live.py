@@ -410,6 +410,31 @@ def what_was_learnt_is_a_policy_that_suffices():
 
 
 @test
+def an_open_gate_learns_in_one_run():
+    """All that is public is reached, as words of the rules to come need it; private addresses and the host's own are not."""
+    since = len(gate.told)
+    code = ('import socket\n' + TRY + 'def raw(h, p, w):\n s = socket.create_connection((h, p), 5); s.sendall(w); s.settimeout(8); return s.recv(99)[:6]\n'
+            'for x in (("four.test", 80), ("a.w.test", 8080), ("%s", 22), ("lan.test", 80), ("10.9.8.7", 80), ("169.254.169.254", 80), ("198.51.100.2", 80), ("x.w.test", 80), ("rebind.test", 80)): print(t(*x))\n'
+            'print(raw("six.test", 80, b"HELO / x\\r\\n\\r\\n"))\nprint(raw("allowed.test", 80, b"GET / HTTP/1.1\\r\\nHost: other.test\\r\\n\\r\\n"))\n' % EXT)
+    r = strongroom('learn', '--open', '--deny', 'x.w.test', '--', gate.PYTHON, '-c', code)
+    equal(r.returncode, 0, r)
+    equal(r.stdout, '# learnt behind an open gate: what the program reached, it reached\nnet: gate\nallow:\n  - "four.test:80"\n  - "a.w.test:8080"\n  - "%s:22"\n'
+          '  # - "lan.test:80 internal"  # a private address: only if this is meant\n  # - "10.9.8.7:80"  # a private address: only if this is meant\n'
+          '  # - "169.254.169.254:80"  # a private address: only if this is meant\n  - "198.51.100.2:80"\n  # - "rebind.test:80 internal"  # a private address: only if this is meant\n'
+          '  - "six.test:80 any"\n  - "allowed.test:80 any"\n' % EXT, r)
+    equal([x for x in r.stderr.split() if x in ('REACHED', 'refused')], ['REACHED'] * 3 + ['refused'] * 6, r)
+    has(r.stderr, 'THE GATE IS OPEN', r)
+    assert LAN not in [x[1] for x in gate.arrivals('tcp', since)]
+    with tempfile.TemporaryDirectory() as d:
+        os.chmod(d, 0o755)
+        with open(d + '/p.yaml', 'w') as f:
+            f.write(r.stdout)
+        again = room(['-p', d + '/p.yaml'], [gate.PYTHON, '-c', code.replace(', ("198.51.100.2", 80)', '')])
+        equal([x for x in again.out.split() if x in ('REACHED', 'refused')], ['REACHED'] * 3 + ['refused'] * 5, again)
+        equal(again.status, 0, again)
+
+
+@test
 def learning_needs_a_gate_and_a_room():
     equal(strongroom('learn', '--', 'true').stdout, 'net: gate\n')
     for words, wanted in ((['--net', 'none', '--', 'true'], 'leave out --net'), (['--'], 'no command'), (['--', '/nonexistent'], 'No such file')):
