@@ -40,7 +40,7 @@ static json_t *capabilities(void)
 
 static void initialize(struct rpc_call *c, json_t *params)
 {
-    const char *asked = json_string_value(json_object_get(params, "protocolVersion"));
+    const char *asked = rpc_text(json_object_get(params, "protocolVersion"));
     const char *version = handshakes[0];
 
     if (!asked) {
@@ -82,7 +82,7 @@ static void ping(struct rpc_call *c, json_t *params)
 static int cursor_read(const json_t *params)
 {
     const json_t *cursor = json_object_get(params, "cursor");
-    const char *s = json_string_value(cursor);
+    const char *s = rpc_text(cursor);
     int at = 0;
 
     if (!cursor || json_is_null(cursor))
@@ -142,7 +142,7 @@ static void resources_list(struct rpc_call *c, json_t *params)
 
 static void resources_read(struct rpc_call *c, json_t *params)
 {
-    const char *uri = json_string_value(json_object_get(params, "uri"));
+    const char *uri = rpc_text(json_object_get(params, "uri"));
 
     if (uri)
         rpc_host_of(c)->read_resource(rpc_host_of(c)->ctx, c, uri);
@@ -152,7 +152,7 @@ static void resources_read(struct rpc_call *c, json_t *params)
 
 static void tools_call(struct rpc_call *c, json_t *params)
 {
-    const char *name = json_string_value(json_object_get(params, "name"));
+    const char *name = rpc_text(json_object_get(params, "name"));
     json_t *arguments = json_object_get(params, "arguments");
 
     if (!name || (arguments && !json_is_object(arguments))) {
@@ -203,7 +203,7 @@ void method_dress(const struct rpc_method *m, json_t *result)
 /* Whether a modern request says what it must say. Answers it when not. */
 static bool modern_ok(struct rpc_call *c, const json_t *meta)
 {
-    const char *version = json_string_value(json_object_get(meta, META "protocolVersion"));
+    const char *version = rpc_text(json_object_get(meta, META "protocolVersion"));
 
     if (!version) {
         rpc_error(c, RPC_PARAMS, NULL, "_meta: " META "protocolVersion is missing");

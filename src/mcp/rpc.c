@@ -10,6 +10,7 @@
 #include "base/sbuf.h"
 #include "mcp/line.h"
 #include "mcp/methods.h"
+#include "mcp/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -123,8 +124,8 @@ void rpc_error(struct rpc_call *c, int code, json_t *data, const char *fmt, ...)
     va_start(ap, fmt);
     sbuf_vfmt(&b, fmt, ap);
     va_end(ap);
-    json_t *s = json_string(text); /* NULL where the cut went through a character, or a name was no text */
-    send_answer(c->rpc, c->id, "error", error_body(code, data, s ? text : "refused"));
+    json_t *s = text_json(text, strlen(text), sizeof text);
+    send_answer(c->rpc, c->id, "error", error_body(code, data, s ? json_string_value(s) : "refused"));
     json_decref(s);
     call_free(c);
 }
@@ -185,10 +186,17 @@ static bool id_in_use(const struct rpc *r, const char *id)
     return false;
 }
 
+const char *rpc_text(const json_t *value)
+{
+    const char *s = json_string_value(value);
+
+    return s && strlen(s) == json_string_length(value) ? s : NULL;
+}
+
 static void take_object(struct rpc *r, json_t *m, const char *id)
 {
-    const char *method = json_string_value(json_object_get(m, "method"));
-    const char *version = json_string_value(json_object_get(m, "jsonrpc"));
+    const char *method = rpc_text(json_object_get(m, "method"));
+    const char *version = rpc_text(json_object_get(m, "jsonrpc"));
     json_t *params = json_object_get(m, "params");
 
     if (!version || strcmp(version, "2.0") != 0) {

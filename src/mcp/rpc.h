@@ -72,6 +72,9 @@ void rpc_result(struct rpc_call *c, json_t *result);
 void rpc_error(struct rpc_call *c, int code, json_t *data, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* A text without a zero byte, which would end it for us and not for others; else NULL. */
+const char *rpc_text(const json_t *value);
+
 /* `progress` must rise from one to the next. Says nothing where nobody asked. */
 void rpc_progress(struct rpc_call *c, double progress, const char *message);
 

@@ -19,13 +19,17 @@
 
 struct stdio {
     struct server *server;
-    char *line; /* what came of a line so far */
+    char *line; /* what came and was not taken yet */
     size_t len, size;
+    size_t looked; /* so much of it holds no line's end */
     bool skipping; /* the line is too long: its rest is thrown away */
     char *out;     /* what was not taken yet */
     size_t out_len, out_size;
     bool reading, writing; /* watched */
     bool ended, broken;    /* stdin is at its end; stdout takes no more */
+    bool listening;        /* not reading: only its end is watched for */
+    bool left;             /* the client will say no more than what was not read yet */
+    int64_t moved_ms;      /* when it last took something; counts once it left */
 };
 
 /* Room for `more` bytes behind `len`. */
@@ -50,9 +54,10 @@ static void flush(void *ctx, int fd)
 
     while (at < io->out_len && !io->broken) {
         const ssize_t n = write(fd, io->out + at, io->out_len - at);
-        if (n >= 0)
+        if (n >= 0) {
             at += (size_t)n;
-        else if (errno == EAGAIN)
+            io->moved_ms = loop_now_ms();
+        } else if (errno == EAGAIN)
             break;
         else if (errno != EINTR)
             io->broken = true;
@@ -99,25 +104,47 @@ static void take_line(struct stdio *io, char *line, size_t len)
     io->skipping = false;
 }
 
-/* Takes each whole line out of what was read; `from` is where the new bytes begin. */
-static void take_lines(struct stdio *io, size_t from)
+static bool may_take(const struct stdio *io)
+{
+    return io->server->unsent <= UNSENT_HIGH && !io->broken;
+}
+
+/* Takes each whole line, while the client takes its answers: one line may ask for a thousand times what it is long. */
+static void take_lines(struct stdio *io)
 {
     size_t start = 0;
 
-    for (;;) {
-        char *end = memchr(io->line + from, '\n', io->len - from);
-        if (!end)
+    while (may_take(io)) {
+        const char *end =
+            io->looked < io->len ? memchr(io->line + io->looked, '\n', io->len - io->looked) : NULL;
+        if (!end) {
+            io->looked = io->len;
             break;
+        }
         const size_t at = (size_t)(end - io->line);
         take_line(io, io->line + start, at - start);
-        start = from = at + 1;
+        start = io->looked = at + 1;
     }
-    memmove(io->line, io->line + start, io->len - start);
+    if (start > 0)
+        memmove(io->line, io->line + start, io->len - start);
     io->len -= start;
+    io->looked -= start;
+    if (io->looked < io->len)
+        return;
     if (io->len > RPC_MESSAGE_MAX)
         io->skipping = true;
+    if (io->ended && io->len > 0 && may_take(io)) { /* a last line without its end */
+        take_line(io, io->line, io->len);
+        io->len = io->looked = 0;
+    }
     if (io->skipping)
-        io->len = 0;
+        io->len = io->looked = 0;
+}
+
+/* Whether a line may be there that was not looked at. */
+static bool lines_wait(const struct stdio *io)
+{
+    return io->looked < io->len;
 }
 
 static void input(void *ctx, int fd)
@@ -131,22 +158,32 @@ static void input(void *ctx, int fd)
     const ssize_t n = read(fd, io->line + io->len, READ_STEP);
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
-    if (n <= 0) {
-        if (io->len > 0) /* a last line without its end */
-            take_line(io, io->line, io->len);
-        io->len = 0;
+    if (n > 0)
+        io->len += (size_t)n;
+    else
         io->ended = true;
-        return;
-    }
-    const size_t from = io->len;
-    io->len += (size_t)n;
-    take_lines(io, from);
 }
 
-/* Reads while the client takes its answers. */
+static void hung_up(void *ctx, int fd)
+{
+    struct stdio *io = ctx;
+
+    loop_forget(&io->server->loop, fd, POLLRDHUP);
+    io->listening = false;
+    io->left = true;
+    io->moved_ms = loop_now_ms();
+}
+
+/* Reads while the client takes its answers; else only looks whether it is still there. */
 static void watch_input(struct stdio *io)
 {
-    const bool want = !io->ended && io->server->unsent <= UNSENT_HIGH;
+    const bool want = !io->ended && may_take(io), listen = !io->ended && !want && !io->left;
+
+    if (listen && !io->listening)
+        (void)loop_watch(&io->server->loop, STDIN_FILENO, POLLRDHUP, hung_up, io);
+    else if (!listen && io->listening)
+        loop_forget(&io->server->loop, STDIN_FILENO, POLLRDHUP);
+    io->listening = listen;
 
     if (want && !io->reading)
         (void)loop_watch(&io->server->loop, STDIN_FILENO, POLLIN, input, io);
@@ -167,8 +204,12 @@ static int serve_end(struct stdio *io)
     const int64_t began = loop_now_ms();
     int n = 0;
 
-    while (n == 0 && rpc_pending(s->rpc) > 0 && !io->broken && loop_now_ms() - began < GRACE_MS)
+    take_lines(io);
+    while (n == 0 && (rpc_pending(s->rpc) > 0 || lines_wait(io)) && !io->broken &&
+           loop_now_ms() - began < GRACE_MS) {
         n = loop_once(&s->loop, least(jobs_look(s), 50));
+        take_lines(io);
+    }
     s->closing = true;
     rpc_close(s->rpc);
     while (n == 0 && (s->jobs || (io->out_len > 0 && !io->broken)) && loop_now_ms() - began < END_MS)
@@ -191,7 +232,11 @@ int stdio_serve(struct server *s)
         return -ENOMEM;
     while (n == 0 && !io.ended && !io.broken) {
         watch_input(&io);
-        n = loop_once(&s->loop, jobs_look(s));
+        const bool waits = io.left && !may_take(&io);
+        n = loop_once(&s->loop, waits ? least(jobs_look(s), 50) : jobs_look(s));
+        take_lines(&io);
+        if (waits && !may_take(&io) && loop_now_ms() - io.moved_ms >= GRACE_MS)
+            io.broken = true; /* it neither speaks nor listens any more */
     }
     watch_input(&io);
     const int last = serve_end(&io);

@@ -17,6 +17,8 @@
 #define PREFIX     "sbx-"
 #define LISTED_MAX (1 << 20)
 #define FILES_MAX  1000
+#define SCRIPT_S   10  /* a file of the room may be a pipe that nobody ever opens at its other end */
+#define TIMED_OUT  124 /* exit status of strongroom exec */
 
 static bool handle_ok(const char *id)
 {
@@ -116,8 +118,12 @@ void live_done(struct job *j, json_t *value)
         tool_done(j->call, value);
         return;
     }
-    char *text = said(j);
     json_decref(value);
+    if (status_is(j, TIMED_OUT)) {
+        tool_failed(j->call, "it was not done within %d s: is it a plain file or folder?", SCRIPT_S);
+        return;
+    }
+    char *text = said(j);
     tool_failed(j->call, "%s", text && text[0] ? text : "strongroom ended without a word");
     free(text);
 }
@@ -277,7 +283,10 @@ static void script(struct server *s, struct rpc_call *c, const json_t *args, con
         tool_failed(c, "path: holds a zero byte");
         return;
     }
-    exec_words(&w, args, 0);
+    words_add(&w, "strongroom");
+    words_add(&w, "exec");
+    words_fmt(&w, "--timeout=%ds", SCRIPT_S);
+    words_add(&w, tool_text(args, "sandbox_id", NULL));
     words_add(&w, "--");
     words_add(&w, "bash");
     words_add(&w, "-c");

@@ -4,13 +4,17 @@
  * model mend it. Must not: know what a tool does. */
 #include "mcp/tools.h"
 #include "mcp/server.h"
+#include "mcp/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PAIRS_MAX 64
+#define PAIRS_MAX  64
+#define FAILED_MAX 16384 /* bytes of what went wrong */
+#define TEXT_MAX                                                                                             \
+    65536 /* an argument that may be longer is bytes for a program or a file; else a zero byte would end it */
 
 static int64_t max_of(const struct server *s, const struct tool_arg *a)
 {
@@ -156,9 +160,11 @@ static bool arg_ok(const struct server *s, const struct tool_arg *a, const json_
             (void)snprintf(why, size, "wanted one of %s", a->words);
             return json_is_string(v) && one_of(a->words, json_string_value(v));
         }
-        (void)snprintf(why, size, "wanted a text of %lld to %lld bytes", (long long)a->min, (long long)most);
+        (void)snprintf(why, size, "wanted a text of %lld to %lld bytes%s", (long long)a->min, (long long)most,
+                       most < TEXT_MAX ? ", none of them zero" : "");
         return json_is_string(v) && (int64_t)json_string_length(v) <= most &&
-               (int64_t)json_string_length(v) >= a->min;
+               (int64_t)json_string_length(v) >= a->min &&
+               (most >= TEXT_MAX || strlen(json_string_value(v)) == json_string_length(v));
     case TYPE_NUMBER:
         (void)snprintf(why, size, "wanted a whole number from %lld to %lld%s", (long long)a->min,
                        (long long)most, a->max < 0 ? ", the most that this server was started with" : "");
@@ -266,7 +272,7 @@ void tool_failed(struct rpc_call *c, const char *fmt, ...)
     if (vasprintf(&text, fmt, ap) < 0)
         text = NULL;
     va_end(ap);
-    json_t *s = text ? json_string(text) : NULL;
+    json_t *s = text ? text_json(text, strlen(text), FAILED_MAX) : NULL; /* a room's words may be in it */
     if (!s)
         s = json_string("the call failed, and why could not be said as text");
     rpc_result(c, json_pack("{s:[{s:s, s:o}], s:b}", "content", "type", "text", "text", s, "isError", 1));
