@@ -32,12 +32,14 @@ static void *reserve(size_t size)
     return p == MAP_FAILED ? NULL : p;
 }
 
+/* Adds one word to what is counted in h; `all` NULL: only counts. */
 static bool put(char *all, struct head *h, const char *word)
 {
     const size_t n = strlen(word) + 1;
     if (n > WORDS_BYTES_MAX - h->size)
         return false;
-    memcpy(all + h->size, word, n);
+    if (all)
+        memcpy(all + h->size, word, n);
     h->size += (uint32_t)n;
     return true;
 }
@@ -46,6 +48,7 @@ static int gather(const struct words *w, char *all, struct head *h)
 {
     char *const *const lists[KINDS] = {[PATHS] = w->paths, [ARGS] = w->args, [VARS] = w->vars};
 
+    *h = (struct head){0};
     if (!put(all, h, w->workdir))
         return -E2BIG;
     for (int k = 0; k < KINDS; k++) {
@@ -59,21 +62,22 @@ static int gather(const struct words *w, char *all, struct head *h)
 
 int words_write(const struct words *w)
 {
-    struct head h = {0};
-    char *all = reserve(WORDS_BYTES_MAX);
+    struct head h;
+    int r = gather(w, NULL, &h);
+    if (r < 0)
+        return r;
+    /* Not the most that there may be: the kernel would make a huge page of it, and fill it with zeroes. */
+    const size_t size = sizeof h + h.size;
+    char *all = reserve(size);
     if (!all)
         return -ENOMEM;
-    int r = gather(w, all, &h);
-    int fd = r < 0 ? -1 : (int)syscall(SYS_memfd_create, "words", 3u /* MFD_CLOEXEC | MFD_ALLOW_SEALING */);
-    if (r == 0 && fd < 0)
-        r = -errno;
-    if (r == 0)
-        r = fd_write_all(fd, &h, sizeof h);
-    if (r == 0)
-        r = fd_write_all(fd, all, h.size);
+    (void)gather(w, all + sizeof h, &h); /* as before */
+    memcpy(all, &h, sizeof h);
+    int fd = (int)syscall(SYS_memfd_create, "words", 3u /* MFD_CLOEXEC | MFD_ALLOW_SEALING */);
+    r = fd < 0 ? -errno : fd_write_all(fd, all, size);
     if (r == 0 && fcntl(fd, F_ADD_SEALS, SEALS) < 0)
         r = -errno;
-    (void)munmap(all, WORDS_BYTES_MAX); /* what cannot be given back is lost, nothing else */
+    (void)munmap(all, size); /* what cannot be given back is lost, nothing else */
     if (r < 0)
         fd_close(&fd);
     return r < 0 ? r : fd;
