@@ -85,13 +85,31 @@ static void tell(const struct conn *c, enum gate_verdict verdict, enum gate_reas
     tell_event(&e);
 }
 
+/* Is its end a break? Then it is one also when this process is killed: half of an answer must not look like a whole. */
+static void end_hard(int fd, bool hard)
+{
+    const struct linger l = {.l_onoff = hard};
+
+    if (fd >= 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof l); /* otherwise it ends the other way */
+}
+
 void conn_close_hard(int *fd)
 {
-    const struct linger now = {.l_onoff = 1};
-
-    if (*fd >= 0)
-        (void)setsockopt(*fd, SOL_SOCKET, SO_LINGER, &now, sizeof now); /* otherwise it ends softly */
+    end_hard(*fd, true);
     fd_close(fd);
+}
+
+void conn_close_soft(int *fd)
+{
+    end_hard(*fd, false);
+    fd_close(fd);
+}
+
+void conn_break_with_us(const struct conn *c)
+{
+    for (int i = 0; i < 2; i++)
+        end_hard(c->fd[i], true);
 }
 
 /* --- life --- */
@@ -130,7 +148,7 @@ void conn_free(struct conn *c, bool hard)
         if (hard)
             conn_close_hard(&c->fd[i]);
         else
-            fd_close(&c->fd[i]);
+            conn_close_soft(&c->fd[i]);
     }
     for (int i = 0; i < DIALS_MAX; i++)
         conn_close_hard(&c->dials[i]);

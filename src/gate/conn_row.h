@@ -86,6 +86,8 @@ void conn_end_denied(struct conn *c, enum gate_reason reason);
 void conn_end_seen(struct conn *c, enum flow_fault fault, const char *why); /* it carries what it may not */
 void conn_end_open(struct conn *c, bool hard);                              /* it was allowed, and is over */
 void conn_close_hard(int *fd);
+void conn_close_soft(int *fd);
+void conn_break_with_us(const struct conn *c); /* from now on our death is a break of it */
 
 void conn_end_proxy(struct conn *c, const char *why);
 

@@ -316,6 +316,7 @@ void relay_let_go(struct conn *c, enum flow_fault fault)
 
 void relay_open(struct conn *c)
 {
+    conn_break_with_us(c);
     if (flow_begin(&c->flow, c->takes))
         conn_set_due(c, loop_now() + (c->unlisted ? QUIET_MS : FIRST_MS));
     else

@@ -355,3 +355,50 @@ def the_rooms_own_network_cannot_be_changed():
     r = python(ALLOW, code)
     equal(r.status, 0, r)
     assert 'DONE' not in r.out, r
+
+
+@test
+def a_resolver_behind_https_is_no_way_out():
+    """By its name, by its address, and by another name's connection."""
+    since = len(told)
+    code = ('import ssl\nk = ssl.create_default_context(); k.check_hostname = False; k.verify_mode = 0\n'
+            'def doh(where, sni, host):\n try:\n  s = k.wrap_socket(socket.create_connection((where, 443), 5), server_hostname=sni); s.sendall(("GET /dns-query?dns=AAAB HTTP/1.1\\r\\nHost: %%s\\r\\n\\r\\n" %% host).encode()); return "REACHED" if s.recv(99) else "closed"\n'
+            ' except OSError: return "refused"\n'
+            'for x in (("denied.test", "denied.test", "denied.test"), ("%s", "denied.test", "denied.test"), ("8.8.8.8", "dns.google", "dns.google"), ("allowed.test", "denied.test", "denied.test")): print(doh(*x))' % gate.DENIED)
+    r = python(ALLOW, code)
+    equal(r.out.split(), ['refused'] * 4, r)
+    equal([x for x in arrivals('tcp', since) if x[1] not in (EXT, gate.EXT6)], [])
+
+
+@test
+def a_gate_killed_amid_transfers():
+    """What moves, waits or is looked up ends; the room goes on, and nothing stays behind."""
+    code = ('def get():\n try:\n  s = socket.create_connection(("four.test", 80), 8); s.settimeout(8); s.sendall(b"GET /bytes/900000000 HTTP/1.0\\r\\n\\r\\n"); n = 0\n  while 1:\n   d = s.recv(65536)\n'
+            '   if not d: return "end"\n   n += len(d)\n   time.sleep(0.001)\n   if n > 1 << 20: ready.set()\n except OSError: return "cut"\n'
+            'def put():\n try:\n  s = socket.create_connection(("four.test", 9), 8); s.settimeout(8)\n  while 1: s.sendall(b"x" * 65536); time.sleep(0.001)\n except OSError: return "cut"\n'
+            'def wait():\n try:\n  s = socket.create_connection(("hang.test", 80), 8); s.settimeout(8); s.sendall(b"x"); return "cut" if not s.recv(9) else "?"\n except OSError: return "cut"\n'
+            'ready = threading.Event(); out = []\nks = [threading.Thread(target=lambda f=f: out.append(f())) for f in (get, get, put, put, wait)]\nfor k in ks: k.start()\nready.wait(8); print("ready", flush=True)\nfor k in ks: k.join()\nprint(*out)\n'
+            'try: print(socket.getaddrinfo("four.test", 80))\nexcept OSError: print("no names")\n')
+    p = subprocess.Popen([*before, PROGRAM, 'run', '--allow', 'four.test:80,9', '--allow', 'hang.test:80', '--', PYTHON, '-uc', 'import socket,threading,time\n' + code],
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd='/')
+    equal(p.stdout.readline(), 'ready\n')
+    os.kill(next(x for x in map(int, gate.gates()) if is_alive(x)), 9)
+    out, err = p.communicate(timeout=30)
+    equal((p.returncode, out.splitlines()), (0, ['cut cut cut cut cut', 'no names']), err)
+    has(err, 'the gate ended early', err)
+    equal([x for x in gate.gates() if is_alive(int(x))], [])
+
+
+@test
+def a_full_table_refuses_and_recovers():
+    """More connections than the gate has rows for: those beyond are refused and told, and rows come back."""
+    out, kept = [], list(before)
+    code = TRY + ('def held():\n s = socket.create_connection(("four.test", 9), 5); s.settimeout(0.2)\n try: s.recv(1); s.close(); return None\n except TimeoutError: return s\n except OSError: return None\n'
+                  'a = [held() for _ in range(90)]\nprint(sum(1 for s in a if s))\nfor s in a:\n if s: s.shutdown(1)\ntime.sleep(0.7)\nprint(t("four.test", 80), held() is not None)\n')
+    before[:0] = ['prlimit', '--nofile=704:704']
+    try:
+        r = python(['--allow', 'four.test:9,80', '--files', '256'], code)
+    finally:
+        before[:] = kept
+    equal(r.out.split(), ['64', 'REACHED', 'True'], r)
+    has(r.err, 'too many names or connections at once', r)

@@ -400,3 +400,82 @@ def opening_up_costs_little():
     r = python(JUDGED, code)
     equal(r.status, 0, r)
     print('     (%s)' % r.out.strip())
+
+
+# --- attacks ----------------------------------------------------------------------------------------------------------
+
+@test
+def names_in_opened_tls_are_compared_too():
+    """The hello names the host, the request another one; and a tunnel is asked for behind a good request."""
+    trusted()
+    since = len(told)
+    code = SAY + OPENED + ('def says(*parts):\n s = opened(); s.settimeout(4); got = b""\n try:\n  for x in parts:\n   s.sendall(x)\n   while 1:\n    d = s.recv(65536)\n    if not d: return "closed"\n'
+                           '    got += d\n    if b"Host:" in got: got = b""; break\n except OSError: return "closed"\n return "open"\n'
+                           'h = "four.test:8443"\nfor p in ((get("evil.test", "/1"),), (get(h, "/ok1"), get("evil.test", "/2")), (get(h, "/ok2"), b"CONNECT evil.test:443 HTTP/1.1\\r\\nHost: four.test:8443\\r\\n\\r\\n"),\n'
+                           '  (b"PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n",), (b"\\x16\\3\\1\\0\\5hello",), (get(h, "/ok3"),)): print(says(*p))\n'
+                           'for w in (get("four.test:8088", "/ok4"), b"CONNECT evil.test:443 HTTP/1.1\\r\\nHost: four.test:8088\\r\\n\\r\\n"): pass\n'
+                           'print(say("four.test", 8088, get("four.test:8088", "/ok4"), w)[1])\n')
+    r = python([*KEPT, '--allow', 'four.test:8443 http=*:/*'], code)
+    equal(r.out.split(), ['closed'] * 5 + ['open', 'closed'], r)
+    equal([x[2] for x in arrivals('req', since)], ['/ok1', '/ok2', '/ok3', '/ok4'], r)
+
+
+@test
+def hellos_of_any_form_reach_no_other_name():
+    """Each byte of a good hello changed, cut, doubled, and noise: what passes names the host, and the gate lives."""
+    since = len(told)
+    code = SAY + ('import random\nrandom.seed(5)\ng = hello("allowed.test"); e = hello("evil.test"); passed = 0\n'
+                  'def odd(i):\n b = bytearray(g)\n k = i % 5\n if k == 0: b[random.randrange(len(b))] ^= 1 << random.randrange(8)\n if k == 1: b = b[:random.randrange(1, len(b))] + e\n if k == 2: b = bytearray(random.randrange(256) for _ in range(random.randrange(1, 400)))\n'
+                  ' if k == 3: b = bytearray(e); b[random.randrange(len(b))] ^= 1 << random.randrange(8)\n if k == 4: b = bytearray(b"\\x16\\3\\1" + struct.pack(">H", random.randrange(65536))) + b[5:] + e\n return bytes(b)\n'
+                  'def one(i):\n s = socket.create_connection(("allowed.test", 443), 5); s.settimeout(0.4)\n try: s.sendall(odd(i)); s.shutdown(1); s.recv(99)\n except OSError: pass\n s.close()\n'
+                  'for i in range(300): one(i)\nprint(say("allowed.test", 80, get("allowed.test"))[0][:12])\n')
+    r = python(ALLOW, code, 100)
+    equal(r.out, "b'HTTP/1.1 200'\n", r)
+    seen = [d['why'] for d in r.record['denials'] if d['layer'] == 'gate']
+    assert any('names evil.test' in x for x in seen) and any('no TLS hello' in x or 'neither TLS' in x for x in seen), seen
+    equal([x for x in arrivals('tcp', since) if x[1] not in (gate.EXT, gate.EXT6)], [])
+
+
+@test
+def who_speaks_slowly_is_cut_and_holds_nobody_up():
+    """Heads, hellos and requests in opened TLS that come byte by byte: 30 s, and no more; others pass meanwhile."""
+    trusted()
+    code = SAY + OPENED + ('import select\nh = hello("four.test"); begin = time.time(); slow = []\n'
+                           'for i in range(150): slow.append((socket.create_connection(("four.test", 8088), 5), b"GET / HTTP/1.1\\r\\nX: " + b"y" * 999))\n'
+                           'for i in range(100): slow.append((socket.create_connection(("four.test", 443), 5), h))\n'
+                           'for i in range(20): slow.append((opened(), b"GET / HTTP/1.1\\r\\nX: " + b"y" * 999))\n'
+                           'for i in range(20): slow.append((socket.create_connection(("four.test", 8443), 5), hello("four.test")))\n'
+                           'ends = {}\nfor n in range(80):\n for i, (s, w) in enumerate(slow):\n  if i in ends: continue\n  try:\n   s.setblocking(False)\n   if n < len(w): s.send(w[n:n+1])\n   if select.select([s], [], [], 0)[0] and s.recv(99) == b"": ends[i] = time.time()\n'
+                           '  except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError): pass\n  except OSError: ends[i] = time.time()\n'
+                           ' if n == 4: print(say("four.test", 8088, get("four.test:8088"))[0][:12])\n if len(ends) == len(slow): break\n time.sleep(0.5)\n'
+                           'print(len(ends) == len(slow), "%.1f" % (min(ends.values()) - begin), "%.1f" % (max(ends.values()) - begin))\n')
+    r = python([*KEPT, '--allow', 'four.test:443', '--allow', 'four.test:8443 http=*:/*'], code, 100)
+    out = r.out.split()
+    equal(out[:3], ["b'HTTP/1.1", "200'", 'True'], r)
+    assert 24 < float(out[3]) and float(out[4]) < 42, r
+
+
+@test
+def strongroom_intercept_killed_amid_its_work():
+    """What is open there ends, and nothing goes on unseen instead."""
+    trusted()
+    code = OPENED + ('a = opened(); a.sendall(ask("/hang")); print("open", flush=True); a.settimeout(9)\ntry: print("got", a.recv(9))\nexcept OSError: print("got cut")\n'
+                     'def more(p):\n try:\n  s = k.wrap_socket(socket.create_connection(("four.test", p), 5), server_hostname="four.test"); s.sendall(ask("/unseen")); return s.recv(9)\n except OSError: return "cut"\n'
+                     'print(more(8443), more(8443))\n')
+    since, out = len(told), []
+    t = threading.Thread(target=lambda: out.append(python(['--allow', 'four.test:8443 http=*:/*'], code)))
+    t.start()
+    for _ in range(200):
+        time.sleep(0.05)
+        found = [int(p) for p in gate.os.listdir('/proc') if p.isdigit() and gate.comm(p) == 'strongroom-inte']
+        if found and [x for x in told[since:] if x[0] == 'req']:
+            break
+    time.sleep(0.5)
+    equal(len(found), 1)
+    gate.os.kill(found[0], 9)
+    t.join()
+    r = out[0]
+    has(r.out, 'got cut' if 'got cut' in r.out else "got b''", r)
+    has(r.out, 'cut cut\n', r)
+    has(r.err, 'strongroom-intercept', r)
+    assert '/unseen' not in [x[2] for x in arrivals('req', since)]
