@@ -219,22 +219,13 @@ def state_of(pid):
         return rss, 0
 
 
-def is_alive(pid):
-    """Not one of an earlier room that only waits to be reaped: those have no memory."""
-    try:
-        with open('/proc/%d/status' % pid) as f:
-            return 'VmRSS' in f.read()
-    except OSError:
-        return False
-
-
 def gate_under(options, argv, between, limit=60):
     """Runs argv in a room; calls between(gate's pid) while it lives, whenever it prints a line."""
     p = subprocess.Popen([*before, PROGRAM, 'run', '-q', '--timeout', '%ds' % limit, *options, '--', *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd='/')
     lines = []
     for line in p.stdout:
         lines.append(line.decode().strip())
-        between(next(p for p in map(int, gate.gates()) if is_alive(p)))
+        between(next(p for p in map(int, gate.gates()) if gate.has_memory(p)))
     p.wait(10)
     return lines, p.stderr.read().decode()
 
@@ -382,18 +373,18 @@ def a_gate_killed_amid_transfers():
     p = subprocess.Popen([*before, PROGRAM, 'run', '--allow', 'four.test:80,9', '--allow', 'hang.test:80', '--', PYTHON, '-uc', 'import socket,threading,time\n' + code],
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd='/')
     equal(p.stdout.readline(), 'ready\n')
-    os.kill(next(x for x in map(int, gate.gates()) if is_alive(x)), 9)
+    os.kill(next(x for x in map(int, gate.gates()) if gate.has_memory(x)), 9)
     out, err = p.communicate(timeout=30)
     equal((p.returncode, out.splitlines()), (0, ['cut cut cut cut cut', 'no names']), err)
     has(err, 'the gate ended early', err)
-    equal([x for x in gate.gates() if is_alive(int(x))], [])
+    equal([x for x in gate.gates() if gate.has_memory(int(x))], [])
 
 
 @test
 def a_full_table_refuses_and_recovers():
     """More connections than the gate has rows for: those beyond are refused and told, and rows come back."""
     out, kept = [], list(before)
-    code = TRY + ('def held():\n s = socket.create_connection(("four.test", 9), 5); s.settimeout(0.2)\n try: s.recv(1); s.close(); return None\n except TimeoutError: return s\n except OSError: return None\n'
+    code = TRY + ('def held():\n try: s = socket.create_connection(("four.test", 9), 5); s.settimeout(0.2); s.recv(1); s.close(); return None\n except TimeoutError: return s\n except OSError: return None\n'
                   'a = [held() for _ in range(90)]\nprint(sum(1 for s in a if s))\nfor s in a:\n if s: s.shutdown(1)\ntime.sleep(0.7)\nprint(t("four.test", 80), held() is not None)\n')
     before[:0] = ['prlimit', '--nofile=704:704']
     try:

@@ -624,6 +624,15 @@ def gates():
     return [p for p in os.listdir('/proc') if p.isdigit() and comm(p) == 'strongroom-gate']
 
 
+def has_memory(pid):
+    """Not one of an earlier room that only waits to be reaped."""
+    try:
+        with open('/proc/%s/status' % pid) as f:
+            return 'VmRSS' in f.read()
+    except OSError:
+        return False
+
+
 def comm(pid):
     try:
         return open('/proc/%s/comm' % pid).read().strip()

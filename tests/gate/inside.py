@@ -467,7 +467,7 @@ def strongroom_intercept_killed_amid_its_work():
     t.start()
     for _ in range(200):
         time.sleep(0.05)
-        found = [int(p) for p in gate.os.listdir('/proc') if p.isdigit() and gate.comm(p) == 'strongroom-inte']
+        found = [int(p) for p in gate.os.listdir('/proc') if p.isdigit() and gate.comm(p) == 'strongroom-inte' and gate.has_memory(p)]
         if found and [x for x in told[since:] if x[0] == 'req']:
             break
     time.sleep(0.5)

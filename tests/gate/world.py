@@ -252,6 +252,7 @@ class Kept(http.server.BaseHTTPRequestHandler):
 
 
 def serve_kept(address, port, context=None):
+    http.server.ThreadingHTTPServer.request_queue_size = 512
     s = http.server.ThreadingHTTPServer((address, port), Kept)
     s.daemon_threads = True
     s.handle_error = lambda *_: None
