@@ -6,7 +6,7 @@
 #include "cli/verbs.h"
 #include <string.h>
 
-enum { VERBS_MAX = 32 };
+enum { VERBS_MAX = 48 };
 
 int verb_completion(int argc, char **argv)
 {

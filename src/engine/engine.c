@@ -323,6 +323,7 @@ static void close_all(struct room *r)
 {
     keeper_close(r);
     interpreters_close(r);
+    jobs_close(r);
     live_close(r);
     terminal_leave(r);
     relay_end(&r->in);
@@ -365,6 +366,7 @@ static void begin(struct room *r)
     for (int i = 0; i < LEAF_HIERARCHIES; i++)
         r->place.parent_fd[i] = -1;
     interpreters_init(&r->keeper);
+    jobs_init(&r->keeper);
     r->live.place.rooms = r->live.server.epoll = r->live.notice = r->keeper.logs[0] = r->keeper.logs[1] = -1;
     r->gate_ctl = r->intercept_ctl = r->ctl = r->proc = r->scratch = r->notify = r->pidfd = r->signals =
         r->lifeline = r->mounts = r->upper = r->root = -1;

@@ -207,8 +207,9 @@ void execs_start(struct room *r, uint32_t client, const struct rooms_frame *f, i
         keeper_refuse(r, client, 125, "the room does not answer", NULL);
 }
 
-uint32_t execs_start_interpreter(struct room *r, const struct words *in, const int stdio[3],
-                                 const char **ret_why)
+/* One whose descriptors are ours. */
+static uint32_t start_own(struct room *r, const struct words *in, const int stdio[3], struct keeper_exec row,
+                          const char **ret_why)
 {
     struct keeper_exec *x = free_row(r);
     const struct command c = {.type = COMMAND_EXEC, .handle = r->keeper.handles + 1};
@@ -217,11 +218,26 @@ uint32_t execs_start_interpreter(struct room *r, const struct words *in, const i
     if (*ret_why)
         return 0;
     FD_AUTO words = make_words(r, in);
-    if (words >= 0 &&
-        begin(r, x, &c, words, stdio, 3, (struct keeper_exec){.detached = true, .interpreter = true}) == 0)
+    if (words >= 0 && begin(r, x, &c, words, stdio, 3, row) == 0)
         return c.handle;
-    *ret_why = words < 0 ? "there is no memory for its words" : "the room does not answer";
+    *ret_why = words == -E2BIG    ? "too many or too long words"
+               : words == -EINVAL ? "its words make no sense"
+               : words < 0        ? "there is no memory for its words"
+                                  : "the room does not answer";
     return 0;
+}
+
+uint32_t execs_start_interpreter(struct room *r, const struct words *in, const int stdio[3],
+                                 const char **ret_why)
+{
+    return start_own(r, in, stdio, (struct keeper_exec){.detached = true, .interpreter = true}, ret_why);
+}
+
+uint32_t execs_start_job(struct room *r, uint32_t client, const struct words *w, const int stdio[3],
+                         const char **ret_why)
+{
+    return start_own(r, w, stdio, (struct keeper_exec){.client = client, .detached = true, .job = true},
+                     ret_why);
 }
 
 void execs_end(struct room *r, uint32_t handle, unsigned grace_ms)
@@ -263,6 +279,8 @@ static void end(struct room *r, struct keeper_exec *x)
     x->state = KEEPER_ENDED; /* its time goes on: it bounds what the program left behind, too */
     if (x->interpreter)
         interpreters_exited(r, x->handle, x->status);
+    if (x->job)
+        jobs_ended(r, x->handle, x->status);
     if (x->waited)
         tell_end(r, x);
 }
@@ -275,6 +293,8 @@ static void fail(struct room *r, struct keeper_exec *x, int status, const char *
         interpreters_failed(r, x->handle, status, why);
     else
         keeper_refuse(r, x->client, status, why, NULL);
+    if (x->job)
+        jobs_failed(r, x->handle);
 }
 
 static void say_failed(struct room *r, struct keeper_exec *x, const struct report *got)

@@ -66,8 +66,7 @@ int keeper_open(struct room *r)
     return 0;
 }
 
-/* A descriptor of its own that can only read. */
-static int to_read(int fd)
+int keeper_to_read(int fd)
 {
     char path[32];
     struct sbuf b = SBUF(path);
@@ -79,7 +78,7 @@ static void send_logs(struct room *r, uint32_t client, const char *state)
 {
     char text[128];
     struct sbuf b = SBUF(text);
-    int fds[2] = {to_read(r->keeper.logs[0]), to_read(r->keeper.logs[1])};
+    int fds[2] = {keeper_to_read(r->keeper.logs[0]), keeper_to_read(r->keeper.logs[1])};
     sbuf_fmt(&b, "%llu %llu %u %s", (unsigned long long)r->out.bytes, (unsigned long long)r->err.bytes,
              RELAY_RING_SIZE, state);
     if (fds[0] >= 0 && fds[1] >= 0)
@@ -326,6 +325,18 @@ bool keeper_take(struct room *r, uint32_t client, const struct rooms_frame *f, i
             signal_room(r, client, f);
         else
             execs_signal(r, client, f);
+        return true;
+    case ROOMS_JOB:
+        jobs_start(r, client, f, n == 1 ? fds[0] : -1);
+        return true;
+    case ROOMS_JOBS:
+        jobs_list(r, client);
+        return true;
+    case ROOMS_OUTPUT:
+        jobs_output(r, client, (uint32_t)f->value);
+        return true;
+    case ROOMS_INPUT:
+        jobs_input(r, client, (uint32_t)f->value, f->size > 0);
         return true;
     case ROOMS_LEASE:
         interpreters_lend(r, client, f);

@@ -3,6 +3,7 @@
 #ifndef ENGINE_KEEPER_H
 #define ENGINE_KEEPER_H
 
+#include "engine/relay.h"
 #include "engine/result.h"
 #include "room/exec.h"
 #include "room/report.h"
@@ -26,6 +27,7 @@ struct keeper_exec {
     uint32_t client; /* who asked; its going ends the program, unless it is detached */
     uint32_t waiter; /* whose WAIT is open */
     bool detached, waited, told, left;
+    bool job;             /* its output is kept: jobs.c */
     bool interpreter;     /* nobody's program, but one that is lent: interpreters.c */
     bool gone;            /* nothing that descends from it is left */
     enum outcome why;     /* EXITED, SIGNALLED, TIMEOUT, LOST */
@@ -49,7 +51,22 @@ struct keeper_interpreter {
     size_t queued;
 };
 
+/* One program whose output is kept. */
+struct keeper_job {
+    uint32_t handle; /* of its keeper_exec; 0: the row is free */
+    bool ended;
+    int status;   /* as a shell has it, once it has ended */
+    int in;       /* its stdin, -1: closed */
+    int rings[2]; /* what it printed */
+    struct relay out[2];
+    uint64_t began_ms;
+    char command[128]; /* escaped, perhaps cut */
+};
+#define JOBS_MAX 16
+
 struct keeper {
+    struct keeper_job jobs[JOBS_MAX];
+    int jobs_epoll; /* readable when one of them has printed; -1: there was none yet */
     struct keeper_exec execs[EXEC_MAX];
     struct keeper_interpreter interpreters[RUNTIME_COUNT];
     uint32_t handles; /* given so far */
@@ -88,6 +105,21 @@ uint32_t execs_start_interpreter(struct room *r, const struct words *in, const i
                                  const char **ret_why);
 void execs_end(struct room *r, uint32_t handle, unsigned grace_ms); /* with all that descends from it */
 
+/* The same for one whose output is kept; *w: its words, as a client sent them; the client is told. */
+uint32_t execs_start_job(struct room *r, uint32_t client, const struct words *w, const int stdio[3],
+                         const char **ret_why);
+
+/* jobs.c */
+void jobs_init(struct keeper *k);
+void jobs_start(struct room *r, uint32_t client, const struct rooms_frame *f, int words);
+void jobs_list(struct room *r, uint32_t client);
+void jobs_output(struct room *r, uint32_t client, uint32_t handle);
+void jobs_input(struct room *r, uint32_t client, uint32_t handle, bool close);
+void jobs_ended(struct room *r, uint32_t handle, int wait_status);
+void jobs_failed(struct room *r, uint32_t handle); /* it was never there */
+void jobs_move(struct room *r);                    /* what jobs_epoll tells of */
+void jobs_close(struct room *r);
+
 /* interpreters.c */
 void interpreters_init(struct keeper *k);
 void interpreters_lend(struct room *r, uint32_t client, const struct rooms_frame *f);
@@ -101,6 +133,8 @@ void interpreters_close(struct room *r);
 
 /* The words of a request: at most `max`, NULL-terminated, in `text`, which is changed. How many, -1: more. */
 int keeper_words(char *text, char **ret, int max);
+/* A descriptor of its own for a memory file, that can only read. */
+int keeper_to_read(int fd);
 /* "why", a hint or NULL, an exit status of its own or 0. */
 void keeper_refuse(struct room *r, uint32_t client, int status, const char *why, const char *hint);
 

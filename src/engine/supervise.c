@@ -17,7 +17,20 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { ON_CTL, ON_PID, ON_SIGNALS, ON_NOTIFY, ON_GATE, ON_LIVE, ON_ASK, ON_IN, ON_OUT, ON_ERR, ON_COUNT };
+enum {
+    ON_CTL,
+    ON_PID,
+    ON_SIGNALS,
+    ON_NOTIFY,
+    ON_GATE,
+    ON_LIVE,
+    ON_JOBS,
+    ON_ASK,
+    ON_IN,
+    ON_OUT,
+    ON_ERR,
+    ON_COUNT
+};
 
 void room_kill(struct room *r, enum outcome why)
 {
@@ -413,6 +426,7 @@ int room_supervise(struct room *r, struct err *e)
             [ON_NOTIFY] = {.fd = r->notify, .events = POLLIN},
             [ON_GATE] = {.fd = r->gate_ctl, .events = POLLIN},
             [ON_LIVE] = {.fd = r->live.server.epoll, .events = POLLIN},
+            [ON_JOBS] = {.fd = r->keeper.jobs_epoll, .events = POLLIN},
             [ON_ASK] = ask_poll(r),
             [ON_IN] =
                 r->started && !r->exited && !ask_holds(r, 0) ? relay_poll(&r->in) : (struct pollfd){.fd = -1},
@@ -431,6 +445,8 @@ int room_supervise(struct room *r, struct err *e)
             gate_take(r);
         if (p[ON_LIVE].revents)
             live_take(r);
+        if (p[ON_JOBS].revents)
+            jobs_move(r);
         if (p[ON_SIGNALS].revents)
             take_signal(r);
         if (p[ON_ASK].revents)

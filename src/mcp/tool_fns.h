@@ -5,7 +5,8 @@
 #include "mcp/job.h"
 
 tool_fn tool_run_code, tool_explain_denial, tool_read_file, tool_create, tool_list, tool_exec,
-    tool_write_file, tool_list_files, tool_renew, tool_kill, tool_review, tool_apply;
+    tool_write_file, tool_list_files, tool_renew, tool_kill, tool_review, tool_apply, tool_start_process,
+    tool_list_processes, tool_process_output, tool_process_input, tool_process_kill;
 
 #define OUTPUT_INLINE     (32 << 10) /* bytes of each stream that an answer holds, unless told otherwise */
 #define OUTPUT_INLINE_MAX (1 << 20)

@@ -57,6 +57,23 @@
     "'at_end':{'type':'boolean'}},"                                                                          \
     "'required':['content','encoding','offset','bytes','size','next_offset','at_end']}"
 
+#define PROCESS_OUTPUT                                                                                       \
+    "{'type':'object','properties':{'content':{'type':'string'},'encoding':{'type':'string'},"               \
+    "'offset':{'type':'integer'},'bytes':{'type':'integer','description':'of the stream, in this content'}," \
+    "'size':{'type':'integer','description':'printed so far'},"                                              \
+    "'next_offset':{'type':'integer','description':'where to read on'},'at_end':{'type':'boolean'},"         \
+    "'lost_bytes':{'type':'integer','description':'asked for, but no longer kept'},"                         \
+    "'running':{'type':'boolean'},'exit_code':{'type':'integer'}},"                                          \
+    "'required':['content','encoding','offset','bytes','size','next_offset','at_end','lost_bytes','running'" \
+    "]}"
+
+#define PROCESSES                                                                                            \
+    "{'type':'object','properties':{'processes':{'type':'array','items':{'type':'object','properties':{"     \
+    "'process_id':{'type':'integer'},'command':{'type':'string'},'running':{'type':'boolean'},"              \
+    "'exit_code':{'type':'integer'},'age_seconds':{'type':'integer'},'stdout_bytes':{'type':'integer'},"     \
+    "'stderr_bytes':{'type':'integer'}},'required':['process_id','command','running','age_seconds',"         \
+    "'stdout_bytes','stderr_bytes']}}},'required':['processes']}"
+
 #define CREATED                                                                                              \
     "{'type':'object','properties':{'sandbox_id':{'type':'string'},'lifetime_seconds':{'type':'integer'}},"  \
     "'required':['sandbox_id','lifetime_seconds']}"
@@ -91,6 +108,11 @@
 #define ID_ARG                                                                                               \
     {                                                                                                        \
         "sandbox_id", TYPE_TEXT, true, 1, 64, NULL, "from sandbox_create"                                    \
+    }
+#define PROCESS_ARGS                                                                                         \
+    ID_ARG,                                                                                                  \
+    {                                                                                                        \
+        "process_id", TYPE_NUMBER, true, 1, INT32_MAX, NULL, "from sandbox_start_process"                    \
     }
 #define PATH_ARG(what)                                                                                       \
     {                                                                                                        \
@@ -207,6 +229,61 @@ const struct tool tools[] = {
       {"timeout_seconds", TYPE_NUMBER, false, 1, MAX_LIFETIME, NULL, "wall time until it is ended"},
       {"max_output_bytes", TYPE_NUMBER, false, 256, OUTPUT_INLINE_MAX, NULL,
        "how much of stdout and of stderr the answer holds, 32768 unless given"}}},
+    {"sandbox_start_process",
+     "Start a process in the background",
+     "Starts a shell command (bash) in a sandbox of sandbox_create and returns at once: for servers and long "
+     "work. It "
+     "goes on until it ends, sandbox_process_kill, or the sandbox's end. Of each stream the last megabyte is "
+     "kept; at "
+     "most 16 run in one sandbox, and those that ended give place to new ones.",
+     TOOL_OPEN_WORLD,
+     "{'type':'object','properties':{'process_id':{'type':'integer'}},'required':['process_id']}",
+     tool_start_process,
+     {ID_ARG,
+      {"command", TYPE_TEXT, true, 1, CODE_MAX, NULL, "for bash"},
+      {"cwd", TYPE_TEXT, false, 1, 4000, NULL, "where it starts"},
+      {"env", TYPE_PAIRS, false, 0, 0, NULL, "more variables"}}},
+    {"sandbox_list_processes",
+     "List background processes",
+     "Lists what sandbox_start_process started in a sandbox.",
+     TOOL_READS | TOOL_IDEMPOTENT,
+     PROCESSES,
+     tool_list_processes,
+     {ID_ARG}},
+    {"sandbox_process_output",
+     "Read what a background process printed",
+     "Reads a part of what a process of sandbox_start_process printed so far, and tells whether it runs. To "
+     "follow it, go "
+     "on at next_offset.",
+     TOOL_READS | TOOL_IDEMPOTENT,
+     PROCESS_OUTPUT,
+     tool_process_output,
+     {PROCESS_ARGS,
+      {"stream", TYPE_TEXT, false, 0, 0, "stdout|stderr", "stdout unless given"},
+      {"offset", TYPE_NUMBER, false, 0, INT64_MAX / 2, NULL, "first byte, 0 unless given"},
+      {"limit", TYPE_NUMBER, false, 16, OUTPUT_INLINE_MAX, NULL, "bytes at most, 32768 unless given"},
+      {"encoding", TYPE_TEXT, false, 0, 0, "text|base64",
+       "text unless given: control characters are shown as \\xNN"}}},
+    {"sandbox_process_input",
+     "Write to a background process",
+     "Writes text to stdin of a process of sandbox_start_process; a line needs its line feed. With close it "
+     "then meets the "
+     "end of its stdin.",
+     TOOL_OPEN_WORLD,
+     "{'type':'object','properties':{'process_id':{'type':'integer'},'bytes':{'type':'integer'},"
+     "'closed':{'type':'boolean'}},'required':['process_id','bytes','closed']}",
+     tool_process_input,
+     {PROCESS_ARGS,
+      {"text", TYPE_TEXT, true, 0, CODE_MAX, NULL, "what it reads"},
+      {"close", TYPE_BOOL, false, 0, 0, NULL, "nothing more will come"}}},
+    {"sandbox_process_kill",
+     "End a background process",
+     "Ends a process of sandbox_start_process with all that it started; or sends it another signal.",
+     TOOL_DESTROYS | TOOL_IDEMPOTENT,
+     "{'type':'object','properties':{'process_id':{'type':'integer'},'signal':{'type':'string'}},"
+     "'required':['process_id','signal']}",
+     tool_process_kill,
+     {PROCESS_ARGS, {"signal", TYPE_TEXT, false, 0, 0, "KILL|TERM|INT|HUP|USR1|USR2", "KILL unless given"}}},
     {"sandbox_write_file",
      "Write a file in a sandbox",
      "Writes text to a file, whose folders are made where they lack.",

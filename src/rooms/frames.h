@@ -36,6 +36,11 @@ enum rooms_from { ROOMS_CLIENT, ROOMS_ROOM };
     X(RESUME, "resume", CLIENT, 0, 0, 0, "let them go on")                                                   \
     X(RENEW, "renew", CLIENT, 0, 0, 0, "the room may live `value` seconds from now on")                      \
     X(END, "end", CLIENT, 0, 0, 0, "end the room; the connection closes when it has ended")                  \
+    X(JOB, "job", CLIENT, 0, 100, 1,                                                                         \
+      "start a program (its words) that lives on; its stdin and what it prints are kept; a name for lists")  \
+    X(JOBS, "jobs", CLIENT, 0, 0, 0, "list those: LINES of `HANDLE STATE STATUS AGE OUT ERR COMMAND`")       \
+    X(OUTPUT, "output", CLIENT, 0, 0, 0, "what `value` of those printed, as a LOG")                          \
+    X(INPUT, "input", CLIENT, 0, 8, 0, "a PIPE into stdin of `value` of those; `close`: which ends with it") \
     X(LEASE, "lease", CLIENT, 1, 32, 0,                                                                      \
       "lend me the room's interpreter of that name, when nobody else has it; the connection's end without "  \
       "RELEASE ends it")                                                                                     \
@@ -50,6 +55,7 @@ enum rooms_from { ROOMS_CLIENT, ROOMS_ROOM };
     X(LOG, "log", ROOM, 1, 128, 2,                                                                           \
       "`OUT ERR SIZE STATE`: bytes written so far to each log, of which the files hold the last SIZE as a "  \
       "ring (engine/relay.h)")                                                                               \
+    X(PIPE, "pipe", ROOM, 0, 0, 1, "what a program reads")                                                   \
     X(LEASED, "leased", ROOM, 1, 64, 3,                                                                      \
       "interpreter `value` (a handle for signals): its channel, stdout and stderr; `CELL STATE`: number of " \
       "its next cell, and `new`, `kept` or `lost STATUS`: what became of the one before")                    \
