@@ -2,6 +2,7 @@
  *
  * Lives in: the command. Trusts: nothing of argv. What is done to files is done by strongroom-tree, all or nothing. */
 #include "cli/change_words.h"
+#include "cli/commit_changes.h"
 #include "cli/say.h"
 #include "cli/show_changes.h"
 #include "cli/verbs.h"
@@ -12,12 +13,17 @@
 
 static unsigned conflicts, clean, all;
 static struct change_list excepts, accepts;
+static struct commit_words words_of_commit;
 static const struct change_option apply_options[] = {
     {"skip-conflicts", NULL, "leave out what the host changed too", &conflicts, TREE_SKIP_CONFLICTS, NULL,
      NULL},
     {"except", "PATH", "leave out what lies at or below PATH", NULL, 0, NULL, &excepts},
     {"all", NULL, "whatever was decided in a review", &all, 1, NULL, NULL},
     {"accept", "ALARM[:PATH]", "as --only-clean, but this alarm was looked at", NULL, 0, NULL, &accepts},
+    {"commit", "MESSAGE", "and commit it to git, as the agent's work", NULL, 0, &words_of_commit.message,
+     NULL},
+    {"author", "NAME <ADDRESS>", "whose work it is, instead of the agent's", NULL, 0, &words_of_commit.author,
+     NULL},
     {"only-clean", NULL, "not if anything raises an alarm", &clean, TREE_ONLY_CLEAN, NULL, NULL},
 };
 enum { APPLY_OPTIONS = sizeof apply_options / sizeof *apply_options, PATHS_MAX = 65536 };
@@ -45,7 +51,6 @@ static void put_left(const struct tree_decided *d, struct sbuf *b)
         sbuf_fmt(b, "%s%llu undecided", d->rejected ? ", " : "; ", (unsigned long long)d->undecided);
     if (d->rejected + d->undecided)
         sbuf_text(b, " left out");
-    sbuf_text(b, "; strongroom undo takes it back");
 }
 
 /* What stands in the way of single changes. */
@@ -89,12 +94,69 @@ static int send_accepts(struct changes *c, struct err *e)
     return r;
 }
 
+/* All of it, or, when there can be no commit, nothing. */
+static int commit(struct changes *c, struct sbuf *more, struct err *e)
+{
+    static char id[STORE_ID_SIZE];
+    char number[72], made[STORE_ID_SIZE];
+    struct err second = {0};
+    memcpy(id, c->id, sizeof id);
+    changes_close(c);
+    int r = changes_open(c, id, CHANGES_READ, e);
+    if (r == 0)
+        r = commit_changes(c, &words_of_commit, number, made, e);
+    changes_close(c);
+    if (r == 0) {
+        sbuf_fmt(more, "; commit %.12s (strongroom undo %s takes it back, then strongroom undo %s the files)",
+                 number, made, id);
+        return 0;
+    }
+    const struct tree_command say = {.type = TREE_UNDO};
+    if (changes_open(c, id, CHANGES_WRITE, &second) == 0)
+        (void)changes_say(c, &say, NULL, NULL, NULL, &second);
+    changes_close(c);
+    if (second.kind == ERR_NONE)
+        return r;
+    err_hint(e, "what was applied stays: %s", second.text);
+    return r;
+}
+
+static int apply(struct changes *c, const struct change_words *w, struct sbuf *more, struct tree_totals *t,
+                 struct err *e)
+{
+    const struct tree_command say = {.type = TREE_APPLY,
+                                     .flags = conflicts | clean | (accepts.count ? TREE_ONLY_CLEAN : 0) |
+                                              (all ? 0 : TREE_DECIDED)};
+    static char git[] = ".git", *const own[] = {git};
+    int r = c->state == STORE_APPLIED ? wrong_state(c, "apply", e) : 0;
+    if (r == 0 && words_of_commit.message)
+        r = commit_ready(c, &words_of_commit, e);
+    if (r == 0)
+        r = tree_paths(&c->tree, w->paths, w->path_count, e);
+    if (r == 0)
+        r = tree_except(&c->tree, excepts.at, excepts.count, e);
+    if (r == 0 && words_of_commit.message) /* the commit is ours to make */
+        r = tree_except(&c->tree, own, 1, e);
+    if (r == 0)
+        r = send_accepts(c, e);
+    if (r == 0)
+        r = changes_say(c, &say, tell, NULL, t, e);
+    put_left(&c->tree.decided, more);
+    if (r == 0 && words_of_commit.message)
+        r = commit(c, more, e);
+    else
+        sbuf_text(more, "; strongroom undo takes it back");
+    return r;
+}
+
 int verb_apply(int argc, char **argv)
 {
     struct change_words w;
     struct err e = {0};
     static struct changes c;
     struct tree_totals t = {0};
+    char more[320];
+    struct sbuf b = SBUF(more);
     if (change_words(argc, argv, apply_options, APPLY_OPTIONS, PATHS_MAX, &w, &e) < 0)
         return say_error(&e);
     if (w.help)
@@ -104,26 +166,19 @@ int verb_apply(int argc, char **argv)
             "nothing was decided; or what lies at or below the PATHs (as review shows them) and\n"
             "was not rejected. ID is the newest, unless given.\n",
             apply_options, APPLY_OPTIONS);
-    int r = check_accepts(&e) < 0 ? -EINVAL : changes_open(&c, w.id, CHANGES_WRITE, &e);
-    if (r == 0 && c.state == STORE_APPLIED)
-        r = wrong_state(&c, "apply", &e);
+    int r = check_accepts(&e);
+    if (r == 0 && words_of_commit.author && !words_of_commit.message) {
+        r = err_set(&e, ERR_USAGE, 0, "apply: --author without --commit");
+        err_hint(&e, "wanted --commit MESSAGE --author 'NAME <ADDRESS>'");
+    }
     if (r == 0)
-        r = tree_paths(&c.tree, w.paths, w.path_count, &e);
-    if (r == 0)
-        r = tree_except(&c.tree, excepts.at, excepts.count, &e);
-    if (r == 0)
-        r = send_accepts(&c, &e);
-    const struct tree_command say = {.type = TREE_APPLY,
-                                     .flags = conflicts | clean | (accepts.count ? TREE_ONLY_CLEAN : 0) |
-                                              (all ? 0 : TREE_DECIDED)};
-    if (r == 0)
-        r = changes_say(&c, &say, tell, NULL, &t, &e);
-    char more[160];
-    struct sbuf b = SBUF(more);
-    put_left(&c.tree.decided, &b);
-    if (r == 0)
-        say_done("applied", &c, &t, more);
-    changes_close(&c);
+        r = changes_open(&c, w.id, CHANGES_WRITE, &e);
+    if (r == 0) {
+        r = apply(&c, &w, &b, &t, &e);
+        if (r == 0)
+            say_done("applied", &c, &t, more);
+        changes_close(&c);
+    }
     return r < 0 ? say_error(&e) : 0;
 }
 

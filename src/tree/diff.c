@@ -80,8 +80,7 @@ static int load_both(const struct index_row *row, const char *path, struct conte
     return r < 0 ? r : load(1, row->kind == TREE_DELETED ? 0 : row->file, path, &c[1]);
 }
 
-/* A name as git quotes it. */
-static void put_name(const char *prefix, const char *path)
+void diff_put_name(const char *prefix, const char *path)
 {
     static const char plain[] = "abtnvfr";
     bool quote = false;
@@ -169,9 +168,9 @@ static void put_header(const struct index_row *row, const char *path)
                    new_mode = git_mode(row->file, row->new_mode);
 
     session_text("diff --git ");
-    put_name("a/", path);
+    diff_put_name("a/", path);
     session_text(" ");
-    put_name("b/", path);
+    diff_put_name("b/", path);
     session_text("\n");
     if (row->kind == TREE_ADDED)
         session_fmt("new file mode %o\n", new_mode);
@@ -187,12 +186,12 @@ static void put_files(const struct index_row *row, const char *path)
     if (row->kind == TREE_ADDED)
         session_text("/dev/null");
     else
-        put_name("a/", path);
+        diff_put_name("a/", path);
     session_text("\n+++ ");
     if (row->kind == TREE_DELETED)
         session_text("/dev/null");
     else
-        put_name("b/", path);
+        diff_put_name("b/", path);
     session_text("\n");
 }
 

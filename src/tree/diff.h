@@ -13,6 +13,9 @@ enum {
     DIFF_COLOURS = 1 << 1, /* for people */
     DIFF_WHOLE = 1 << 2,   /* for people, and all lines */
 };
+/* A path as git quotes it, to the session's text. */
+void diff_put_name(const char *prefix, const char *path);
+
 /* One row to the session's text. `how`: DIFF_* */
 int diff_one(const struct index_row *row, const char *path, unsigned how);
 /* The chosen rows, deletions first. */

@@ -18,7 +18,7 @@
  *              itself (a disk upper) or stays the caller's (an apply that follows at once). A file of the host
  *              stamped at
  *              `started_*` or later (CLOCK_REALTIME_COARSE) is in conflict. Sets the entry's state to PENDING.
- *   SHOW       entry, and for PATCH and FULL upper and lower too: TEXT frames in the format `what`
+ *   SHOW       entry, and for PATCH, FULL and IMPORT upper and lower too: TEXT frames in the format `what`
  *   ROWS       entry: `count` ROW frames from the `row`th on, in the order of the review. TREE_FOLDED: a folder that
  *              comes or goes whole is one, and what is never made real is none; with `what` those in the folder of
  *              that row (plus 1). totals.rows: how many there are
@@ -95,7 +95,8 @@ enum tree_format {
     TREE_STAT,
     TREE_NAMES,
     TREE_JSON,
-    TREE_PATCH, /* what `git apply` takes */
+    TREE_PATCH,  /* what `git apply` takes */
+    TREE_IMPORT, /* of what was applied, what `git fast-import` takes (import.h) */
 };
 
 struct tree_command {

@@ -5,6 +5,7 @@
 #include "sys/mem.h"
 #include "tree/alarms.h"
 #include "tree/diff.h"
+#include "tree/import.h"
 #include "tree/items.h"
 #include "tree/show.h"
 #include "tree/verbs.h"
@@ -33,6 +34,8 @@ static int show(const struct index *x, const struct decisions *d, const uint8_t 
         return show_stat(x, chosen);
     case TREE_JSON:
         return show_json(x, d, chosen);
+    case TREE_IMPORT:
+        return import_stream();
     case TREE_PATCH:
         return diff_all(x, chosen, DIFF_PATCH);
     default:
