@@ -13,8 +13,8 @@ struct commit_words {
 /* Before anything is applied: is DIR the top of a repository with a branch, is there a git, who commits? */
 int commit_ready(const struct changes *c, const struct commit_words *w, struct err *e);
 
-/* `c` is applied and open for reading; it is closed. ret gets the commit's number, and the ID of the changes that it made
- * in .git, for undo. */
+/* `c` is applied and open for reading; it is closed. ret gets the commit's number, and the ID of the changes that it
+ * made in .git, for undo. */
 int commit_changes(struct changes *c, const struct commit_words *w, char ret_commit[72],
                    char ret_id[STORE_ID_SIZE], struct err *e);
 

@@ -27,8 +27,8 @@
  *              and what makes no sense without it, with TREE_FOLDED all in that folder; TREE_REST: only where
  *              nothing is decided; TREE_ONLY_CLEAN: only where no alarm is
  *   APPLY      upper, lower (writable), entry: all or nothing. TREE_SKIP_CONFLICTS: without the rows whose host file
- *              changed since; TREE_ONLY_CLEAN: not if there is an alarm but those of ACCEPT; TREE_DECIDED: what was accepted, or, of
- *              what PATHS name, what was not rejected
+ *              changed since; TREE_ONLY_CLEAN: not if there is an alarm but those of ACCEPT; TREE_DECIDED: what was
+ *              accepted, or, of what PATHS name, what was not rejected
  *   UNDO       lower (writable), entry: takes the last apply back
  *   RECOVER    lower (writable), entry: after an apply or undo that did not end: nothing of it stays
  *   DISCARD    entry: everything in it is removed (the entry itself is the caller's to remove)

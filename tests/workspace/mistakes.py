@@ -1,5 +1,6 @@
 """mistakes: what agents do to projects, by mistake or not, and what becomes of it."""
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -42,10 +43,25 @@ def contents(top):
     return {p: [v[0], *v[3:4], *(v[5:6])] for p, v in manifest(top).items() if p != b'.'}
 
 
-def all_of_it(script, alarms=None):
-    top = project()
+def shown(r, *wanted):
+    """The list, as people see it; each of `wanted` stands in it, in this order."""
+    text, at = verb('review', '--list', r.id).stdout.decode('utf-8', 'replace'), 0
+    for word in wanted:
+        found = re.compile(word, re.M).search(text, at)
+        assert found, 'no %r (behind %d) in the list:\n%s' % (word, at, text[:1500])
+        at = found.end()
+    return text
+
+
+def all_of_it(script, alarms=None, shows=(), top=None, clean=None):
+    top = top or project()
     other = twin(top, script)
     top, before, r = over_project(script, top, alarms=alarms)
+    shown(r, *shows)
+    if alarms:
+        done = verb('apply', '--only-clean', r.id, status=125)
+        assert (clean or 'alarm').encode() in done.stderr, done.stderr
+        same(manifest(top), before, 'the project after an apply that alarms refuse')
     verb('apply', r.id)
     same(contents(top), contents(other), 'applied and done directly')
     verb('undo', r.id)
@@ -55,49 +71,91 @@ def all_of_it(script, alarms=None):
 
 @test
 def rm_rf_of_the_project():
-    all_of_it('rm -rf ./*', alarms=True)
+    all_of_it('rm -rf ./*', True, [r'^\d+ deleted', r'! mass-deletion +many files deleted at once: 45 files', '^Deleted', r'- src/ +40 in it'], clean='mass-deletion')
 
 
 @test
 def duplicates_are_deleted():
-    all_of_it('rm dup/2 keep/x')
+    all_of_it('rm dup/2 keep/x', False, ['^2 deleted', '^Deleted', 'dup/2', 'keep/x'])
+
+
+@test
+def whatever_has_the_same_bytes_is_deleted():
+    top = project()
+    for i in range(12):
+        write(top, 'src/same%d' % i, 'the same\n')
+    script = 'find . -type f -print0 | sort -z | xargs -0 sha256sum | awk "seen[\\$1]++ {print \\$2}" | xargs rm'
+    all_of_it(script, False, ['^12 deleted', '^Deleted', 'dup/2', 'src/same1 '], top)
 
 
 @test
 def a_formatter_goes_over_everything():
-    all_of_it('sed -i "s/return/  return/" src/*.c', alarms=None)
+    all_of_it('sed -i "s/return/  return/" src/*.c', False, ['^0 deleted.*40 modified', '^Modified', r'M src/0\.c'])
 
 
 @test
 def a_dependency_folder_explodes():
-    all_of_it('for i in $(seq 60); do mkdir -p node_modules/p$i/lib; for j in $(seq 10); do echo $i >node_modules/p$i/lib/$j.js; done; done')
+    all_of_it('for i in $(seq 60); do mkdir -p node_modules/p$i/lib; for j in $(seq 10); do echo $i >node_modules/p$i/lib/$j.js; done; done', False,
+              ['721 added', '^Added', r'\+ node_modules/ +720 in it'])
 
 
 @test
 def a_chmod_storm():
-    all_of_it('chmod -R a-w src; chmod 700 keep; chmod +x README')
+    all_of_it('chmod -R a-w src; chmod 700 keep; chmod +x README', False, ['43 modified', r'README +mode 644 -> 755', r'keep/ +mode 755 -> 700', r'src/0\.c +mode 644 -> 444'])
 
 
 @test
 def a_binary_is_replaced():
-    all_of_it('printf "\\177ELFevil" >bin/tool', alarms=True)
+    all_of_it('printf "\\177ELFevil" >bin/tool', True, ['! binary-replaced +bin/tool', '^To be looked at', 'M bin/tool'], clean='binary-replaced:bin/tool')
 
 
 @test
 def a_case_only_rename():
-    all_of_it('mv README readme; mv src SRC')
+    all_of_it('mv README readme; mv src SRC', True, ['! mass-deletion', '^Deleted', '- README', r'- src/ +40 in it', '^Added', r'\+ SRC/ +40 in it', r'\+ readme'])
 
 
 @test
 def folders_become_files_and_files_become_folders():
-    all_of_it('rm -r dup; echo f >dup; rm README; mkdir README; echo x >README/x')
+    all_of_it('rm -r dup; echo f >dup; rm README; mkdir README; echo x >README/x', None, ['^Deleted', '- README', '- dup/', '^Added', r'\+ README/', r'\+ dup '])
 
 
 @test
 def a_hook_is_planted():
-    script = 'mkdir -p .git/hooks; printf "#!/bin/sh\\nevil\\n" >.git/hooks/post-checkout; chmod +x .git/hooks/post-checkout'
-    top, before, r = over_project(script, alarms=True)
-    assert b'hooks/post-checkout' in verb('review', '--list', r.id).stdout
+    all_of_it('mkdir -p .git/hooks; printf "#!/bin/sh\\nevil\\n" >.git/hooks/post-checkout; chmod +x .git/hooks/post-checkout', True,
+              [r'! git-hook +\.git/hooks/post-checkout', 'git runs it by itself: .*evil', '^To be looked at', r'\+ \.git/hooks/post-checkout'],
+              clean='git-hook:.git/hooks/post-checkout')
+
+
+@test
+def links_to_the_system_stay_links():
+    top = project()
+    all_of_it('ln -s /etc etc; ln -s /etc/passwd keep/p; ln -s ../../../../../../etc/shadow up; ln -s dup/1 inside', True,
+              ['! link-out +etc', '-> /etc$', '! link-out +keep/p', '! link-out +up', '^To be looked at', '^Added', r'\+ inside +link'],
+              top, clean='link-out:etc')
+
+
+@test
+def the_host_goes_on_meanwhile():
+    top = project()
+    p = room.start(['-w', top, '--apply', 'never'], ['/bin/sh', '-c', 'for i in 1 2 3; do echo mine >src/$i.c; done; rm src/4.c src/5.c; echo n >new; echo; sleep 1'])
+    os.read(p.stdout.fileno(), 1)
+    write(top, 'src/1.c', 'theirs\n')
+    write(top, 'src/4.c', 'theirs\n')
+    write(top, 'new', 'theirs\n')
+    before = manifest(top)
+    r = ended(room.finish(p), 'exited', 0)
+    r.id = r.record['workspaces'][0]['changes']
+    shown(r, r'in conflict: the host changed them', r'src/4\.c +.*CONFLICT', r'src/1\.c +.*CONFLICT')
+    done = verb('apply', r.id, status=125)
+    assert b'conflict' in done.stderr and b'src/4.c' in done.stderr and b'new: ' in done.stderr, done.stderr
+    same(manifest(top), before, 'a refused apply')
+    verb('apply', '--skip-conflicts', r.id)
+    same([read(top, n) for n in ('src/1.c', 'src/2.c', 'src/3.c', 'src/4.c', 'new')], ['theirs\n', 'mine\n', 'mine\n', 'theirs\n', 'theirs\n'])
+    assert not os.path.exists(top + '/src/5.c')
+    write(top, 'src/2.c', 'theirs, after the apply\n')
+    done = verb('undo', r.id, status=125)
+    assert b'changed since' in done.stderr, done.stderr
+    write(top, 'src/2.c', 'mine\n')
     verb('discard', r.id)
 
 
@@ -182,6 +240,7 @@ def a_git_history_is_rewritten():
     git = 'git -c user.name=a -c user.email=a@b.c -c init.defaultBranch=main -c safe.directory="*" '
     subprocess.run(git + 'init -q . && git add -A && ' + git + 'commit -qm one && echo 2 >>README && ' + git + 'commit -qam two', shell=True, cwd=top, check=True)
     top, before, r = over_project(git + 'reset -q --hard HEAD~1; ' + git + 'commit -q --amend -m rewritten', top)
+    shown(r, r'M \.git/', r'README')
     verb('apply', r.id)
     log = subprocess.run(git + 'log --format=%s', shell=True, cwd=top, stdout=subprocess.PIPE, check=True).stdout
     same(log, b'rewritten\n')
