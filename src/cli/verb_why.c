@@ -14,6 +14,11 @@ static void put_peer(const struct egress_rule *t, uint16_t port, struct sbuf *ou
 {
     const bool v6 = t->kind == EGRESS_V6;
 
+    if (t->kind == EGRESS_UNIX) {
+        sbuf_fmt(out, "unix:%s", t->name);
+        return;
+    }
+
     sbuf_text(out, v6 ? "[" : "");
     if (t->kind == EGRESS_NAME)
         sbuf_text(out, t->name);
@@ -36,15 +41,16 @@ static void put_rule(const struct policy *p, int rule, struct sbuf *out)
 /* One line; true when allowed. */
 static bool explain(const struct policy *p, const struct egress_rule *t, uint16_t port, struct sbuf *out)
 {
-    const bool by_name = t->kind == EGRESS_NAME;
+    const bool by_name = t->kind == EGRESS_NAME, by_path = t->kind == EGRESS_UNIX;
 
     put_peer(t, port, out);
     if (p->net == NET_HOST) {
         sbuf_text(out, ": allowed: --net host shares the host's network, and nothing is asked\n");
         return true;
     }
-    struct egress_verdict v = by_name ? egress_verdict_name(&p->egress, t->name, port)
-                                      : egress_verdict_addr(&p->egress, &t->addr, port);
+    struct egress_verdict v = by_path   ? egress_verdict_unix(&p->egress, t->name)
+                              : by_name ? egress_verdict_name(&p->egress, t->name, port)
+                                        : egress_verdict_addr(&p->egress, &t->addr, port);
     if (v.allowed) {
         sbuf_text(out, ": allowed by ");
         put_rule(p, v.rule, out);
@@ -82,7 +88,8 @@ static int read_target(const char *word, struct egress_rule *ret, struct err *e)
     const char *wrong = "", *hint = NULL;
     int r = egress_read(word, false, ret, &wrong, &hint);
 
-    if (r == 0 && (ret->kind == EGRESS_BELOW || (ret->kind != EGRESS_NAME && ret->bits != 128))) {
+    if (r == 0 && (ret->kind == EGRESS_BELOW ||
+                   (ret->kind != EGRESS_NAME && ret->kind != EGRESS_UNIX && ret->bits != 128))) {
         r = -EINVAL;
         wrong = "is many peers";
         hint = "name one, as example.org:443";
@@ -127,6 +134,8 @@ int verb_why(int argc, char **argv)
     for (size_t i = 0; i < target.port_count; i++)
         if (!explain(o.policy, &target, target.ports[i].from, &b))
             status = STATUS_DENIED;
+    if (target.kind == EGRESS_UNIX && !explain(o.policy, &target, 0, &b))
+        status = STATUS_DENIED;
     options_free(&o);
     int said = say_stdout(&b);
     return said ? said : status;

@@ -337,6 +337,7 @@ static void close_all(struct room *r)
     fd_close(&r->gate_ctl);
     intercept_stop(r);
     publish_close(r);
+    unixes_close(r);
     fd_close(&r->proc);
     fd_close(&r->scratch);
     fd_close(&r->notify);
@@ -363,6 +364,8 @@ static void begin(struct room *r)
         r->pipes[i][0] = r->pipes[i][1] = -1;
     for (int i = 0; i < POLICY_PUBLISH_MAX; i++)
         r->published[i] = -1;
+    for (int i = 0; i < EGRESS_UNIX_MAX; i++)
+        r->unixes[i].folder = -1;
     for (int i = 0; i < LEAF_HIERARCHIES; i++)
         r->place.parent_fd[i] = -1;
     interpreters_init(&r->keeper);
@@ -399,7 +402,8 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     if (r->plan.tty)
         terminal_resize(r);
     ask_open(r);
-    if ((n = publish_open(r, e)) < 0 || (n = live_open(r, e)) < 0 || (n = intercept_read_secrets(r, e)) < 0)
+    if ((n = publish_open(r, e)) < 0 || (n = unixes_open(r, e)) < 0 || (n = live_open(r, e)) < 0 ||
+        (n = intercept_read_secrets(r, e)) < 0)
         goto out;
     if (req->detached && (n = keeper_open(r)) < 0) {
         err_set(e, ERR_ROOM, -n, "make the room's logs");

@@ -27,6 +27,7 @@ static_assert((int)ROOM_LISTEN_DNS_UDP == (int)GATE_LISTEN_DNS_UDP &&
                   (int)ROOM_LISTEN_DNS_TCP == (int)GATE_LISTEN_DNS_TCP &&
                   (int)ROOM_LISTEN_TPROXY == (int)GATE_LISTEN_TPROXY &&
                   (int)ROOM_LISTEN_PORT == (int)GATE_LISTEN_PORT &&
+                  (int)ROOM_LISTEN_UNIX == (int)GATE_LISTEN_UNIX &&
                   (int)ROOM_LISTEN_REFUSED == (int)GATE_LISTEN_REFUSED,
               "one set of numbers");
 #if GATE_CONTROL_FD != HELPER_CONTROL_FD
@@ -192,6 +193,7 @@ void gate_listeners(struct room *r, const struct report *got, const int *fds, si
     command.type = GATE_LISTENERS;
     command.count = (uint32_t)n;
     memcpy(command.kinds, got->listeners, sizeof command.kinds);
+    memcpy(command.numbers, got->numbers, sizeof command.numbers);
     int c = send_command(r, fds, n);
     if (c == 0 && got->status == 1) {
         command.type = GATE_START;
@@ -263,6 +265,9 @@ static bool take_one(struct room *r)
         break;
     case GATE_WANT:
         publish_wanted(r, got.count);
+        break;
+    case GATE_DIAL:
+        unixes_dial(r, (uint32_t)got.rule, got.count, got.generation);
         break;
     case GATE_CHANGED:
         live_changed(r, (uint32_t)got.rule, got.count);

@@ -6,6 +6,7 @@
 #include "engine/keeper.h"
 #include "engine/publish.h"
 #include "engine/relay.h"
+#include "engine/unixes.h"
 #include "gate/frames.h"
 #include "limits/leaf.h"
 #include "rooms/place.h"
@@ -104,7 +105,11 @@ struct room {
     bool gate_serves;                  /* READY arrived */
     bool gate_stopped;                 /* we told it to end */
     int published[POLICY_PUBLISH_MAX]; /* listeners of the host's, until the gate has them */
-    uint32_t sockets_wanted;           /* by the gate, when the room has begun */
+    struct {
+        int folder; /* O_PATH; -1: none */
+        uint32_t rule;
+    } unixes[EGRESS_UNIX_MAX]; /* sockets of the host's */
+    uint32_t sockets_wanted;   /* by the gate, when the room has begun */
 
     struct live live;
     struct ask ask;

@@ -36,7 +36,7 @@ static char *values;                                                        /* M
 static bool intercept_wanted(const struct policy *p)
 {
     for (size_t i = 0; p->net == NET_GATE && i < p->egress.count; i++) {
-        if (p->egress.rules[i].http[0])
+        if (p->egress.rules[i].kind != EGRESS_UNIX && p->egress.rules[i].http[0])
             return true;
     }
     return p->net == NET_GATE && p->secret_count > 0;

@@ -198,6 +198,11 @@ static void add(struct room *r, uint32_t client, const char *text, bool deny)
         return;
     }
     at = find_gone(l, &rule);
+    if (at < 0 && rule.kind == EGRESS_UNIX && !deny) {
+        keeper_refuse(r, client, 0, "sockets are opened when the room begins",
+                      "start it with --allow unix:/PATH/OF/SOCKET; what was withdrawn can come back");
+        return;
+    }
     if (at < 0 && l->rules.count == EGRESS_RULES_MAX) {
         keeper_refuse(r, client, 0, "this room has had as many rules as can be", NULL);
         return;

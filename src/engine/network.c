@@ -67,6 +67,8 @@ static const char *verdict_name(const struct network_row *x)
 static void put_host(const struct network_row *x, struct sbuf *out)
 {
     const char *host = x->name[0] ? x->name : x->address;
+    if (x->kind == GATE_KIND_UNIX)
+        sbuf_text(out, "unix:");
     const bool v6 = !x->name[0] && strchr(host, ':');
     sbuf_text(out, v6 ? "[" : "");
     sbuf_escaped(out, host);
@@ -116,6 +118,7 @@ static const struct {
     [GATE_KIND_DNS] = {"dns", "look-up of "},
     [GATE_KIND_TCP] = {"tcp", "connect to "},
     [GATE_KIND_INBOUND] = {"inbound", "connection from "},
+    [GATE_KIND_UNIX] = {"unix", "connect to "},
 };
 static_assert(sizeof kinds / sizeof *kinds == GATE_KIND_END, "words for each kind");
 

@@ -96,7 +96,7 @@ int publish_hand_over(struct room *r)
         c = (struct gate_command){.type = GATE_LISTENERS, .version = GATE_FRAMES_VERSION};
         while (c.count < GATE_FRAME_FDS_MAX && at + c.count < count) {
             c.kinds[c.count] = GATE_LISTEN_PUBLISH;
-            c.ports[c.count] = r->policy->publish[at + c.count].room_port;
+            c.numbers[c.count] = r->policy->publish[at + c.count].room_port;
             c.count++;
         }
         n = fd_frame_send(r->gate_ctl, &c, sizeof c, r->published + at, c.count, 0);

@@ -67,7 +67,9 @@ static void tell(const struct conn *c, enum gate_verdict verdict, enum gate_reas
 {
     struct gate_report e = {
         .verdict = verdict,
-        .kind = c->inbound ? GATE_KIND_INBOUND : GATE_KIND_TCP,
+        .kind = c->inbound ? GATE_KIND_INBOUND
+                : c->local ? GATE_KIND_UNIX
+                           : GATE_KIND_TCP,
         .reason = c->inbound && reason == GATE_WHY_RULE ? GATE_WHY_PUBLISHED : reason,
         .rule = c->unlisted ? -1 : c->rule,
         .code = verdict == GATE_BROKEN || verdict == GATE_ALLOWED ? c->code : 0,
@@ -142,6 +144,7 @@ void conn_free(struct conn *c, bool hard)
     ask_leave(c);
     relay_release(c);
     publish_release(c, true);
+    local_release(c);
     for (int i = 0; i < 2 && c->state == CONN_HANDED; i++)
         (void)shutdown(c->fd[i], SHUT_RDWR); /* the other process has it open, too */
     for (int i = 0; i < 2; i++) {
@@ -226,7 +229,7 @@ static uint8_t takes_of(unsigned inside)
 }
 
 /* Has the rule still room for it? Otherwise it ends here. */
-static bool enter(struct conn *c)
+bool conn_enter(struct conn *c)
 {
     enum gate_reason full = budget_enter(c->rule);
 
@@ -265,7 +268,7 @@ static void begin_by_name(struct conn *c)
 {
     struct resolve_answer answer;
 
-    if (!enter(c))
+    if (!conn_enter(c))
         return;
     look_closely(c);
     if (via_start(c, NULL))
@@ -311,7 +314,7 @@ static void begin_by_address(struct conn *c)
 {
     const struct gate_addr a = c->peer;
 
-    if (!enter(c))
+    if (!conn_enter(c))
         return;
     c->takes = takes_of(conn_rules->rules[c->rule].inside); /* no name to compare: only what is asked for */
     if (!via_start(c, &a))
@@ -581,8 +584,6 @@ static bool still_allowed(struct conn *c)
 {
     struct egress_verdict v;
 
-    if (c->inbound)
-        return true; /* no rule is about it */
     if (c->state == CONN_WAITING)
         return true; /* it is decided when it is answered */
     if (c->once) {
@@ -604,13 +605,22 @@ static bool still_allowed(struct conn *c)
            ((c->state != CONN_OPEN && c->state != CONN_HANDED) || c->via || dial_allowed(c, &c->peer));
 }
 
+static bool goes_on(struct conn *c, struct egress_rule *changed)
+{
+    if (c->inbound)
+        return true; /* no rule is about it */
+    if (c->local)
+        return local_allowed(c);
+    return still_allowed(c) && !lost_something(c, changed);
+}
+
 unsigned conn_review(struct egress_rule *changed)
 {
     unsigned cut = 0;
 
     for (size_t i = 0; i < used_high; i++) {
         struct conn *c = &conn_table[i];
-        if (c->state == CONN_FREE || (still_allowed(c) && !lost_something(c, changed)))
+        if (c->state == CONN_FREE || goes_on(c, changed))
             continue;
         const bool open = c->state == CONN_OPEN || c->state == CONN_HANDED;
         tell(c, open ? GATE_ALLOWED : GATE_DENIED, GATE_WHY_WITHDRAWN, "");

@@ -4,6 +4,7 @@
  *   ask.c    WAITING -> RESOLVING; owns question
  *   dial.c   RESOLVING -> DIALING -> OPEN: judges addresses and tries them; owns dials, addrs
  *   publish.c where somebody outside connects to the room: DIALING, inside; owns inner
+ *   local.c  where a program speaks to a socket of the host's: DIALING, by the supervisor
  *   via.c    DIALING -> ASKING -> OPEN, where an upstream proxy is gone by: owns talk
  *   relay.c  OPEN: moves bytes; owns ways and the queue of those with more to do */
 #ifndef GATE_CONN_ROW_H
@@ -60,6 +61,8 @@ struct conn {
     bool via;      /* by the upstream proxy: addresses are the proxy's, the peer's own is `meant` */
     struct proxy_talk talk;
     struct gate_addr meant; /* inbound: who came */
+    bool asked;             /* local: the supervisor has not answered yet */
+    bool local;             /* to a socket file of the host's, `name` */
     bool inbound;           /* by a published port: `port` is the room's, and up is down */
     int inner[2];           /* inbound: unconnected sockets of the room's, -1 */
     bool entered;           /* counts among its rule's connections */
@@ -80,6 +83,7 @@ struct conn *conn_new(int fd); /* NULL: too many */
 uint32_t conn_index(const struct conn *c);
 struct conn *conn_at(uint32_t index, uint32_t generation); /* NULL: it has ended */
 void conn_set_due(struct conn *c, uint64_t when);          /* when an unfinished connection ends; 0: not */
+bool conn_enter(struct conn *c);                           /* has its rule room for it? Else it ends here */
 void conn_free(struct conn *c, bool hard);
 void conn_end_broken(struct conn *c, enum gate_reason reason);
 void conn_end_denied(struct conn *c, enum gate_reason reason);
@@ -101,6 +105,9 @@ void via_event(struct conn *c);  /* it has said something; the state is ASKING *
 int publish_dial(struct conn *c, const struct gate_addr *a, struct sockaddr_storage *to, socklen_t *ret_len);
 bool publish_met_itself(const struct conn *c);
 void publish_release(struct conn *c, bool ended); /* gives back what was not needed */
+
+void local_release(struct conn *c);
+bool local_allowed(const struct conn *c); /* does its rule still hold? */
 
 void dial_opened(struct conn *c); /* the peer is there */
 /* Does a rule that lists addresses speak of this one? */

@@ -23,6 +23,8 @@
  *   ANSWER     supervisor -> gate   after START, to an ASK: `count` is its number, kinds[0] the enum gate_answer. With
  *                                   ONCE `number` and text are a rule as in ADD that only those connections are under
  *                                   which wait
+ *   DIALLED    supervisor -> gate   for DIAL: `number` and `generation` as there; carries a socket that is connected to
+ *                                   the host's, or `size` is the errno that says why not
  *   STOP       supervisor -> gate   after START: connections are cut and told, then FINISHED follows, then the gate
  *                                   ends
  *   READY      gate -> supervisor   once, after START: the gate is confined, and serves
@@ -32,6 +34,8 @@
  *                                   at most GATE_ASKS_MAX are open at once
  *   CHANGED    gate -> supervisor   one for each ADD and DROP, in their order: it holds; `count` connections were cut
  *   WANT       gate -> supervisor   any time after READY, where a listener is PUBLISH: `count` such sockets, please
+ *   DIAL       gate -> supervisor   any time after READY, where a listener is UNIX: a connection to the socket of
+ *                                   `rule`, please, for row `count` in its life `generation`
  *   FINISHED   gate -> supervisor   once, after STOP
  */
 #ifndef GATE_FRAMES_H
@@ -44,7 +48,7 @@
 #define GATE_RULES_TEXT_MAX (8u * 1024u * 1024u)
 #define GATE_PIECE_MAX      4000u
 #define GATE_FRAME_FDS_MAX  8 /* = FD_FRAME_FDS_MAX */
-#define GATE_LISTENERS_MAX  80
+#define GATE_LISTENERS_MAX  88
 #define GATE_NAME_MAX       256 /* with the final NUL */
 #define GATE_ADDRESS_MAX    46  /* with the final NUL */
 #define GATE_EVERY_NAME     1
@@ -63,7 +67,8 @@ enum gate_command_type {
     GATE_DROP,
     GATE_SECRET,
     GATE_SOCKETS,
-    GATE_ANSWER
+    GATE_ANSWER,
+    GATE_DIALLED
 };
 
 /* ALWAYS comes when the rule was added. */
@@ -75,7 +80,8 @@ enum gate_report_type {
     GATE_FINISHED,
     GATE_CHANGED,
     GATE_WANT,
-    GATE_ASK
+    GATE_ASK,
+    GATE_DIAL
 };
 
 /* What a listener is. All are bound; those for TCP listen. UDP has IP_PKTINFO (IPV6_RECVPKTINFO) on, so that an answer
@@ -88,7 +94,8 @@ enum gate_listener {
     GATE_LISTEN_PORT,      /* one port, any address: where TPROXY is missing */
     GATE_LISTEN_REFUSED,   /* nfnetlink_log: heads of the packets that the room's kernel refused by itself */
     GATE_LISTEN_INTERCEPT, /* the socket to strongroom-intercept (gate/hand.h) */
-    GATE_LISTEN_PUBLISH,   /* of the host's network: who connects wants to port `ports` of the room */
+    GATE_LISTEN_PUBLISH,   /* of the host's network: who connects wants to port `numbers` of the room */
+    GATE_LISTEN_UNIX,      /* a socket file of the room, for rule `numbers` */
 };
 
 struct gate_command {
@@ -97,8 +104,9 @@ struct gate_command {
     uint32_t size;    /* RULES, ADD: bytes in text */
     uint32_t number;  /* ADD, DROP, ANSWER: of the rule */
     uint32_t count;   /* LISTENERS, SOCKETS: descriptors that come along, in the order of kinds; ANSWER */
-    uint8_t kinds[GATE_FRAME_FDS_MAX];  /* enum gate_listener */
-    uint16_t ports[GATE_FRAME_FDS_MAX]; /* PUBLISH: a port of the room */
+    uint8_t kinds[GATE_FRAME_FDS_MAX];    /* enum gate_listener */
+    uint16_t numbers[GATE_FRAME_FDS_MAX]; /* PUBLISH: a port of the room; UNIX: the rule */
+    uint32_t generation;                  /* DIALLED */
     char text[GATE_PIECE_MAX];
 };
 
@@ -112,6 +120,7 @@ enum gate_kind {
     GATE_KIND_DNS = 1,
     GATE_KIND_TCP,
     GATE_KIND_INBOUND, /* `address` is who came to a published port, `port` is the room's */
+    GATE_KIND_UNIX,    /* `name` is the socket's path */
     GATE_KIND_END      /* no kind: the number of them, and of 0 */
 };
 
@@ -149,8 +158,9 @@ struct gate_report {
     uint32_t port;    /* EVENT, ASK: 0 for DNS */
     uint32_t
         count; /* EVENT: how many equal decisions this one stands for (>= 1); CHANGED: connections cut; WANT: sockets */
-    uint32_t lost;     /* EVENT: how many events before this one could not be told */
-    uint64_t up, down; /* EVENT: bytes from the room, bytes to the room */
+    uint32_t lost;       /* EVENT: how many events before this one could not be told */
+    uint32_t generation; /* DIAL */
+    uint64_t up, down;   /* EVENT: bytes from the room, bytes to the room */
     uint64_t duration_ms;
     char name[GATE_NAME_MAX];       /* EVENT: lower case, no final dot, "" when the program used an address.
                                      * Bytes other than letters, digits, - _ and . are escaped as \DDD. */

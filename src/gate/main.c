@@ -18,6 +18,7 @@
 #include "gate/conn.h"
 #include "gate/frames.h"
 #include "gate/live.h"
+#include "gate/local.h"
 #include "gate/loop.h"
 #include "gate/own.h"
 #include "gate/publish.h"
@@ -50,7 +51,7 @@ static struct egress_rules rules = {.rules = rule_table};
 static struct {
     int fd;
     enum gate_listener kind;
-    uint16_t port;        /* PUBLISH: of the room */
+    uint16_t number;      /* as the frame has it */
     uint64_t rests_until; /* 0: it does not rest */
 } listeners[GATE_LISTENERS_MAX];
 static size_t listener_count, resting;
@@ -72,14 +73,14 @@ static int take_listeners(int *fds, int count)
         return -EPROTO;
     for (int i = 0; i < count; i++) {
         uint8_t kind = command.kinds[i];
-        if (kind < GATE_LISTEN_DNS_UDP || kind > GATE_LISTEN_PUBLISH)
+        if (kind < GATE_LISTEN_DNS_UDP || kind > GATE_LISTEN_UNIX)
             return -EPROTO;
         int flags = fcntl(fds[i], F_GETFL);
         if (flags < 0 || fcntl(fds[i], F_SETFL, flags | O_NONBLOCK) < 0)
             return -errno;
         listeners[listener_count].fd = fds[i];
         listeners[listener_count].kind = (enum gate_listener)kind;
-        listeners[listener_count].port = command.ports[i];
+        listeners[listener_count].number = command.numbers[i];
         listener_count++;
     }
     return 0;
@@ -98,6 +99,18 @@ static int take_upstream(void)
     via_open(&u);
     explicit_bzero(&u, sizeof u);
     explicit_bzero(command.text, sizeof command.text);
+    return 0;
+}
+
+/* Each socket file of the room stands for a rule about one. */
+static int listeners_fit(void)
+{
+    for (size_t i = 0; i < listener_count; i++) {
+        const uint16_t rule = listeners[i].number;
+        if (listeners[i].kind == GATE_LISTEN_UNIX &&
+            (rule >= rules.count || rule_table[rule].kind != EGRESS_UNIX || rule_table[rule].deny))
+            return -EPROTO;
+    }
     return 0;
 }
 
@@ -143,7 +156,7 @@ static int configure(void)
             n = egress_read_lines(rule_text, rule_text_len, rule_table, EGRESS_RULES_MAX, &rules.count);
             egress_index_make(&rules, &rule_index);
             rules.index = &rule_index;
-            return n;
+            return n < 0 ? n : listeners_fit();
         default:
             return -EPROTO;
         }
@@ -218,7 +231,10 @@ static void listener_event(uint32_t i)
         refused_take(listeners[i].fd);
         break;
     case GATE_LISTEN_PUBLISH:
-        r = publish_accept(listeners[i].fd, listeners[i].port);
+        r = publish_accept(listeners[i].fd, listeners[i].number);
+        break;
+    case GATE_LISTEN_UNIX:
+        r = local_accept(listeners[i].fd, listeners[i].number);
         break;
     case GATE_LISTEN_INTERCEPT:
         break; /* has a kind of event of its own */
@@ -230,11 +246,11 @@ static void listener_event(uint32_t i)
     }
 }
 
-/* `published`: those rest no longer. */
-static int listeners_tick(bool published)
+/* Those of `kind` rest no longer; 0: of none. */
+static int listeners_tick(enum gate_listener kind)
 {
     for (uint32_t i = 0; resting > 0 && i < listener_count; i++) {
-        const bool woken = published && listeners[i].kind == GATE_LISTEN_PUBLISH;
+        const bool woken = listeners[i].kind == kind;
         if (listeners[i].rests_until == 0 || (loop_now() < listeners[i].rests_until && !woken))
             continue;
         listeners[i].rests_until = 0;
@@ -255,7 +271,12 @@ static int control_event(void)
         return 0;
     if (n >= 0 && command.version == GATE_FRAMES_VERSION && command.type == GATE_SOCKETS) {
         publish_sockets(fds, (size_t)n);
-        (void)listeners_tick(true); /* when the others are due is asked for in each round */
+        (void)listeners_tick(GATE_LISTEN_PUBLISH); /* when the others are due is asked for in each round */
+        return 0;
+    }
+    if ((n == 0 || n == 1) && command.version == GATE_FRAMES_VERSION && command.type == GATE_DIALLED) {
+        local_dialled(command.number, command.generation, n == 1 ? fds[0] : -1, (int)command.size);
+        (void)listeners_tick(GATE_LISTEN_UNIX);
         return 0;
     }
     if (n == 0 && command.version == GATE_FRAMES_VERSION && live_command(&command) == 0)
@@ -312,7 +333,7 @@ static int run(void)
 
     for (;;) {
         int wait = sooner(sooner(conn_tick(), resolve_tick()), sooner(serve_tick(), tell_tick()));
-        wait = sooner(wait, listeners_tick(false));
+        wait = sooner(wait, listeners_tick((enum gate_listener)0));
         int n = loop_wait(events, wait);
         if (n < 0)
             return 1;

@@ -64,7 +64,7 @@ void publish_sockets(const int *fds, size_t count)
 
 static bool is_v6(int fd)
 {
-    struct sockaddr_storage own;
+    struct sockaddr_storage own = {0};
     socklen_t len = sizeof own;
 
     return getsockname(fd, (struct sockaddr *)&own, &len) == 0 && own.ss_family == AF_INET6;

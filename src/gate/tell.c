@@ -84,7 +84,7 @@ static void let_out(struct held *h)
 static bool equal(const struct gate_report *a, const struct gate_report *b)
 {
     return a->verdict == b->verdict && a->kind == b->kind && a->reason == b->reason && a->port == b->port &&
-           strcmp(a->name, b->name) == 0 && strcmp(a->address, b->address) == 0 &&
+           a->code == b->code && strcmp(a->name, b->name) == 0 && strcmp(a->address, b->address) == 0 &&
            strcmp(a->text, b->text) == 0;
 }
 

@@ -242,6 +242,10 @@ int egress_read(const char *text, bool deny, struct egress_rule *ret, const char
 
     memset(ret, 0, sizeof *ret);
     ret->deny = deny;
+    if (strncmp(text, "unix:", 5) == 0) {
+        int n = egress_unix_read(text + 5, len - 5, ret, ret_why, ret_hint);
+        return n < 0 ? n : egress_options_read(text + len, ret, ret_why, ret_hint);
+    }
     if (len == 0)
         return bad(ret_why, "no host", ret_hint, "as example.org or example.org:443");
     for (size_t i = 0; i + 2 < len; i++)
@@ -259,6 +263,11 @@ void egress_text(const struct egress_rule *r, struct sbuf *out)
 {
     const bool v6 = r->kind == EGRESS_V6;
 
+    if (r->kind == EGRESS_UNIX) {
+        egress_unix_text(r, out);
+        egress_options_text(r, out);
+        return;
+    }
     if (r->kind == EGRESS_NAME || r->kind == EGRESS_BELOW) {
         sbuf_text(out, r->kind == EGRESS_BELOW ? "*." : "");
         sbuf_text(out, r->name);

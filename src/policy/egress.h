@@ -3,6 +3,8 @@
  *   HOST[:PORT[,PORT|,FROM-TO]…] [internal] [tls] [http] [any] [ech] [max-bytes=SIZE] [max-conns=N] [rate=N/s|N/m]
  *                                  [http=METHOD:/PATH]… [note=WORDS]
  *
+ *   unix:/PATH/OF/SOCKET[=/PATH/IN/ROOM] [max-bytes=SIZE] [max-conns=N] [rate=N/s|N/m] [note=WORDS]
+ *
  * HOST is a name, `*.` and a name (each name below it, not itself), an address, or ADDRESS/BITS; IPv6 stands in
  * brackets when ports follow. Without ports an allowing rule means 80 and 443, a denying one every port. `;` parts
  * options like a blank. A denying rule beats every allowing one. */
@@ -16,20 +18,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EGRESS_RULES_MAX 16384
-#define EGRESS_NAME_MAX  254 /* the longest name, with the NUL */
-#define EGRESS_PORTS_MAX 8
-#define EGRESS_NOTE_MAX  80
-#define EGRESS_RULE_MAX  1408 /* the longest rule as text, with the NUL */
-#define EGRESS_LINE_MAX  (EGRESS_RULE_MAX + 8)
-#define EGRESS_ADDR_MAX  46 /* an address as text, with the NUL */
+#define EGRESS_RULES_MAX  16384
+#define EGRESS_NAME_MAX   254 /* the longest name, with the NUL */
+#define EGRESS_PORTS_MAX  8
+#define EGRESS_NOTE_MAX   80
+#define EGRESS_RULE_MAX   1408 /* the longest rule as text, with the NUL */
+#define EGRESS_LINE_MAX   (EGRESS_RULE_MAX + 8)
+#define EGRESS_UNIX_MAX   8   /* rules about sockets that allow */
+#define EGRESS_SOCKET_MAX 108 /* a socket's path in the room, with the NUL: what the kernel takes */
+#define EGRESS_ADDR_MAX   46  /* an address as text, with the NUL */
 
 /* IPv4 is ::ffff:a.b.c.d, as RFC 4291 2.5.5.2 maps it. */
 struct egress_addr {
     uint8_t bytes[16];
 };
 
-enum egress_kind { EGRESS_NAME, EGRESS_BELOW, EGRESS_V4, EGRESS_V6 };
+enum egress_kind { EGRESS_NAME, EGRESS_BELOW, EGRESS_V4, EGRESS_V6, EGRESS_UNIX };
 
 /* What a connection may carry. */
 enum egress_inside {
@@ -57,9 +61,12 @@ struct egress_rule {
     uint8_t port_count;
     struct egress_ports ports[EGRESS_PORTS_MAX];
     struct egress_addr addr;
-    char name[EGRESS_NAME_MAX]; /* NAME; BELOW: without the "*." */
+    char name[EGRESS_NAME_MAX]; /* NAME; BELOW: without the "*."; UNIX: the host's path */
     char note[EGRESS_NOTE_MAX];
-    char http[EGRESS_HTTP_MAX]; /* the requests that it allows, "": all (policy/egress_http.h) */
+    union {
+        char http[EGRESS_HTTP_MAX];   /* the requests that it allows, "": all (policy/egress_http.h) */
+        char path[EGRESS_SOCKET_MAX]; /* UNIX: the room's path; "" where it denies */
+    };
 };
 
 /* Which rules speak of a host, so that asking costs the same for ten rules and for ten thousand. */
@@ -120,6 +127,8 @@ struct egress_verdict egress_verdict_name(const struct egress_rules *r, const ch
  * the whole network is private; one that denies holds for the IPv6 forms of an IPv4 address too. */
 struct egress_verdict egress_verdict_addr(const struct egress_rules *r, const struct egress_addr *a,
                                           uint16_t port);
+/* A socket file of the host's. */
+struct egress_verdict egress_verdict_unix(const struct egress_rules *r, const char *path);
 /* Does any port of that name stand open: is it worth an address? */
 bool egress_knows_name(const struct egress_rules *r, const char *name);
 /* The rule that denies this name on every port, -1: none does. */

@@ -34,9 +34,9 @@ static bool is_below(const char *name, const char *top)
 
 static bool has_name(const struct egress_rule *r, const char *name)
 {
-    return r->kind == EGRESS_NAME    ? strcmp(r->name, name) == 0
-           : r->kind == EGRESS_BELOW ? is_below(name, r->name)
-                                     : false;
+    return r->kind == EGRESS_NAME || r->kind == EGRESS_UNIX /* these begin with a slash, no name does */
+               ? strcmp(r->name, name) == 0
+               : r->kind == EGRESS_BELOW ? is_below(name, r->name) : false;
 }
 
 static bool has_addr(const struct egress_rule *r, const struct egress_addr *a)
@@ -85,8 +85,8 @@ static uint32_t hash_net(const struct egress_addr *a, unsigned bits)
 
 static uint32_t hash_rule(const struct egress_rule *r)
 {
-    return r->kind == EGRESS_NAME || r->kind == EGRESS_BELOW ? hash_name(r->name, r->kind == EGRESS_BELOW)
-                                                             : hash_net(&r->addr, r->bits);
+    return r->kind == EGRESS_V4 || r->kind == EGRESS_V6 ? hash_net(&r->addr, r->bits)
+                                                        : hash_name(r->name, r->kind == EGRESS_BELOW);
 }
 
 void egress_index_make(const struct egress_rules *r, struct egress_index *ret)
@@ -248,6 +248,21 @@ struct egress_verdict egress_verdict_addr(const struct egress_rules *r, const st
     return decide(walk_addr(r, a), a, port);
 }
 
+struct egress_verdict egress_verdict_unix(const struct egress_rules *r, const char *path)
+{
+    struct egress_verdict v = {.rule = -1};
+    struct walk w = walk_name(r, path);
+
+    for (int i; (i = walk_next(&w, NULL)) >= 0;) {
+        if (v.rule < 0 || r->rules[i].deny)
+            v.rule = i;
+        if (r->rules[i].deny)
+            break;
+    }
+    v.allowed = v.rule >= 0 && !r->rules[v.rule].deny;
+    return v;
+}
+
 static bool denies_all(const struct egress_rule *x)
 {
     return x->deny && x->port_count == 1 && x->ports[0].from == 1 && x->ports[0].to == 65535;
@@ -358,7 +373,7 @@ bool egress_covers(const struct egress_rule *a, const struct egress_rule *b)
     else if (b->kind == EGRESS_BELOW)
         host = a->kind == EGRESS_BELOW && (strcmp(a->name, b->name) == 0 || is_below(b->name, a->name));
     else
-        host = has_name(a, b->name);
+        host = has_name(a, b->name) && (b->kind != EGRESS_UNIX || a->deny || strcmp(a->path, b->path) == 0);
     return host && covers_ports(a, b);
 }
 
@@ -366,10 +381,10 @@ int egress_covered_by(const struct egress_rules *r, size_t which, bool deny)
 {
     const struct egress_rule *x = &r->rules[which];
     char below[EGRESS_NAME_MAX + 2] = "?.";
-    const bool named = x->kind == EGRESS_NAME || x->kind == EGRESS_BELOW;
+    const bool named = x->kind != EGRESS_V4 && x->kind != EGRESS_V6;
 
     memcpy(below + 2, x->name, EGRESS_NAME_MAX);
-    struct walk w = named ? walk_name(r, x->kind == EGRESS_NAME ? x->name : below) : walk_addr(r, &x->addr);
+    struct walk w = named ? walk_name(r, x->kind == EGRESS_BELOW ? below : x->name) : walk_addr(r, &x->addr);
     for (int i; (i = walk_next(&w, &x->addr)) >= 0;) {
         if ((size_t)i != which && r->rules[i].deny == deny && egress_covers(&r->rules[i], x))
             return i;

@@ -24,7 +24,7 @@ static int bad(const char **ret_why, const char *why, const char **ret_hint, con
 static int set_internal(struct egress_rule *r, const char *value, const char **why, const char **hint)
 {
     (void)value;
-    if (r->kind == EGRESS_V4 || r->kind == EGRESS_V6)
+    if (r->kind != EGRESS_NAME && r->kind != EGRESS_BELOW)
         return bad(why, "internal is for names that are allowed", hint,
                    "leave it out: an address stands for itself");
     r->internal = true;
@@ -70,6 +70,9 @@ static int set_rate(struct egress_rule *r, const char *value, const char **why, 
 /* What a connection may carry. */
 static int add_inside(struct egress_rule *r, unsigned inside, const char **why, const char **hint)
 {
+    if (r->kind == EGRESS_UNIX)
+        return bad(why, "what a socket carries is not looked at", hint,
+                   "max-bytes=, max-conns=, rate= and note= are for sockets, too");
     r->inside |= (uint8_t)inside;
     if ((r->inside & EGRESS_ANY) && r->inside != EGRESS_ANY)
         return bad(why, "any is more than tls, http or ech", hint, "leave one of them out");
@@ -138,7 +141,7 @@ static int read_http(const char *s, size_t len, struct egress_rule *r, const cha
 {
     char pattern[EGRESS_HTTP_MAX];
 
-    if (r->deny || r->kind == EGRESS_V4 || r->kind == EGRESS_V6)
+    if (r->deny || (r->kind != EGRESS_NAME && r->kind != EGRESS_BELOW))
         return bad(why, "http= is for names that are allowed", hint, "leave it out");
     if (len >= sizeof pattern)
         return bad(why, "a pattern that is too long", hint, "at most 255 bytes");
@@ -201,7 +204,7 @@ void egress_options_text(const struct egress_rule *r, struct sbuf *out)
     for (size_t i = 0; i < sizeof insides / sizeof *insides; i++)
         if (r->inside & insides[i].inside)
             sbuf_fmt(out, " %s", insides[i].name);
-    for (const char *p = r->http; *p;) {
+    for (const char *p = r->kind == EGRESS_UNIX ? "" : r->http; *p;) {
         size_t len = strcspn(p, " ");
         sbuf_text(out, " http=");
         sbuf_bytes(out, p, len);

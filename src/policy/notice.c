@@ -7,6 +7,8 @@
 #include "policy/notice.h"
 #include "base/json.h"
 
+#include <string.h>
+
 static const char *const modes[] = {[NET_NONE] = "none", [NET_GATE] = "gate", [NET_HOST] = "host"};
 
 static void put_rules(struct json *j, const struct egress_rules *rules)
@@ -25,6 +27,10 @@ static void put_rules(struct json *j, const struct egress_rules *rules)
             continue;
         }
         r.note[0] = '\0';
+        if (r.kind == EGRESS_UNIX && !r.deny)
+            memcpy(r.name, r.path, sizeof r.path); /* where the host has it is nobody's business */
+        else if (r.kind == EGRESS_UNIX)
+            continue;
         egress_text(&r, &b);
         json_open(j, NULL, '{');
         json_str(j, "action", r.deny ? "deny" : "allow");

@@ -25,6 +25,11 @@ SET_FUNCTION(set_peer)
         value_bad(p, f, value, e, "%s", why);
         return hint ? err_hint(e, "%s", hint) : -EINVAL;
     }
+    if (item.rule.kind == EGRESS_UNIX && !item.rule.deny) {
+        int r = mount_dst_allowed(p, f, value, item.rule.path, e);
+        if (r < 0)
+            return r;
+    }
     if (a->peer_count == EGRESS_RULES_MAX)
         return field_bad(p, f, e, "more than %d rules", EGRESS_RULES_MAX);
     if (arena_grow(p, &array, &a->peer_room, a->peer_count, sizeof *a->peers) < 0)
@@ -240,6 +245,40 @@ static void look_for_loopback(const struct policy *p, const struct note_sink *n)
     }
 }
 
+/* Sockets of the host: few, each with a place of its own in the room. */
+static int look_at_sockets(struct policy *p, struct err *e)
+{
+    struct policy_arena *a = p->arena;
+    const struct peer_item *seen[EGRESS_UNIX_MAX];
+    size_t count = 0;
+    char text[EGRESS_RULE_MAX];
+
+    for (size_t i = 0; i < a->peer_count; i++) {
+        const struct peer_item *x = &a->peers[i];
+        struct sbuf b = SBUF(text);
+        const char *why = NULL;
+        if (x->rule.kind != EGRESS_UNIX || x->rule.deny)
+            continue;
+        for (size_t k = 0; k < count && !why; k++) {
+            const size_t n = strlen(seen[k]->rule.path), m = strlen(x->rule.path);
+            if (strncmp(seen[k]->rule.path, x->rule.path, n < m ? n : m) == 0 &&
+                (n == m || (n < m ? x->rule.path[n] : seen[k]->rule.path[m]) == '/'))
+                why = "another socket has that place in the room";
+        }
+        if (count == EGRESS_UNIX_MAX)
+            why = "more than 8 sockets";
+        if (!why) {
+            seen[count++] = x;
+            continue;
+        }
+        egress_text(&x->rule, &b);
+        a->now = x->origin;
+        value_bad(p, field_find("allow"), text, e, "%s", why);
+        return err_hint(e, "choose another one, as unix:%s=/run/other.sock", x->rule.name);
+    }
+    return 0;
+}
+
 /* A rule that can never allow anything was not meant like that. */
 static int look_for_dead(struct policy *p, const struct note_sink *n, struct err *e)
 {
@@ -364,6 +403,8 @@ int peers_check(struct policy *p, const struct note_sink *n, struct err *e)
         return 0;
     }
     r = settle(p, n, e);
+    if (r == 0)
+        r = look_at_sockets(p, e);
     if (r == 0)
         r = look_for_dead(p, n, e);
     if (r == 0) {

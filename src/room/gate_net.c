@@ -243,7 +243,7 @@ int step_gate(const struct room_plan *plan, struct room_state *s)
         steps_degrade(s, LAYER_ID_GATE, LAYER_STATE_DEGRADED, -r);
         r = add_ports(plan, s, &l, v6);
     }
-    return r < 0 ? r : hand_out(plan, s, &l, true);
+    return r < 0 ? r : hand_out(plan, s, &l, plan->unix_count == 0);
 }
 
 /* The supervisor says so when the gate serves. What fails there fails the room. */

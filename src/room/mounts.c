@@ -91,6 +91,20 @@ static int make_target(int dir, const char *path, bool is_dir)
     return make_last(dir, path, is_dir);
 }
 
+int mounts_make_folders(const char *path)
+{
+    char part[POLICY_PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    const size_t len = slash ? (size_t)(slash - path) : 0;
+    if (len == 0)
+        return 0;
+    if (len >= sizeof part)
+        return -ENAMETOOLONG;
+    memcpy(part, path, len);
+    part[len] = '\0';
+    return make_target(AT_FDCWD, part, true);
+}
+
 /* Only the scratch folders are ours to create in; anything else must have its mount points already. */
 static bool below_scratch(const char *dst)
 {
@@ -213,6 +227,8 @@ int step_root(const struct room_plan *plan, struct room_state *s)
     if (fchdir(s->root) < 0)
         return -errno;
     r = plan->skeleton ? 0 : build_root(plan, s);
+    if (r == 0)
+        r = unixes_make(plan, s, false);
     return r == 0 && plan->gate_open_ports && plan->policy->net == NET_GATE ? open_notice(s) : r;
 }
 

@@ -180,6 +180,40 @@ static int plan_mounts(struct room_plan *plan, struct text *t, struct err *e)
     return 0;
 }
 
+/* A place that is the room's own and nobody else's yet: nothing is ever created in what is bound. */
+static int plan_unixes(struct room_plan *plan, struct err *e)
+{
+    static const char *const own[] = {"run", "run/strongroom", "etc", "var", "dev", "dev/shm", "work", "tmp"};
+    const struct egress_rules *rules = &plan->policy->egress;
+    for (size_t i = 0; i < rules->count; i++) {
+        const struct egress_rule *x = &rules->rules[i];
+        if (x->kind != EGRESS_UNIX || x->deny)
+            continue;
+        struct plan_unix u = {.dst = x->path + 1, .rule = (uint32_t)i, .late = is_scratch(x->path + 1)};
+        bool taken = false;
+        for (size_t k = 0; k < sizeof own / sizeof *own; k++)
+            taken = taken || strcmp(u.dst, own[k]) == 0;
+        for (size_t k = 0; k < plan->system_count; k++)
+            taken = taken || is_below(u.dst, plan->system[k].dst) || strcmp(u.dst, plan->system[k].dst) == 0;
+        for (size_t k = 0; k < plan->mount_count; k++) {
+            const struct plan_mount *m = &plan->mounts[k];
+            const bool in = is_below(u.dst, m->dst);
+            taken = taken || is_below(m->dst, u.dst) || strcmp(u.dst, m->dst) == 0 ||
+                    (in && (m->kind != MOUNT_TMPFS || m->nested));
+            u.late = u.late || in;
+        }
+        for (size_t k = 0; k < plan->file_count; k++)
+            taken = taken || strcmp(u.dst, plan->files[k].path) == 0 || is_below(u.dst, plan->files[k].path);
+        if (taken) {
+            err_set(e, ERR_USAGE, 0, "show the socket %s in the room as %s: that place is taken", x->name,
+                    x->path);
+            return err_hint(e, "name another place, as unix:%s=/run/other.sock", x->name);
+        }
+        plan->unixes[plan->unix_count++] = u;
+    }
+    return 0;
+}
+
 /* --- the system ----------------------------------------------------------------------------------------- */
 
 /* Pieces of the host's system that programs need; absent ones are skipped. */
@@ -585,6 +619,8 @@ int plan_make(struct room_plan *plan, const struct policy *policy, char **argv, 
         plan->skeleton = find_skeleton(&t);
     if (r == 0 && !plan->skeleton)
         r = plan_files(plan, &t, e);
+    if (r == 0)
+        r = plan_unixes(plan, e);
     if (r == 0)
         r = plan_masks(plan, &t, e);
     if (r == 0)

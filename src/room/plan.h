@@ -39,6 +39,7 @@
     X(SCRATCH, "scratch", SCRATCH, "one capped tmpfs behind /work, /tmp and /dev/shm")                       \
     X(UPPER, "upper", WORKSPACE, "a capped place for what workspaces change")                                \
     X(WRITABLE, "writable", ROOT, "bind what the policy names as writable; tmpfs folders")                   \
+    X(SOCKETS, "sockets", GATE, "bind what leads to sockets of the host, and hand it out")                   \
     X(HIDE, "hide", ROOT, "mask what the policy hides")                                                      \
     X(PIVOT, "pivot", MOUNT, "pivot into the new root and let go of the host's")                             \
     X(CONCEAL, "conceal", MOUNT, "step into a detached copy, so that the mount table reads empty")           \
@@ -94,6 +95,13 @@ struct plan_mount {
     dev_t upper_dev;
     ino_t upper_ino;
     int upper_tree; /* a detached, id-mapped copy of that folder made outside (root only), or -1 */
+};
+
+/* A socket file of the room that leads to one of the host's. */
+struct plan_unix {
+    const char *dst; /* without the leading slash */
+    uint32_t rule;   /* its number */
+    bool late;       /* in the scratch folders or a tmpfs: after these exist */
 };
 
 /* A symbolic link or small file of the room's own. */
@@ -162,6 +170,8 @@ struct room_plan {
     unsigned short rows, cols;
 
     /* network */
+    struct plan_unix unixes[EGRESS_UNIX_MAX];
+    size_t unix_count;
     const char *const *secret_env; /* NAME=MARK of each secret, NULL at the end; NULL: none */
     const char *trust_bundle, *trust_pem, *trust_hash; /* of the room's own authority; NULL: none */
     bool gate_serves;     /* a gate will serve the room or its published ports: pid 1 waits for it */

@@ -45,7 +45,8 @@ enum room_listener {
     ROOM_LISTEN_DNS_TCP,
     ROOM_LISTEN_TPROXY,
     ROOM_LISTEN_PORT,
-    ROOM_LISTEN_REFUSED
+    ROOM_LISTEN_REFUSED,
+    ROOM_LISTEN_UNIX = 8
 };
 
 enum {
@@ -81,6 +82,7 @@ struct report {
                           * it changed after the program had started */
     uint32_t landlock_abi;
     uint8_t listeners[8]; /* LISTENERS: enum room_listener */
+    uint16_t numbers[8];  /* LISTENERS, UNIX: the rule */
     int32_t payload_pid;  /* inside; 0: the room has no program of its own */
     uint32_t handle;      /* EXEC_*: as in the command */
     struct report_layer layers[LAYER_ID_COUNT];

@@ -28,18 +28,19 @@ const struct step_row step_rows[STEP_COUNT] = {
 };
 
 step_fn *const step_functions[STEP_COUNT] = {
-    [STEP_SIGNALS] = step_signals, [STEP_SESSION] = step_session,   [STEP_KEYRING] = step_keyring,
-    [STEP_NETWORK] = step_network, [STEP_GATE] = step_gate,         [STEP_GO] = step_go,
-    [STEP_CGROUP] = step_cgroup,   [STEP_TIME] = step_time,         [STEP_HOSTNAME] = step_hostname,
-    [STEP_PRIVATE] = step_private, [STEP_ROOT] = step_root,         [STEP_SYSTEM] = step_system,
-    [STEP_BINDS] = step_binds,     [STEP_READONLY] = step_readonly, [STEP_PROC] = step_proc,
-    [STEP_DEV] = step_dev,         [STEP_SCRATCH] = step_scratch,   [STEP_WRITABLE] = step_writable,
-    [STEP_HIDE] = step_hide,       [STEP_MASKS] = step_masks,       [STEP_TERMINAL] = step_terminal,
-    [STEP_PIVOT] = step_pivot,     [STEP_CONCEAL] = step_conceal,   [STEP_WORKDIR] = step_workdir,
-    [STEP_NESTING] = step_nesting, [STEP_RLIMITS] = step_rlimits,   [STEP_CAPS] = step_caps,
-    [STEP_NNP] = step_nnp,         [STEP_INIT] = step_init,         [STEP_LANDLOCK] = step_landlock,
-    [STEP_FDS] = step_fds,         [STEP_PROBES] = step_probes,     [STEP_SERVED] = step_served,
-    [STEP_UPPER] = step_upper,     [STEP_SECCOMP] = step_seccomp,   [STEP_PROGRAM] = step_program,
+    [STEP_SIGNALS] = step_signals,   [STEP_SESSION] = step_session,   [STEP_KEYRING] = step_keyring,
+    [STEP_NETWORK] = step_network,   [STEP_GATE] = step_gate,         [STEP_GO] = step_go,
+    [STEP_CGROUP] = step_cgroup,     [STEP_TIME] = step_time,         [STEP_HOSTNAME] = step_hostname,
+    [STEP_PRIVATE] = step_private,   [STEP_ROOT] = step_root,         [STEP_SYSTEM] = step_system,
+    [STEP_BINDS] = step_binds,       [STEP_READONLY] = step_readonly, [STEP_PROC] = step_proc,
+    [STEP_DEV] = step_dev,           [STEP_SCRATCH] = step_scratch,   [STEP_WRITABLE] = step_writable,
+    [STEP_SOCKETS] = step_sockets,   [STEP_HIDE] = step_hide,         [STEP_MASKS] = step_masks,
+    [STEP_TERMINAL] = step_terminal, [STEP_PIVOT] = step_pivot,       [STEP_CONCEAL] = step_conceal,
+    [STEP_WORKDIR] = step_workdir,   [STEP_NESTING] = step_nesting,   [STEP_RLIMITS] = step_rlimits,
+    [STEP_CAPS] = step_caps,         [STEP_NNP] = step_nnp,           [STEP_INIT] = step_init,
+    [STEP_LANDLOCK] = step_landlock, [STEP_FDS] = step_fds,           [STEP_PROBES] = step_probes,
+    [STEP_SERVED] = step_served,     [STEP_UPPER] = step_upper,       [STEP_SECCOMP] = step_seccomp,
+    [STEP_PROGRAM] = step_program,
 };
 
 void steps_degrade(struct room_state *s, enum layer_id layer, enum layer_state state, int code)

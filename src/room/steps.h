@@ -19,16 +19,17 @@ struct room_state {
     int proc;                /* the room's /proc, for the supervisor to count survivors */
     int tty;                 /* terminal master for the supervisor, -1 */
     int tty_slave;
-    int notify;  /* seccomp listener, -1 */
-    int null;    /* /dev/null */
-    int notice;  /* what the room may read about its network, open for the supervisor to write; -1 */
-    int sock;    /* an IPv4 socket of the room's network, for the net probe */
-    int signals; /* signalfd for SIGCHLD */
-    int item;    /* which mount a step was at, for the error text */
-    int64_t boot_offset_ns; /* what was subtracted from the monotonic clock */
-    bool is_user;           /* GO was said: the id maps are written and we are the room's user */
-    bool paused;            /* every process of the room was stopped from outside */
-    bool concealed;         /* the kernel says that our root is in no mount table */
+    int notify; /* seccomp listener, -1 */
+    int null;   /* /dev/null */
+    int notice; /* what the room may read about its network, open for the supervisor to write; -1 */
+    int sock;   /* an IPv4 socket of the room's network, for the net probe */
+    int unixes[EGRESS_UNIX_MAX]; /* listeners of the plan's, until they are handed out */
+    int signals;                 /* signalfd for SIGCHLD */
+    int item;                    /* which mount a step was at, for the error text */
+    int64_t boot_offset_ns;      /* what was subtracted from the monotonic clock */
+    bool is_user;                /* GO was said: the id maps are written and we are the room's user */
+    bool paused;                 /* every process of the room was stopped from outside */
+    bool concealed;              /* the kernel says that our root is in no mount table */
 };
 
 /* 0, or -errno. */
@@ -58,12 +59,17 @@ int mounts_attach_onto(int mnt, int target);   /* onto what is open, wherever it
 int mounts_open_inside(const struct room_state *s, const char *path);
 const char *mounts_decimal(uint64_t v, char buf[24]);
 
+/* The folders above a relative path, where they are missing. 0 or -errno. */
+int mounts_make_folders(const char *path);
+/* Binds the sockets of `unix:` rules, those that are late or the others. */
+int unixes_make(const struct room_plan *plan, struct room_state *s, bool late);
+
 bool walls_caps_are_empty(void); /* effective, permitted, inheritable; of the calling process */
 
 step_fn step_signals, step_session, step_keyring, step_network, step_gate, step_served, step_go, step_cgroup,
     step_time, step_hostname, step_private, step_root, step_system, step_binds, step_readonly, step_proc,
-    step_dev, step_scratch, step_upper, step_writable, step_hide, step_masks, step_terminal, step_pivot,
-    step_conceal, step_workdir, step_nesting, step_rlimits, step_caps, step_nnp, step_init, step_landlock,
-    step_fds, step_probes, step_seccomp, step_program;
+    step_dev, step_scratch, step_sockets, step_upper, step_writable, step_hide, step_masks, step_terminal,
+    step_pivot, step_conceal, step_workdir, step_nesting, step_rlimits, step_caps, step_nnp, step_init,
+    step_landlock, step_fds, step_probes, step_seccomp, step_program;
 
 #endif

@@ -27,7 +27,10 @@ static void check_rule(const char *text, bool deny)
     struct egress_rules rules = {.rules = &r, .count = 1};
     if (r.kind == EGRESS_NAME && egress_verdict_name(&rules, r.name, r.ports[0].to).allowed == deny)
         abort();
-    if (r.kind != EGRESS_NAME && r.kind != EGRESS_BELOW &&
+    if (r.kind == EGRESS_UNIX && (egress_verdict_unix(&rules, r.name).allowed == deny || r.name[0] != '/' ||
+                                  (!deny && (r.path[0] != '/' || strstr(r.path, "/../")))))
+        abort();
+    if ((r.kind == EGRESS_V4 || r.kind == EGRESS_V6) &&
         egress_verdict_addr(&rules, &r.addr, r.ports[0].from).allowed == deny)
         abort();
     (void)egress_is_private(&r.addr);

@@ -501,6 +501,59 @@ static void begin(void)
     e = (struct err){0};
 }
 
+static void sockets(void **state)
+{
+    static const char *const bad[] = {"unix:",      "unix:/",      "unix:a",           "unix:@a",
+                                      "unix:/a/",   "unix://a",    "unix:/a/../b",     "unix:/./a",
+                                      "unix:/a=",   "unix:/a=b",   "unix:/a=/b/",      "unix:/a=/../b",
+                                      "unix:/a\tb", "unix:/a tls", "unix:/a internal", "unix:/a http=GET:/*",
+                                      "unix:/a any"};
+    char text[400] = "unix:/";
+    struct egress_rule r[4];
+    struct egress_rules all = {.rules = r, .count = 3};
+    static struct egress_index index;
+
+    (void)state;
+    assert_string_equal(canonical("unix:/run/a.sock", false), "unix:/run/a.sock");
+    assert_string_equal(canonical("unix:/run/a.sock=/run/a.sock", false), "unix:/run/a.sock");
+    assert_string_equal(canonical("unix:/run/a=/b=c rate=5/s;max-bytes=1M max-conns=2 note=x y", false),
+                        "unix:/run/a=/b=c max-bytes=1M max-conns=2 rate=5/s note=x y");
+    assert_string_equal(canonical("unix:/run/a:b", false), "unix:/run/a:b");
+    assert_string_equal(canonical("unix:/run/a", true), "unix:/run/a");
+    assert_null(canonical("unix:/run/a=/b", true));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        if (canonical(bad[i], false))
+            fail_msg("%s was taken", bad[i]);
+    }
+    memset(text + 6, 'x', 300);
+    assert_null(canonical(text, false)); /* the host's path is too long */
+    text[6 + 200] = '\0';
+    assert_null(canonical(text, false)); /* the room's, which is the same */
+    memcpy(text + 206, "=/a", 4);
+    assert_non_null(canonical(text, false));
+    assert_int_equal(egress_read("unix:/a=/x", false, &r[0], &why, &hint), 0);
+    assert_int_equal(egress_read("unix:/a=/y", false, &r[1], &why, &hint), 0);
+    assert_int_equal(egress_read("a.org", false, &r[2], &why, &hint), 0);
+    assert_false(egress_covers(&r[0], &r[1]));
+    for (int with = 0; with < 2; with++) {
+        assert_true(egress_verdict_unix(&all, "/a").allowed);
+        assert_int_equal(egress_verdict_unix(&all, "/b").rule, -1);
+        assert_false(egress_knows_name(&all, "b.org"));
+        assert_int_equal(egress_covered_by(&all, 0, false), -1);
+        egress_index_make(&all, &index);
+        all.index = &index;
+    }
+    assert_int_equal(egress_read("unix:/a", true, &r[3], &why, &hint), 0);
+    all = (struct egress_rules){.rules = r, .count = 4};
+    for (int with = 0; with < 2; with++) {
+        assert_false(egress_verdict_unix(&all, "/a").allowed);
+        assert_int_equal(egress_name_denied_by(&all, "/a"), 3);
+        assert_int_equal(egress_covered_by(&all, 1, true), 3);
+        egress_index_make(&all, &index);
+        all.index = &index;
+    }
+}
+
 static void rules_choose_the_network(void **state)
 {
     (void)state;
@@ -606,6 +659,7 @@ int main(void)
         cmocka_unit_test(a_verdict_costs_the_same_for_ten_thousand_names),
         cmocka_unit_test(private_addresses),
         cmocka_unit_test(lines),
+        cmocka_unit_test(sockets),
         cmocka_unit_test(rules_choose_the_network),
         cmocka_unit_test(rules_in_a_policy),
     };
