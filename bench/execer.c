@@ -3,8 +3,8 @@
  *   execer ROOM SECONDS COMMAND [ARG...]
  *
  * Each round is a vfork and exec of the command outside, to reaped, and then the same command in the room: a connection
- * of its own, EXEC, STARTED, WAIT, ENDED, closed; stdin, stdout and stderr are /dev/null. Prints, tab-separated, `bare` and
- * `room`: runs, p10 and median, in microseconds; `first`: the first one of all in the room.
+ * of its own, EXEC, STARTED, WAIT, ENDED, closed; stdin, stdout and stderr are /dev/null. Prints, tab-separated, `bare`
+ * and `room`: runs, p10 and median, in microseconds; `first`: the first one of all in the room.
  *
  * Lives in: one static process. Trusts: its words. Must not: pin, raise priorities. */
 #include "base/num.h"

@@ -10,6 +10,7 @@
 #include "mcp/hook.h"
 #include "mcp/install.h"
 #include "mcp/job.h"
+#include "mcp/resource.h"
 #include "mcp/server.h"
 #include "mcp/stdio.h"
 #include "mcp/tool_fns.h"

@@ -33,6 +33,7 @@ struct rpc_call {
     json_t *id_value; /* NULL: a number too large to be read */
     json_t *progress; /* the client's token; NULL: it does not want to hear */
     bool modern;      /* 2026-07-28 */
+    bool resource;    /* what fails is an error, not a tool's result */
     bool listens;     /* a subscription: answered at the end */
     void *work;       /* the host's; NULL: nothing runs */
     struct rpc_call *next, *before;

@@ -57,9 +57,14 @@ struct excerpt {
 struct excerpt output_excerpt(int fd, int64_t size, int64_t max);
 json_t *output_part(int fd, int64_t size, int64_t offset, int64_t limit, bool base64);
 
-/* resources/read, and the list of what can be read. */
-void resource_read(void *ctx, struct rpc_call *c, const char *uri);
-json_t *resource_list(void *ctx);
-json_t *resource_templates(void);
+/* Has this the form of a living sandbox's handle? */
+bool live_is_handle(const char *id);
+/* A script of ours in such a room, with the path as its $1 and two numbers behind it; bounded in time. */
+void live_script(struct server *s, struct rpc_call *c, const json_t *args, const char *path, const char *text,
+                 int64_t a, int64_t b, job_done *done);
+/* The entries of a folder that such a script listed as "TYPE SIZE NAME\0", at most LIVE_FILES of them; each with its
+ * address where that of the folder is given. NULL: there is too much of it, or no memory. */
+#define LIVE_FILES 1000
+json_t *live_entries(const struct job *j, const char *uri);
 
 #endif

@@ -7,6 +7,7 @@
  * Lives in: strongroom-mcp. Trusts: strongroom. Must not: let a handle or a path become an option. */
 #include "mcp/text.h"
 #include "mcp/tool_fns.h"
+#include "mcp/uri.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,11 +17,10 @@
 
 #define PREFIX     "sbx-"
 #define LISTED_MAX (1 << 20)
-#define FILES_MAX  1000
 #define SCRIPT_S   10  /* a file of the room may be a pipe that nobody ever opens at its other end */
 #define TIMED_OUT  124 /* exit status of strongroom exec */
 
-static bool handle_ok(const char *id)
+bool live_is_handle(const char *id)
 {
     const size_t n = strlen(PREFIX);
 
@@ -31,7 +31,7 @@ bool live_id_ok(struct rpc_call *c, const json_t *args)
 {
     const char *id = tool_text(args, "sandbox_id", NULL);
 
-    if (handle_ok(id))
+    if (live_is_handle(id))
         return true;
     tool_failed(
         c, "%.64s is no sandbox: sandbox_create gives a sandbox_id, and sandbox_list tells those that live",
@@ -134,7 +134,7 @@ void live_done(struct job *j, json_t *value)
 static const char *created_name(const struct job *j)
 {
     for (char **word = j->argv; *word; word++) {
-        if (strncmp(*word, "--name=", 7) == 0 && handle_ok(*word + 7))
+        if (strncmp(*word, "--name=", 7) == 0 && live_is_handle(*word + 7))
             return *word + 7;
     }
     return "";
@@ -271,18 +271,13 @@ void tool_exec(struct server *s, struct rpc_call *c, const json_t *args)
     job_add(s, c, args, true, &w, command, len, exec_done);
 }
 
-/* A script of ours in the room, with the path as its $1 and two numbers behind it. */
-static void script(struct server *s, struct rpc_call *c, const json_t *args, const char *text, int64_t a,
-                   int64_t b, job_done *done)
+void live_script(struct server *s, struct rpc_call *c, const json_t *args, const char *path, const char *text,
+                 int64_t a, int64_t b, job_done *done)
 {
     struct words w = {0};
-    size_t path_len, len;
-    const char *path = tool_text(args, "path", &path_len), *content = tool_text(args, "content", &len);
+    size_t len;
+    const char *content = tool_text(args, "content", &len);
 
-    if (strlen(path) != path_len) {
-        tool_failed(c, "path: holds a zero byte");
-        return;
-    }
     words_add(&w, "strongroom");
     words_add(&w, "exec");
     words_fmt(&w, "--timeout=%ds", SCRIPT_S);
@@ -327,10 +322,10 @@ static void read_done(struct job *j)
 void live_read_file(struct server *s, struct rpc_call *c, const json_t *args)
 {
     /* The size goes to stderr, the bytes to stdout; one byte more than is wanted tells where a character goes on. */
-    script(s, c, args,
-           "[ -f \"$1\" ] || { echo \"$1: no such file, or not a plain file\" >&2; exit 1; }\n"
-           "n=$(stat -Lc %s -- \"$1\") && echo $n >&2 && tail -c +$(($2 + 1)) -- \"$1\" | head -c $3",
-           tool_number(args, "offset", 0), tool_number(args, "limit", OUTPUT_INLINE), read_done);
+    live_script(s, c, args, tool_text(args, "path", NULL),
+                "[ -f \"$1\" ] || { echo \"$1: no such file, or not a plain file\" >&2; exit 1; }\n"
+                "n=$(stat -Lc %s -- \"$1\") && echo $n >&2 && tail -c +$(($2 + 1)) -- \"$1\" | head -c $3",
+                tool_number(args, "offset", 0), tool_number(args, "limit", OUTPUT_INLINE), read_done);
 }
 
 static void write_done(struct job *j)
@@ -342,16 +337,17 @@ static void write_done(struct job *j)
 void tool_write_file(struct server *s, struct rpc_call *c, const json_t *args)
 {
     if (live_id_ok(c, args))
-        script(s, c, args, "mkdir -p -- \"$(dirname -- \"$1\")\" && cat >\"$1\"", 0, 0, write_done);
+        live_script(s, c, args, tool_text(args, "path", NULL),
+                    "mkdir -p -- \"$(dirname -- \"$1\")\" && cat >\"$1\"", 0, 0, write_done);
 }
 
-/* "TYPE SIZE NAME\0" each. */
-static json_t *read_files(const char *p, const char *end, bool *ret_more)
+/* "TYPE SIZE NAME\0" each; `folder` is the folder's address, with a slash at its end, or NULL. */
+static json_t *read_files(const char *p, const char *end, const char *folder, bool *ret_more)
 {
     json_t *list = json_array();
 
     *ret_more = false;
-    while (p < end && json_array_size(list) < FILES_MAX) {
+    while (p < end && json_array_size(list) < LIVE_FILES) {
         const char *stop = memchr(p, '\0', (size_t)(end - p));
         const char *size_at = memchr(p, ' ', (size_t)(end - p)), *name;
         long long size = 0;
@@ -361,37 +357,51 @@ static json_t *read_files(const char *p, const char *end, bool *ret_more)
         while (name < stop && *name >= '0' && *name <= '9' && size < INT64_MAX / 16)
             size = size * 10 + (*name++ - '0');
         name += name < stop;
+        const size_t len = (size_t)(stop - name);
         const char *type = *p == 'd' ? "folder" : *p == 'f' ? "file" : *p == 'l' ? "link" : "other";
-        json_t *text = text_json(name, (size_t)(stop - name), 8192);
-        (void)json_array_append_new(
-            list, json_pack("{s:o, s:s, s:I}", "name", text, "type", type, "size", (json_int_t)size));
+        json_t *one = json_pack("{s:o, s:s, s:I}", "name", text_json(name, len, 8192), "type", type, "size",
+                                (json_int_t)size);
+        if (folder)
+            (void)json_object_set_new(one, "uri", uri_encode(folder, name, len, *p == 'd' ? "/" : ""));
+        (void)json_array_append_new(list, one);
         p = stop + 1;
     }
     *ret_more = p < end;
     return list;
 }
 
-static void files_done(struct job *j)
+json_t *live_entries(const struct job *j, const char *uri)
 {
     const int64_t size = job_size(j, JOB_OUT);
-    char *text = size >= 0 && size <= LISTED_MAX ? malloc((size_t)size + 1) : NULL;
+    char *text = size >= 0 && size <= LISTED_MAX ? malloc((size_t)size + 1) : NULL, *folder = NULL;
+    json_t *list = NULL;
     bool more = true;
 
-    if (!text || pread(j->file[JOB_OUT], text, (size_t)size, 0) != (ssize_t)size) {
-        free(text);
-        tool_failed(j->call, "the folder's list is too long; name a smaller folder");
-        return;
-    }
-    json_t *list = read_files(text, text + size, &more);
+    if (uri && asprintf(&folder, "%s%s", uri, uri[strlen(uri) - 1] == '/' ? "" : "/") < 0)
+        folder = NULL;
+    if (text && (folder || !uri) && pread(j->file[JOB_OUT], text, (size_t)size, 0) == (ssize_t)size)
+        list = read_files(text, text + size, folder, &more);
     free(text);
-    live_done(j, json_pack("{s:o, s:b}", "entries", list, "truncated", more));
+    free(folder);
+    return list ? json_pack("{s:o, s:b}", "entries", list, "truncated", more) : NULL;
+}
+
+static void files_done(struct job *j)
+{
+    json_t *entries = live_entries(j, NULL);
+
+    if (entries)
+        live_done(j, entries);
+    else
+        tool_failed(j->call, "the folder's list is too long; name a smaller folder");
 }
 
 void tool_list_files(struct server *s, struct rpc_call *c, const json_t *args)
 {
     if (live_id_ok(c, args))
-        script(s, c, args,
-               "cd -- \"$1\" && find . -mindepth 1 -maxdepth 1 -printf '%y %s %f\\0' | sort -z -k 3 | head "
-               "-z -n $2",
-               FILES_MAX + 1, 0, files_done);
+        live_script(
+            s, c, args, tool_text(args, "path", NULL),
+            "cd -- \"$1\" && find . -mindepth 1 -maxdepth 1 -printf '%y %s %f\\0' | sort -z -k 3 | head "
+            "-z -n $2",
+            LIVE_FILES + 1, 0, files_done);
 }

@@ -1,4 +1,4 @@
-/* tool_read: what was printed, in parts: as a tool and as resources.
+/* tool_read: what was printed, in parts.
  *
  * Lives in: strongroom-mcp. Trusts: nothing of the bytes. Must not: hand out a control character as text. */
 #include "mcp/text.h"
@@ -9,8 +9,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#define SCHEME "sandbox://"
 
 /* Up to `want` bytes from `offset`; *ret_n says how many. NULL: none, or no memory. */
 static char *part(int fd, int64_t size, int64_t offset, int64_t want, size_t *ret_n)
@@ -169,52 +167,4 @@ void tool_read_file(struct server *s, struct rpc_call *c, const json_t *args)
     tool_done(c, output_part(run->fd[stream], run->size[stream], tool_number(args, "offset", 0),
                              tool_number(args, "limit", OUTPUT_INLINE),
                              encoding && strcmp(encoding, "base64") == 0));
-}
-
-/* --- resources ------------------------------------------------------------------------------------------ */
-
-json_t *resource_templates(void)
-{
-    return json_pack("[{s:s, s:s, s:s, s:s, s:s}]", "uriTemplate", SCHEME "{sandbox_id}/{+path}", "name",
-                     "sandbox-file", "title", "Output of a run", "description",
-                     "what a run printed: sandbox_id is its run_id, path is stdout or stderr; at most 1 MiB "
-                     "from the start",
-                     "mimeType", "text/plain");
-}
-
-json_t *resource_list(void *ctx)
-{
-    const struct server *s = ctx;
-    json_t *list = json_array();
-
-    for (size_t i = s->outputs.count; i-- > 0;) { /* the newest first */
-        for (size_t k = 0; k < OUTPUT_STREAMS; k++) {
-            const struct output_run *run = &s->outputs.runs[i];
-            (void)json_array_append_new(
-                list, json_pack("{s:o, s:o, s:s, s:I}", "uri",
-                                json_sprintf(SCHEME "%s/%s", run->id, output_names[k]), "name",
-                                json_sprintf("%s of %s", output_names[k], run->id), "mimeType", "text/plain",
-                                "size", (json_int_t)run->size[k]));
-        }
-    }
-    return list;
-}
-
-void resource_read(void *ctx, struct rpc_call *c, const char *uri)
-{
-    const struct server *s = ctx;
-    const char *id = strncmp(uri, SCHEME, strlen(SCHEME)) == 0 ? uri + strlen(SCHEME) : "";
-    const size_t len = strcspn(id, "/");
-    const struct output_run *run = id[len] == '/' ? outputs_find(&s->outputs, id, len) : NULL;
-    const int stream = run ? stream_find(id + len) : -1;
-
-    if (stream < 0) {
-        rpc_error(c, c->modern ? RPC_PARAMS : RPC_NO_RESOURCE, json_pack("{s:s}", "uri", uri),
-                  "no such resource");
-        return;
-    }
-    json_t *p = output_part(run->fd[stream], run->size[stream], 0, OUTPUT_INLINE_MAX, false);
-    rpc_result(c, json_pack("{s:[{s:s, s:s, s:O}]}", "contents", "uri", uri, "mimeType", "text/plain", "text",
-                            json_object_get(p, "content")));
-    json_decref(p);
 }

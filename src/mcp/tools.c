@@ -275,6 +275,12 @@ void tool_failed(struct rpc_call *c, const char *fmt, ...)
     json_t *s = text ? text_json(text, strlen(text), FAILED_MAX) : NULL; /* a room's words may be in it */
     if (!s)
         s = json_string("the call failed, and why could not be said as text");
+    if (c->resource) {
+        rpc_error(c, RPC_INTERNAL, NULL, "%s", json_string_value(s));
+        json_decref(s);
+        free(text);
+        return;
+    }
     rpc_result(c, json_pack("{s:[{s:s, s:o}], s:b}", "content", "type", "text", "text", s, "isError", 1));
     free(text);
 }

@@ -4,10 +4,23 @@
 #include "base/utf8.h"
 #include "mcp/rpc.h"
 #include "mcp/text.h"
+#include "mcp/uri.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* What can be read as a path is written and read again as the same one. */
+static void check_uri(const char *text)
+{
+    char path[256], again[256];
+
+    if (!uri_decode(text, path, sizeof path))
+        return;
+    json_t *s = uri_encode("", path, strlen(path), "");
+    CHECK(s && uri_decode(json_string_value(s), again, sizeof again) && strcmp(path, again) == 0);
+    json_decref(s);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -95,6 +108,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size)
         memcpy(copy, data, size);
     check_text(copy, size);
+    copy[size] = '\0';
+    check_uri(copy);
     for (size_t at = 0; at < size;) {
         char *end = memchr(copy + at, '\n', size - at);
         const size_t len = end ? (size_t)(end - copy) - at : size - at;

@@ -257,7 +257,7 @@ def the_end_of_input_within_a_call_or_a_line():
         s.kill()
     s = Server(read=False)  # nobody reads, and the input ends
     s.write(b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}\n' * 1400)
-    assert s.close() < 2.2
+    assert s.close() < 3  # two, and what a busy machine takes
 
 
 @test

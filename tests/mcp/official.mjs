@@ -37,6 +37,24 @@ async function everything(client, transport) {
   const { contents } = await client.readResource({ uri: resources.find(r => r.uri.includes(long.structuredContent.run_id)).uri });
   same(contents[0].text.length, 100001, 'resource');
   same((await client.listResourceTemplates()).resourceTemplates.length, 1, 'templates');
+  const call = async (name, args) => {
+    const r = await client.callTool({ name, arguments: args });
+    if (r.isError) throw new Error(`${name}: ${r.content[0].text}`);
+    return r.structuredContent;
+  };
+  const { sandbox_id } = await call('sandbox_create', { lifetime_seconds: 60 });
+  await call('sandbox_write_file', { sandbox_id, path: 'a b/n', content: '6' });
+  same((await call('sandbox_exec', { sandbox_id, command: 'expr $(cat "a b/n") \\* 7' })).stdout, '42\n', 'exec');
+  same((await call('sandbox_read_file', { sandbox_id, path: 'a b/n' })).content, '6', 'file');
+  same((await call('sandbox_list_files', { sandbox_id, path: 'a b' })).entries.map(e => e.name), ['n'], 'folder');
+  same((await client.readResource({ uri: `sandbox://${sandbox_id}/work/a%20b/n` })).contents[0].text, '6', 'file as a resource');
+  await call('sandbox_exec', { sandbox_id, command: 'printf "\\377\\0" > x' });
+  same((await client.readResource({ uri: `sandbox://${sandbox_id}/work/x` })).contents[0].blob, '/wA=', 'binary resource');
+  await client.readResource({ uri: `sandbox://${sandbox_id}/work/none` }).then(() => { throw new Error('a missing resource was read'); }, e => same([-32002, -32602].includes(e.code), true, 'missing resource'));
+  same((await call('sandbox_list', {})).sandboxes.map(x => x.sandbox_id), [sandbox_id], 'list');
+  await call('sandbox_renew', { sandbox_id, lifetime_seconds: 30 });
+  await call('sandbox_kill', { sandbox_id });
+  same((await client.callTool({ name: 'sandbox_exec', arguments: { sandbox_id, command: 'true' } })).isError, true, 'a sandbox that is gone');
   await client.callTool({ name: 'nope', arguments: {} }).then(() => { throw new Error('an unknown tool was called'); }, e => same(e.code, -32602, 'unknown tool'));
   await client.close();
 }

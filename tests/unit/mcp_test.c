@@ -5,6 +5,7 @@
 #include "mcp/line.h"
 #include "mcp/rpc.h"
 #include "mcp/text.h"
+#include "mcp/uri.h"
 #include "unit.h"
 
 #include <stdlib.h>
@@ -298,9 +299,38 @@ static void output_is_cleaned(void **state)
     assert_int_equal(text_clean("\x1b", 1, out, 3, &len), 0);
 }
 
+static void paths_in_addresses_come_back(void **state)
+{
+    static const struct {
+        const char *text, *path; /* NULL: none */
+    } rows[] = {
+        {"/a%20b", "/a b"}, {"", ""},           {"%41%7e", "A~"},       {"%c3%A9", "\xc3\xa9"},
+        {"%", NULL},        {"%4", NULL},       {"a%zz", NULL},         {"%00", NULL},
+        {"a?b", NULL},      {"a#b", NULL},      {"%3f%23", "?#"},       {"%25", "%"},
+        {"/../x", "/../x"}, {"12345678", NULL}, {"1234567", "1234567"}, {"%31%32%33%34%35%36%37%38", NULL}};
+    char out[8], all[256];
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        assert_int_equal(uri_decode(rows[i].text, out, sizeof out), rows[i].path != NULL);
+        if (rows[i].path)
+            assert_string_equal(out, rows[i].path);
+    }
+    for (int i = 1; i < 256; i++)
+        all[i - 1] = (char)i;
+    json_t *s = uri_encode("x", all, 255, "y");
+    const char *text = json_string_value(s);
+    char back[300];
+    assert_non_null(text);
+    assert_true(uri_decode(text, back, sizeof back));
+    assert_int_equal(strlen(back), 257);
+    assert_memory_equal(back + 1, all, 255);
+    json_decref(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(paths_in_addresses_come_back),
         cmocka_unit_test(ids_come_back_as_they_came),
         cmocka_unit_test(bad_messages_are_refused),
         cmocka_unit_test(both_eras_are_served),
