@@ -39,7 +39,8 @@ static const struct client clients[] = {
      config_json},
     {"codex", "Codex", "CODEX_HOME", ".codex", "config.toml", "mcp_servers", NULL, NULL, config_toml},
 };
-#define CLIENTS (sizeof clients / sizeof *clients)
+#define CLIENTS    (sizeof clients / sizeof *clients)
+#define COPIES_MAX 1000 /* of one second */
 
 static int say(const struct err *e)
 {
@@ -97,14 +98,20 @@ static json_t *entry(const struct client *c, const char *program, char **words)
     return o;
 }
 
-/* *ret is NULL when there is no file. */
-static int read_all(const char *path, char **ret, size_t *ret_len, mode_t *ret_mode, struct err *e)
+/* What stands in a configuration, and whose it is; `text` is NULL when there is none. */
+struct content {
+    char *text;
+    size_t len;
+    mode_t mode;
+    uid_t uid;
+    gid_t gid;
+};
+
+static int read_all(const char *path, struct content *ret, struct err *e)
 {
     struct stat st;
 
-    *ret = NULL;
-    *ret_len = 0;
-    *ret_mode = 0600;
+    *ret = (struct content){.mode = 0600, .uid = geteuid(), .gid = getegid()};
     FD_AUTO fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0 && errno == ENOENT)
         return 0;
@@ -118,9 +125,7 @@ static int read_all(const char *path, char **ret, size_t *ret_len, mode_t *ret_m
         free(text);
         return err_set(e, ERR_IO, (int)-n, "mcp install: read %s", path);
     }
-    *ret = text;
-    *ret_len = (size_t)n;
-    *ret_mode = st.st_mode & 07777;
+    *ret = (struct content){text, (size_t)n, st.st_mode & 07777, st.st_uid, st.st_gid};
     return 0;
 }
 
@@ -137,15 +142,17 @@ static int make_folders(const char *path)
     return 0;
 }
 
-/* A new file, which must not be there. */
-static int write_new(const char *path, const char *text, size_t len, mode_t mode)
+/* A new file, which must not be there, with the mode and the owner of `like`: root may write for somebody else. */
+static int write_new(const char *path, const char *text, size_t len, const struct content *like)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, mode);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
 
     if (fd < 0)
         return -errno;
     int n = fd_write_all(fd, text, len);
-    if (n == 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0))
+    const bool ours = like->uid == geteuid() && like->gid == getegid();
+    if (n == 0 &&
+        ((!ours && fchown(fd, like->uid, like->gid) < 0) || fchmod(fd, like->mode) < 0 || fsync(fd) < 0))
         n = -errno;
     fd_close(&fd);
     if (n < 0)
@@ -153,27 +160,56 @@ static int write_new(const char *path, const char *text, size_t len, mode_t mode
     return n;
 }
 
-static int replace(const char *path, const char *old, size_t old_len, const char *text, mode_t mode,
-                   char backup[PATH_MAX], struct err *e)
+/* Beside it, under a name that nothing has. */
+static int keep_copy(const char *path, const struct content *old, char backup[PATH_MAX])
+{
+    const time_t now = time(NULL);
+    char stamp[32] = "";
+    struct tm tm;
+    int n = -EEXIST;
+
+    if (localtime_r(&now, &tm))
+        (void)strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &tm);
+    for (int i = 0; i < COPIES_MAX && n == -EEXIST; i++) {
+        (void)(i ? snprintf(backup, PATH_MAX, "%.4000s.bak-%s-%d", path, stamp, i)
+                 : snprintf(backup, PATH_MAX, "%.4000s.bak-%s", path, stamp));
+        n = write_new(backup, old->text, old->len, old);
+    }
+    return n;
+}
+
+/* Is there still what was read? The client may write its own file at any time. */
+static bool is_unchanged(const char *path, const struct content *old)
+{
+    struct content now;
+    struct err e = {0};
+
+    if (read_all(path, &now, &e) < 0)
+        return false;
+    const bool same = !now.text == !old->text && now.len == old->len &&
+                      (!now.text || memcmp(now.text, old->text, now.len) == 0);
+    free(now.text);
+    return same;
+}
+
+static int replace(const char *path, const struct content *old, const char *text, char backup[PATH_MAX],
+                   struct err *e)
 {
     char fresh[PATH_MAX + 32];
-    const time_t now = time(NULL);
-    struct tm tm;
     int n = make_folders(path);
 
     backup[0] = '\0';
     if (n < 0)
         return err_set(e, ERR_IO, -n, "mcp install: make the folder of %s", path);
-    if (old && localtime_r(&now, &tm)) {
-        char stamp[32];
-        (void)strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &tm);
-        (void)snprintf(backup, PATH_MAX, "%.4000s.bak-%s", path, stamp);
-        n = write_new(backup, old, old_len, mode);
-        if (n < 0 && n != -EEXIST)
-            return err_set(e, ERR_IO, -n, "mcp install: keep a copy as %s", backup);
-    }
+    if (old->text && (n = keep_copy(path, old, backup)) < 0)
+        return err_set(e, ERR_IO, -n, "mcp install: keep a copy as %s", backup);
     (void)snprintf(fresh, sizeof fresh, "%s.strongroom-%d", path, (int)getpid());
-    n = write_new(fresh, text, strlen(text), mode);
+    n = write_new(fresh, text, strlen(text), old);
+    if (n == 0 && !is_unchanged(path, old)) {
+        (void)unlink(fresh);
+        err_set(e, ERR_IO, 0, "mcp install: write %s: it was changed meanwhile", path);
+        return err_hint(e, "close the client, or try again; nothing was written");
+    }
     if (n == 0 && rename(fresh, path) < 0) {
         n = -errno;
         (void)unlink(fresh);
@@ -194,33 +230,32 @@ static void show(const struct client *c, const json_t *server)
 static int install(const struct client *c, const char *path, const json_t *server, bool write, struct err *e)
 {
     const struct config_edit edit = {.key = c->key, .server = server};
-    char *old = NULL, *text = NULL, backup[PATH_MAX] = "";
-    size_t len = 0;
-    mode_t mode;
+    char *text = NULL, backup[PATH_MAX] = "";
+    struct content old;
 
-    int n = read_all(path, &old, &len, &mode, e);
+    int n = read_all(path, &old, e);
     if (n == 0) {
         struct err why = {0};
-        n = c->edit(&edit, old, len, &text, &why);
+        n = c->edit(&edit, old.text, old.len, &text, &why);
         if (n < 0) {
             err_set(e, why.kind, 0, "mcp install: %s: %s", path, why.text);
             (void)err_hint(e, "%s", why.hint);
         }
     }
-    const bool same = n == 0 && old && strcmp(old, text) == 0;
+    const bool same = n == 0 && old.text && strcmp(old.text, text) == 0;
     if (n == 0 && write && !same)
-        n = replace(path, old, len, text, mode, backup, e);
+        n = replace(path, &old, text, backup, e);
     if (n == 0) {
         printf("%s: %s %s\n", c->title,
-               same    ? "nothing to change in"
-               : write ? "written to"
-               : old   ? "would change"
-                       : "would create",
+               same       ? "nothing to change in"
+               : write    ? "written to"
+               : old.text ? "would change"
+                          : "would create",
                path);
         if (backup[0])
             printf("what was there before: %s\n", backup);
     }
-    free(old);
+    free(old.text);
     free(text);
     return n;
 }

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import tomllib
 
-from wire import PROGRAM, same, test
+from wire import PROGRAM, Skip, same, test
 
 FILES = {
     'claude': ('.config/Claude/claude_desktop_config.json', 'mcpServers', {}),
@@ -111,6 +111,100 @@ def what_is_not_understood_is_left_alone():
                 status, out, err = install(h, client)
                 assert status == 125 and err.startswith('strongroom: mcp install: ' + str(path)), (old, status, err)
                 same((path.read_text(), len(list(path.parent.iterdir()))), (old, 1))
+
+
+# What stands in a configuration beside ours: text, and what of it must be there afterwards, to the letter.
+FOREIGN = '{\n    // a remark: "KEY": {\n\t"deep": {"KEY": {"strongroom": 1}},\r\n  "n": 1.50, "e": "\\u00e9\\/", /* KEY */ "KEY" : {"other" :{"args":["a", "b" ]} , "z": null},\n  "last": [1,2,\n3]\n}'
+KEPT = ['// a remark: "KEY": {', '\t"deep": {"KEY": {"strongroom": 1}},\r\n', '"n": 1.50, "e": "\\u00e9\\/", /* KEY */', '"other" :{"args":["a", "b" ]}', '"last": [1,2,\n3]\n}']
+FOREIGN_TOML = '# a remark [KEY.strongroom]\nmodel  =  "x" # y\n\n[KEY.other]\ncommand = "c"\nargs = [ "a",\n "b" ]\n[z]\nn = 1_000\n'
+
+
+def strange(client):
+    name, key, _ = FILES[client]
+    text = (FOREIGN_TOML if client == 'codex' else FOREIGN).replace('KEY', key)
+    return text, text.splitlines(True) if client == 'codex' else [k.replace('KEY', key) for k in KEPT]
+
+
+@test
+def each_client_keeps_what_is_foreign_and_nothing_changes_twice():
+    for client, (name, key, more) in FILES.items():
+        old, kept = strange(client)
+        with home() as h:
+            path = pathlib.Path(h) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(old.encode())
+            status, out, err = install(h, client, '--dry-run', '-m', '1G')
+            same((status, path.read_bytes(), len(list(path.parent.iterdir()))), (0, old.encode(), 1), client + err)
+            assert 'would change ' + str(path) in out and '1G' in out, out
+            for _ in range(3):  # the second and third time nothing changes
+                status, out, err = install(h, client, '-m', '1G')
+                same(status, 0, client + err)
+                new = path.read_bytes().decode()
+                for piece in kept:
+                    assert piece in new, (client, piece, new)
+            assert 'nothing to change' in out, out
+            same(len(list(path.parent.glob(path.name + '.bak-*'))), 1, 'copies')
+            for amount in ('2G', '3G', '4G'):  # each in the same second, perhaps
+                before = path.read_bytes()
+                status, out, err = install(h, client, '-m', amount)
+                backup = re.search(r'before: (.*)', out)[1]
+                same((status, pathlib.Path(backup).read_bytes()), (0, before), 'what was there before')
+            same(len(list(path.parent.glob(path.name + '.bak-*'))), 4, 'copies')
+            new = path.read_text()
+            same(new.count('4G'), 1, new)
+            assert '1G' not in new and all(piece in path.read_bytes().decode() for piece in kept), new
+
+
+@test
+def each_client_leaves_alone_what_is_broken():
+    broken = ['{', '{"KEY": {"a": 1}', '{"KEY": "text"}', '{"KEY": {}, "KEY": {}}', '{"KEY": {"strongroom": {}, "strongroom": {}}}', '{"a": 1}}', '[]', 'null', '\ufeff{}', '{"a": "\n"}', "{'a': 1}"]
+    for client, (name, key, _) in FILES.items():
+        for old in ['[KEY', 'KEY = 1\n', '[KEY.strongroom]\n[KEY.strongroom]\n', 'x = "a\n'] if client == 'codex' else broken:
+            with home() as h:
+                path = pathlib.Path(h) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(old.replace('KEY', key))
+                before = path.read_bytes()
+                for words in ([], ['--dry-run']):
+                    status, out, err = install(h, client, *words)
+                    assert status == 125 and str(path) in err and err.startswith('strongroom: mcp install: '), (client, old, status, err)
+                same((path.read_bytes(), len(list(path.parent.iterdir()))), (before, 1), (client, old))
+
+
+@test
+def what_the_client_writes_meanwhile_is_not_lost():
+    seen = 0
+    for turn in range(60):
+        with home() as h:
+            folder = pathlib.Path(h) / '.cursor'
+            folder.mkdir()
+            (folder / 'mcp.json').write_text('{"a": %s}' % json.dumps('x' * 2000000))
+            p = subprocess.Popen([PROGRAM, 'mcp', 'install', 'cursor'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={'PATH': os.environ['PATH'], 'HOME': h})
+            while p.poll() is None and len(os.listdir(folder)) < 2:
+                pass
+            (folder / 'new').write_text('{"client": %d}' % turn)
+            os.rename(folder / 'new', folder / 'mcp.json')
+            out, err = p.communicate(timeout=20)
+            same(json.loads((folder / 'mcp.json').read_text())['client'], turn, 'what the client wrote')
+            seen += b'changed meanwhile' in err
+            same(p.returncode, 125 if b'changed meanwhile' in err else 0, err)
+            same([f for f in os.listdir(folder) if '.strongroom-' in f], [], 'left')
+        if seen > 2:
+            return
+    raise AssertionError('it was never changed in time: this test tests nothing')
+
+
+@test
+def root_writes_for_whom_the_file_is():
+    if os.getuid():
+        raise Skip('only root has files of others')
+    with home() as h:
+        path = pathlib.Path(h) / '.cursor/mcp.json'
+        path.parent.mkdir()
+        path.write_text('{}')
+        os.chown(path, 4242, 4243)
+        same(install(h, 'cursor')[0], 0)
+        same([(f.stat().st_uid, f.stat().st_gid) for f in path.parent.iterdir()], [(4242, 4243)] * 2)
 
 
 @test
