@@ -83,7 +83,8 @@ def tcp(record):
 
 @test
 def once_always_and_no():
-    s = Seat(['--ask', '--net', 'gate'], 'for x in ("four.test", "four.test", "allowed.test", "allowed.test", "six.test", "six.test"): print(x, t(x, 80))\n')
+    s = Seat(['--ask', '--net', 'gate'], 'for x in ("four.test", "four.test", "allowed.test", "allowed.test", "six.test", "six.test"): print(x, t(x, 80))\n'
+             'import json; print("list", [x["rule"] for x in json.load(open("/run/strongroom/policy.json"))["rules"]])\n')
     s.type('o' + s.question('four.test:80') + '\n')
     s.wait('strongroom: allowed once\r\n')
     s.wait('four.test REACHED')
@@ -95,6 +96,7 @@ def once_always_and_no():
     s.type('n\n' if s.question('six.test:80') else '')
     s.wait('six.test refused')
     s.wait('six.test refused')
+    s.wait("list ['allowed.test:80']")
     status, text, record = s.end()
     equal(status, 0, text)
     has(text, 'strongroom: allowed for this room: allowed.test:80; keep it with: --allow allowed.test:80\r\n')
