@@ -23,6 +23,7 @@ const struct verb verbs[] = {
     {"prune", "[--older TIME] [--pending]", "forget old changes", verb_prune},
     {"exec", "[OPTION…] ROOM [--] COMMAND…", "run COMMAND in a room that lives (run --detach)", verb_exec},
     {"job", "start|list|output|input|kill ROOM …", "programs of a room whose output is kept", verb_job},
+    {"cp", "[OPTION…] ROOM:SRC DST | SRC ROOM:DST", "copy out of a room that lives, or into it", verb_cp},
     {"ps", "[-q] [--json]", "list the rooms that live", verb_rooms},
     {"logs", "[-f] ROOM", "show what a room's program wrote", verb_logs},
     {"attach", "ROOM", "follow a room's program to its end", verb_logs},

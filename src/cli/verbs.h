@@ -16,8 +16,8 @@ struct verb {
 extern const struct verb verbs[];
 extern const size_t verb_count;
 
-verb_fn verb_apply, verb_completion, verb_discard, verb_doctor, verb_exec, verb_help, verb_hook, verb_job,
-    verb_learn, verb_logs, verb_ls, verb_mcp, verb_policy, verb_prune, verb_review, verb_rooms, verb_rules,
-    verb_run, verb_save, verb_selftest, verb_skeleton, verb_undo, verb_version, verb_why;
+verb_fn verb_apply, verb_completion, verb_cp, verb_discard, verb_doctor, verb_exec, verb_help, verb_hook,
+    verb_job, verb_learn, verb_logs, verb_ls, verb_mcp, verb_policy, verb_prune, verb_review, verb_rooms,
+    verb_rules, verb_run, verb_save, verb_selftest, verb_skeleton, verb_undo, verb_version, verb_why;
 
 #endif

@@ -15,13 +15,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PATHS_MAX = 5, PATH_SIZE = 4096 + 64 };
+enum { PATHS_MAX = 6, PATH_SIZE = 4096 + 64 };
 
 /* Beside our own program (installed there, or in a build folder), or where it is installed. */
 static size_t find_program(const char *name, char paths[PATHS_MAX][PATH_SIZE])
 {
     static const char *const tails[] = {"/", "/../libexec/strongroom/",
-                                        "/../build-host/src/helpers/intercept/"};
+                                        "/../build-host/src/helpers/intercept/",
+                                        "/../build-host/src/helpers/tar/"};
     char self[4096];
     size_t n = 0;
     ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);

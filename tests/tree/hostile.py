@@ -3,8 +3,9 @@ import json
 import os
 import random
 import subprocess
+import time
 
-from treelib import COPY, JSON, LIST, Session, differ, manifest
+from treelib import (APPLY, COPY, COPY_UPPER, JSON, LIST, SHOW, STAT, STORE, UNDO, Session, differ, manifest)
 from treetest import Skip, check, test
 
 
@@ -110,13 +111,57 @@ def too_deep(b):
     subprocess.run(["rm", "-rf", b.upper / "d"], check=True)
 
 
+BIG = bool(os.environ.get("STRONGROOM_BIG"))  # as large as they come: minutes, and gigabytes in the temporary folder
+PEAK_MIB = 512
+
+
+def measured(b, kind, writable=False, **more):
+    """A verb in a session of its own, its seconds and the most memory that the program held, in MiB."""
+    upper = b.entry / "upper"
+    begun = time.monotonic()
+    with Session(upper if kind != STORE else b.upper, b.lower, b.entry, writable, wait=900) as s:
+        got = s.call(kind, **more)
+        with open(f"/proc/{s.process.pid}/status", encoding="ascii") as f:
+            peak = next(int(line.split()[1]) for line in f if line.startswith("VmHWM:")) / 1024
+    check(got.code == 0, f"{kind}: {got.why}")
+    if BIG:
+        print(f"# verb {kind}: {time.monotonic() - begun:.1f} s, at most {peak:.0f} MiB", flush=True)
+    check(peak < PEAK_MIB, f"verb {kind} held {peak:.0f} MiB")
+    return got
+
+
+def through_all(b, rows):
+    b.write_meta()
+    got = measured(b, STORE, flags=COPY_UPPER, since=b.since)
+    check(got.totals["rows"] == rows, got.totals)
+    for what in (LIST, STAT):
+        measured(b, SHOW, what=what)
+    measured(b, APPLY, writable=True)
+
+
+@test("many tiny files go through review, apply and undo in bounded memory")
+def many(b):
+    count = 1000000 if BIG else 5000
+    b.start()
+    b.room(f"import os\nos.mkdir('flat')\nfor i in range({count}):\n"
+           f" d = f'd{{i // 1000}}' if i % 2 else 'flat'\n if i % 1000 == 1: os.mkdir(d)\n"
+           " with open(f'{d}/f{i}', 'w') as f: f.write(str(i))", shell="python3")
+    through_all(b, count + 1 + count // 1000)
+    check((b.lower / "flat/f0").read_text() == "0" and (b.lower / f"d0/f{999}").read_text() == "999", "apply")
+    measured(b, UNDO, writable=True)
+    check(os.listdir(b.lower) == [], "undo")
+
+
 @test("a sparse giant stays sparse")
 def sparse(b):
     b.start()
-    b.room("truncate -s 10G giant; printf end >>giant")
-    check(b.store().code == 0 and b.apply().code == 0, "apply")
-    s = os.stat(b.lower / "giant")
-    check(s.st_size == (10 << 30) + 3 and s.st_blocks < 1000, f"{s.st_size} bytes in {s.st_blocks} blocks")
+    b.room("truncate -s 10G giant; printf end >>giant; printf x | dd of=giant bs=1 seek=5000000000 conv=notrunc 2>/dev/null")
+    through_all(b, 1)
+    for path in (b.entry / "upper/giant", b.lower / "giant"):
+        s = os.stat(path)
+        check(s.st_size == (10 << 30) + 3 and s.st_blocks < 1000, f"{path}: {s.st_size} bytes in {s.st_blocks} blocks")
+    measured(b, UNDO, writable=True)
+    check(not (b.lower / "giant").exists(), "undo")
 
 
 @test("copying out takes nothing that leads astray")

@@ -32,7 +32,7 @@ class Answer:
 class Session:
     """One strongroom-tree. Directories are paths, or None."""
 
-    def __init__(self, upper=None, lower=None, entry=None, writable=False, build="build", fault=None, user=None):
+    def __init__(self, upper=None, lower=None, entry=None, writable=False, build="build", fault=None, user=None, wait=60):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         env = {"STRONGROOM_FAULT": f"tree:{fault}"} if fault else {}
         program = TOP / build / "strongroom-tree"
@@ -52,7 +52,7 @@ class Session:
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         theirs.close()
         self.sock = ours
-        self.sock.settimeout(60)
+        self.sock.settimeout(wait)
         self._send(OPEN, flags=flags, fds=fds)
         for fd in fds:
             os.close(fd)
@@ -169,7 +169,7 @@ class Bench:
         """Runs a shell script on an overlay over the workspace, as a room would be."""
         options = f"userxattr,lowerdir={self.lower},upperdir={self.upper},workdir={self.work}"
         done = subprocess.run(["unshare", "-Urm", "sh", "-c", 'mount -t overlay overlay -o "$1" "$2" && cd "$2" && exec "$3" -c "$4"',
-                               "sh", options, self.merged, shell, script], capture_output=True, timeout=120)
+                               "sh", options, self.merged, shell, script], capture_output=True, timeout=900)
         if done.returncode != 0:
             raise RuntimeError(done.stderr.decode(errors="replace")[-500:])
 

@@ -1,0 +1,154 @@
+"""streams: `strongroom cp` with rooms that live, in the manner of docker's, and what comes in and out as tar streams."""
+import io
+import os
+import subprocess
+import tarfile
+import tempfile
+
+import room
+import work
+from room import same, test
+from work import manifest, verb
+
+
+class Living:
+    """A room that lives for one test."""
+
+    def __enter__(self):
+        self.name = 'cp-%d' % os.getpid()
+        verb('run', '-d', '--name', self.name)
+        self.top = tempfile.mkdtemp(dir=work.HOME)
+        return self
+
+    def __exit__(self, *a):
+        verb('rm', self.name)
+
+    def sh(self, script):
+        return verb('exec', self.name, '--', 'sh', '-c', script).stdout.decode()
+
+    def out(self, path, to, status=0):
+        return verb('cp', '%s:%s' % (self.name, path), to, status=status, cwd=self.top)
+
+    def into(self, path, to, status=0):
+        return verb('cp', path, '%s:%s' % (self.name, to), status=status, cwd=self.top)
+
+    def names(self):
+        return sorted(os.path.relpath(os.path.join(at, n), self.top) for at, dirs, files in os.walk(self.top) for n in dirs + files)
+
+
+MAKE = ('cd /work; mkdir -p d/sub; echo one >d/f; echo two >d/sub/g; ln -s f d/good; ln -s /etc d/abs; ln -s ../../x d/up; '
+        'mkfifo d/pipe; chmod 751 d/f; truncate -s 8M d/hole; ln d/f d/hard; touch -d @1000000000 d/f')
+
+
+@test
+def what_a_room_made_comes_out_as_docker_would_have_it():
+    with Living() as r:
+        r.sh(MAKE)
+        done = r.out('/work/d', '.')
+        same(r.names(), ['d', 'd/f', 'd/good', 'd/hard', 'd/hole', 'd/sub', 'd/sub/g'])
+        for name in (b'd/pipe: left out', b'd/abs: left out', b'd/up: left out'):
+            assert name in done.stderr, done.stderr
+        s = os.stat(r.top + '/d/f')
+        same((s.st_mode & 0o7777, s.st_mtime, s.st_nlink, s.st_uid), (0o751, 1e9, 2, os.geteuid()))
+        same((os.path.getsize(r.top + '/d/hole'), os.stat(r.top + '/d/hole').st_blocks), (8 << 20, 0))
+        r.out('/work/d', 'new')             # a folder that is not there: it becomes that
+        r.out('/work/d/.', 'content')
+        r.out('/work/d/f', 'file')
+        r.out('work/d/f', 'new/sub')
+        r.out('/work/d/sub/g', 'file')      # replaced
+        same(sorted(os.listdir(r.top + '/new')), sorted(os.listdir(r.top + '/content')))
+        same(sorted(os.listdir(r.top + '/new/sub')), ['f', 'g'])
+        same(work.read(r.top, 'file'), 'two\n')
+        assert b'it is not there' in r.out('/work/none', '.', status=None).stderr
+        assert b'no folder' in r.out('/work/d', 'file', status=None).stderr
+        assert b'it is not there' in r.out('/work/d/f/.', 'x', status=None).stderr
+        assert b'host\'s system' in r.out('/', 'x', status=None).stderr
+
+
+@test
+def what_goes_into_a_room_is_the_rooms_own():
+    with Living() as r:
+        os.makedirs(r.top + '/in/b')
+        work.write(r.top, 'in/a', '1')
+        work.write(r.top, 'in/b/c', '2')
+        os.chmod(r.top + '/in/a', 0o6755)
+        before = manifest(r.top)
+        r.into('in', '/work')
+        r.into('in/.', '/work/new')
+        r.into('in/a', '/work/new/b/')
+        r.into('in/a', '/tmp/file')
+        r.into('in/b/c', '/tmp/file')       # replaced
+        same(r.sh('cd /work && find . | sort; cat /tmp/file; stat -c %a:%U /work/in/a').split(),
+             ['.', './in', './in/a', './in/b', './in/b/c', './new', './new/a', './new/b', './new/b/a', './new/b/c', '2755:room'])
+        same(manifest(r.top), before)
+        assert b'no such folder' in r.into('in/a', '/work/no/such/', status=None).stderr
+        assert b'Read-only' in r.into('in', '/usr', status=None).stderr
+        done = r.into(big(r.top), '/work', status=None)
+        assert b'copy: tar in the room' in done.stderr, done  # --file-size, or --disk
+        assert b'more than 1048576 bytes' in verb('cp', '--max', '1M', r.top + '/big', r.name + ':/work', status=None).stderr
+
+
+def big(top):
+    with open(top + '/big', 'wb') as f:
+        f.truncate(1 << 30)
+    return 'big'
+
+
+@test
+def a_link_in_the_room_leads_nowhere_but_in_the_room():
+    with Living() as r:
+        r.sh('ln -s /tmp /work/t; ln -s /etc /work/e; ln -s %s /work/h; mkdir /work/d; ln -s /etc/passwd /work/d/f' % r.top)
+        work.write(r.top, 'a', 'x')
+        before = manifest(r.top)
+        r.into('a', '/work/t')
+        same(r.sh('cat /tmp/a'), 'x')
+        assert r.into('a', '/work/e', status=None).returncode != 0
+        r.into('a', '/work/h')  # leads to nothing in the room, so the link itself is replaced
+        same(r.sh('test -h /work/h || cat /work/h'), 'x')
+        same(manifest(r.top), before, 'the host, through a link of the room')
+        r.out('/work/d', '.')
+        same(r.names(), ['a', 'd'])
+        os.mkdir(r.top + '/real')
+        os.symlink('real', r.top + '/d/f')   # a link of the host's own in the way is replaced, not followed
+        r.sh('rm /work/d/f; echo new >/work/d/f')
+        r.out('/work/d', '.')
+        assert not os.path.islink(r.top + '/d/f') and os.listdir(r.top + '/real') == []
+
+
+@test
+def tar_streams_go_in_and_out():
+    with Living() as r:
+        r.sh(MAKE)
+        got = r.out('/work/d', '-')
+        with tarfile.open(fileobj=io.BytesIO(got.stdout)) as t:
+            names = t.getnames()
+        same(sorted(names), ['d', 'd/f', 'd/good', 'd/hard', 'd/hole', 'd/sub', 'd/sub/g'])
+        same(subprocess.run([room.PROGRAM, 'cp', '-', r.name + ':/tmp'], input=got.stdout, timeout=30).returncode, 0)
+        same(r.sh('cd /tmp/d && cat f sub/g && readlink good && stat -c %s hole').split(), ['one', 'two', 'f', '8388608'])
+        evil = io.BytesIO()
+        with tarfile.open(fileobj=evil, mode='w') as t:
+            for name, target in (('out', '/work'), ('../up', None), ('/abs', None), ('ok', None)):
+                e = tarfile.TarInfo(name)
+                e.type, e.linkname = (tarfile.SYMTYPE, target) if target else (tarfile.REGTYPE, '')
+                t.addfile(e, io.BytesIO(b''))
+        done = subprocess.run([room.PROGRAM, 'cp', '-', r.name + ':/tmp/d/sub'], input=evil.getvalue(), timeout=30,
+                              stderr=subprocess.PIPE)
+        same((done.returncode, done.stderr.count(b'left out')), (0, 3), done.stderr)
+        same(r.sh('ls /tmp/d/sub').split(), ['g', 'ok'])
+        for bad, why in ((b'no tar' * 1000, b'tar'), (got.stdout[:700], b'')):
+            done = subprocess.run([room.PROGRAM, 'cp', '-', r.name + ':/tmp'], input=bad, timeout=30, stderr=subprocess.PIPE)
+            assert done.returncode != 0 and why in done.stderr, done
+        assert b'no such folder' in r.into('-', '/tmp/none', status=None).stderr
+        done = verb('cp', '--max', '1M', r.name + ':/work/d', 'x', status=None, cwd=r.top)
+        assert done.returncode == 0, done.stderr  # holes are nothing
+        r.sh('head -c 3000000 /dev/zero >/work/d/big')
+        done = verb('cp', '--max', '1M', r.name + ':/work/d', 'y', status=None, cwd=r.top)
+        assert done.returncode != 0 and b'more than 1048576 bytes' in done.stderr, done.stderr
+
+
+@test
+def wrong_words_of_cp_are_told():
+    for words, why in ((['a', 'b'], b'one side'), (['r:/a', 'r:/b'], b'one side'), (['a'], b'one source'), (['--no', 'a', 'b'], b'unknown option'),
+                       (['no-such-room:/x', '.'], b'no room of that name'), (['--max', 'much', 'a', 'b:/c'], b'not a size')):
+        done = verb('cp', *words, status=None)
+        assert done.returncode != 0 and why in done.stderr, (words, done)
