@@ -20,9 +20,10 @@ static void check_all(const char *bytes, size_t size)
     struct archive *a = take_reader();
     struct archive_entry *e;
     char path[TAR_PATH_MAX];
+    int r;
 
     CHECK(a && archive_read_open_memory(a, bytes, size) == ARCHIVE_OK);
-    while (archive_read_next_header(a, &e) >= ARCHIVE_WARN) {
+    while ((r = archive_read_next_header(a, &e)) == ARCHIVE_OK || r == ARCHIVE_WARN) {
         const char *name = archive_entry_pathname(e), *link = archive_entry_symlink(e);
         const mode_t type = archive_entry_filetype(e);
         CHECK(name && tar_name(name, path) == NULL);
