@@ -103,8 +103,10 @@ def python_keeps_its_state():
         same((cell(x, 'python', 'sys.exit(3)').status, cell(x, 'python', 'raise SystemExit("bye")').err), (3, 'bye\n'))
         same(value(x, 'python', 'from __future__ import annotations\ndef h(a: nosuch): pass\n1'), ['1'])
         same(value(x, 'python', 'def h(a: nosuch): pass\nimport inspect; inspect.getsource(f)'), [repr('def f(n):\n    return 1 / n\n')])
+        same(value(x, 'python', 'own = __import__("os").getpid()'), [])
         same(value(x, 'python', 'pid = os.fork() if "os" in globals() else __import__("os").fork()\nif pid == 0: print("child")\n'
                                 'else: __import__("os").waitpid(pid, 0)\nx'), [])
+        same(value(x, 'python', '__import__("os").getpid() == own'), ['True'])
         same(cell(x, 'python', 'print("é")\nsys.stdout.close()').out, 'é\n')
         same(cell(x, 'python', 'print("again")').out, 'again\n')
         # A file of the working directory is the cells', not ours.
@@ -122,8 +124,8 @@ def values_come_in_every_form_they_have():
         pictures = [v for v in c.r['values'] if v['type'] == 'image/png']
         same([base64.b64decode(v['base64']) for v in pictures], [png()] * 2)
         # What is no picture is none, whatever it says it is; and one too large is told of.
-        c = cell(x, 'python', 'class Q:\n    def _repr_png_(self): return b"no picture"\nQ()')
-        same([(v['bytes'], 'base64' in v) for v in c.r['values'] if v['type'] == 'image/png'], [(10, False)])
+        c = cell(x, 'python', 'class Q:\n    def _repr_png_(self): return b"no picture, whatever it says"\nQ()')
+        same([(v['bytes'], 'base64' in v) for v in c.r['values'] if v['type'] == 'image/png'], [(28, False)])
         c = cell(x, 'python', 'class Q:\n    def _repr_png_(self): return %r + bytes(5 << 20)\nQ()' % png())
         same([(v['bytes'], 'base64' in v) for v in c.r['values'] if v['type'] == 'image/png'], [(len(png()) + (5 << 20), False)])
         c = cell(x, 'python', 'class Q:\n    def __repr__(self): return 1 / 0\n    def _repr_html_(self): return 1 / 0\nQ()')

@@ -96,6 +96,7 @@ def much_output_keeps_its_end_and_its_count():
         out, r = part(x, id)
         same((len(out), r['offset'], r['lost'], r['size']), (RING, 3000000 - RING, 3000000 - RING, 3000000))
         same(out, b''.join(b'%09d\n' % i for i in range(1, 300001))[-RING:])
+        same(part(x, id, '--limit', '10')[1]['next_offset'], 3000000 - RING + 10)
         r = subprocess.run([PROGRAM, 'job', 'output', x.name, id], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20)
         same((len(r.stdout), r.stderr), (RING, b'strongroom: note: %d earlier bytes are no longer kept\n' % (3000000 - RING)))
         # Read on while it is written: each byte once and in order, or counted as lost.
