@@ -1,13 +1,14 @@
 /* cell: `strongroom exec --interpreter LANGUAGE ROOM`: one cell for an interpreter that lives in a room.
  *
- * Theory of operation. The room's keeper lends us the interpreter: its channel, and what reads its stdout and stderr. From
- * then on everything that comes is written by hostile code, so before the first byte is read this process gives up all but
- * its descriptors. The cell goes to the interpreter; what it prints is passed on; values and the end come over the channel
- * (runtimes/cells.h). At the time limit, when it prints too much, or when our caller wants the end, the cell is
- * interrupted, which keeps the state; if that does not help within a moment, or what comes makes no sense, the interpreter
- * is of no use any more: the keeper ends it.
+ * Theory of operation. The room's keeper lends us the interpreter: its channel, and what reads its stdout and
+ * stderr. From then on everything that comes is written by hostile code, so before the first byte is read this
+ * process gives up all but its descriptors. The cell goes to the interpreter; what it prints is passed on; values
+ * and the end come over the channel (runtimes/cells.h). At the time limit, when it prints too much, or when our
+ * caller wants the end, the cell is interrupted, which keeps the state; if that does not help within a moment, or
+ * what comes makes no sense, the interpreter is of no use any more: the keeper ends it.
  *
- * Lives in: the command. Trusts: the keeper; nothing that comes out of the room. Must not: wait for the room for ever. */
+ * Lives in: the command. Trusts: the keeper; nothing that comes out of the room. Must not: wait for the room for
+ * ever. */
 #include "cli/cell.h"
 #include "base/num.h"
 #include "cli/say.h"

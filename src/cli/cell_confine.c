@@ -1,6 +1,7 @@
 /* cell_confine: what the command gives up before it reads the first byte of an interpreter.
  *
- * Lives in: the command, once its descriptors are there. Trusts: the kernel. Must not: go on without the list of calls. */
+ * Lives in: the command, once its descriptors are there. Trusts: the kernel. Must not: go on without the list of
+ * calls. */
 #include "cli/cell.h"
 #include "sys/confine.h"
 

@@ -1,6 +1,7 @@
 /* verb_job: `strongroom job start|list|output|input|kill ROOM …`: programs of a room that nobody sits before.
  *
- * Lives in: the command. Trusts: nothing of argv, nothing that comes out of the room; of the keeper's frames their form. */
+ * Lives in: the command. Trusts: nothing of argv, nothing that comes out of the room; of the keeper's frames their
+ * form. */
 #include "base/json.h"
 #include "base/num.h"
 #include "cli/say.h"

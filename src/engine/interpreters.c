@@ -1,14 +1,14 @@
 /* interpreters: those of a room, which keep their state from one cell of code to the next (runtimes/).
  *
- * Theory of operation. The first who asks for an interpreter has it started, as a program of the room whose stdin is one
- * end of a socket; the other end and what reads its stdout and stderr stay here. It is lent to one client at a time, who
- * gets copies of those descriptors and speaks to it without us (cli/cell.c); others wait in line. A client that is done
- * gives it back. One that goes without a word may have left half a message behind, so the interpreter is ended; so it is
- * when the client says that it is of no use any more. When the interpreter ends by itself, its channel is shut: whoever
- * reads it must not wait for a child of the cell that holds it open.
+ * Theory of operation. The first who asks for an interpreter has it started, as a program of the room whose stdin is
+ * one end of a socket; the other end and what reads its stdout and stderr stay here. It is lent to one client at a
+ * time, who gets copies of those descriptors and speaks to it without us (cli/cell.c); others wait in line. A client
+ * that is done gives it back. One that goes without a word may have left half a message behind, so the interpreter
+ * is ended; so it is when the client says that it is of no use any more. When the interpreter ends by itself, its
+ * channel is shut: whoever reads it must not wait for a child of the cell that holds it open.
  *
- * Lives in: the supervisor of a room that has a name. Trusts: its user; no byte of a frame. Must not: wait, read or write
- * the channel. */
+ * Lives in: the supervisor of a room that has a name. Trusts: its user; no byte of a frame. Must not: wait, read or
+ * write the channel. */
 #include "engine/inner.h"
 #include "sys/fd.h"
 #include "sys/words.h"

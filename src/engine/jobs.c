@@ -1,11 +1,12 @@
 /* jobs: programs of a room that nobody sits before: what they print is kept, and what they read can be sent later.
  *
- * Theory of operation. Such a program's pipes end here. Each stream goes into a ring in a memory file of its own, which
- * keeps the last part and counts every byte (relay.h); an epoll that the supervisor's poll looks at tells which have more.
- * Readers get descriptors that can only read, writers a copy of the pipe that the program reads, so that nobody's speed
- * concerns the keeper. One that has ended stays in the list until its row is needed.
+ * Theory of operation. Such a program's pipes end here. Each stream goes into a ring in a memory file of its own,
+ * which keeps the last part and counts every byte (relay.h); an epoll that the supervisor's poll looks at tells
+ * which have more. Readers get descriptors that can only read, writers a copy of the pipe that the program reads, so
+ * that nobody's speed concerns the keeper. One that has ended stays in the list until its row is needed.
  *
- * Lives in: the supervisor of a room that has a name. Trusts: its user; no byte that a program prints. Must not: wait. */
+ * Lives in: the supervisor of a room that has a name. Trusts: its user; no byte that a program prints. Must not:
+ * wait. */
 #include "engine/inner.h"
 #include "sys/fd.h"
 #include "sys/words.h"

@@ -99,8 +99,8 @@ void execs_report(struct room *r, const struct report *got, const int *fds, int 
 void execs_farewell(struct room *r, uint32_t client);
 uint64_t execs_next_ms(const struct room *r); /* 0: nothing to wait for */
 void execs_tick(struct room *r, uint64_t now_ms);
-/* Starts an interpreter with those words and descriptors (words, stdin, stdout, stderr). Its handle, or 0 with *ret_why;
- * what becomes of it goes to interpreters_report(). */
+/* Starts an interpreter with those words and stdin, stdout, stderr. Its handle, or 0 with *ret_why; what becomes of it
+ * goes to interpreters_started() and its neighbours. */
 uint32_t execs_start_interpreter(struct room *r, const struct words *in, const int stdio[3],
                                  const char **ret_why);
 void execs_end(struct room *r, uint32_t handle, unsigned grace_ms); /* with all that descends from it */

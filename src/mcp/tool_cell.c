@@ -1,7 +1,7 @@
 /* tool_cell: a cell of code for an interpreter that lives in a sandbox, and the values that come of it.
  *
- * Lives in: strongroom-mcp. Trusts: the form of strongroom's result, which it made in a confined process; nothing of the
- * texts and pictures in it. Must not: hand out a control character as text, or more than an answer can hold. */
+ * Lives in: strongroom-mcp. Trusts: the form of strongroom's result, which it made in a confined process; nothing of
+ * the texts and pictures in it. Must not: hand out a control character as text, or more than an answer can hold. */
 #include "mcp/text.h"
 #include "mcp/tool_fns.h"
 
