@@ -269,6 +269,31 @@ def a_command_that_looks_wrapped_is_wrapped():
 
 
 @test
+def a_hooked_command_and_its_folder_are_words_not_shell():
+    """Whatever they are called, nothing of them is run outside, and the folder is the one that is meant."""
+    names = ["a b", "it's", '$(touch out)', 'x:/etc', 'x:ro', '-v', 'new\nline', '`id`', '\\', 'é\t"', '--', '{a,b}', '~', '*', '#', '\x1b[2J']
+    commands = ['pwd', "echo 'a' \"b\" $((1+1))", 'cat <<E\n$(echo in)\nE', "'", '"', '-c', '--help', '; touch /tmp/%s', 'true & wait', '#', 'é\u2028', '\n\n']
+    with tempfile.TemporaryDirectory() as top, home() as h:
+        os.chmod(top, 0o777)
+        for i, name in enumerate(names):
+            cwd = pathlib.Path(top) / name
+            cwd.mkdir(parents=True)
+            cwd.chmod(0o777)
+            word = os.urandom(6).hex()
+            command = 'echo %s > made; pwd; %s' % (word, (commands[i % len(commands)] % word) if '%s' in commands[i % len(commands)] else commands[i % len(commands)])
+            status, out, err = hook(bash(command, str(cwd)), h=h)
+            same((status, out.count('\n')), (0, 1), (name, err))
+            wrapped = json.loads(out)['hookSpecificOutput']['updatedInput']['command']
+            done = subprocess.run(['bash', '-c', wrapped], cwd='/', capture_output=True, timeout=30)
+            plain = subprocess.run(['bash', '-c', command.replace('> made', '> /dev/null').replace('/tmp/' + word, '/dev/null')], cwd=cwd, capture_output=True, timeout=30)
+            same((done.returncode, done.stdout), (plain.returncode, plain.stdout), (name, command, done.stderr, plain.stderr))
+            if plain.returncode == 0:
+                same((cwd / 'made').read_text(), word + '\n', name)
+            assert not os.path.exists('/tmp/' + word), 'it ran outside'
+        same(sorted(os.listdir(top)), sorted(n.split('/')[0] for n in names), 'what lies beside the folders')
+
+
+@test
 def a_hook_that_cannot_tell_refuses():
     with home() as h, tempfile.TemporaryDirectory() as cwd:
         os.chmod(cwd, 0o755)
