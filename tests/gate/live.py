@@ -1,6 +1,7 @@
 """live: what is told about a gate, what changes while a room lives, and what comes in. Standard library only; see run."""
 import json
 import os
+import re
 import socket
 import subprocess
 import tempfile
@@ -296,7 +297,9 @@ def the_socket_takes_no_nonsense():
     n = Named('sound', ['--net', 'gate'], TRIES)
     frame = lambda kind, text=b'', version=1, value=0, size=None: (  # noqa: E731
         version.to_bytes(4, 'little') + kind.to_bytes(4, 'little') + (len(text) if size is None else size).to_bytes(4, 'little') + value.to_bytes(4, 'little')).ljust(16) + text.ljust(4080, b'\0')
-    bad = [b'', b'x', b'x' * 4096, frame(1)[:-1], frame(1) + b'x', frame(0), frame(99), frame(14), frame(19, b'no'), frame(1, version=2), frame(1, size=5), frame(2), frame(2, b'a' * 512),
+    rows = re.findall(r'^    X\((\w+), "\w+", (?:CLIENT|ROOM),', open(gate.PROJECT + '/src/rooms/frames.h').read(), re.M)
+    kinds = {name: i + 1 for i, name in enumerate(rows)}
+    bad = [b'', b'x', b'x' * 4096, frame(1)[:-1], frame(1) + b'x', frame(0), frame(99), frame(kinds['LINES']), frame(kinds['REFUSED'], b'no'), frame(1, version=2), frame(1, size=5), frame(2), frame(2, b'a' * 512),
            frame(2, b'a\nb'), frame(2, b'a\xff'), frame(2, b'a', size=4097), frame(1, value=0x80000000)]
     for x in bad:
         s = socket_to('sound')
