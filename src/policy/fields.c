@@ -83,6 +83,8 @@ const struct field fields[] = {
      "reach HOST[:PORT,...] by name; implies --net gate", "net-allow"},
     LIST("deny", 0, NULL, "RULE", FIELD_TIGHTENS, set_peer, show_peers, 1, "network",
          "but not HOST[:PORT,...]; beats every --allow"),
+    LIST("http", 0, NULL, "METHOD HOST/PATH", 0, set_http, show_nothing, 0, "network",
+         "reach HOST by such requests only, as \"GET a.org/*\""),
     LIST("secret", 0, NULL, "NAME[=FROM]@HOST", 0, set_secret, show_secrets, 0, "network",
          "put env:VAR or file:PATH into requests to HOST"),
     LIST("publish", 0, NULL, "[ADDR:]PORT:PORT", 0, set_publish, show_publish, 0, "network",

@@ -43,7 +43,7 @@ struct field {
 extern const struct field fields[];
 extern const size_t field_count;
 
-#define FIELD_COUNT_MAX 48 /* rows in the table, at most */
+#define FIELD_COUNT_MAX 64 /* rows in the table, at most */
 
 const struct field *field_find(const char *name); /* by name or alias; NULL */
 const struct field *field_find_n(const char *name, size_t len);

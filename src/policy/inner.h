@@ -152,6 +152,7 @@ SET_FUNCTION(set_uid);
 SET_FUNCTION(set_args);
 SET_FUNCTION(set_net);
 SET_FUNCTION(set_peer);
+SET_FUNCTION(set_http);
 SET_FUNCTION(set_upstream);
 SET_FUNCTION(set_upstream_login);
 SET_FUNCTION(set_secret);

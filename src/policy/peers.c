@@ -13,15 +13,16 @@
 
 enum { NOTES_MAX = 4, INDEX_FROM = 64, RULE_WORDS_MAX = EGRESS_RULE_MAX + 16, PLACE_MAX = 256 };
 
-SET_FUNCTION(set_peer)
+/* `text` is the rule that was written as `value`. */
+static int add_rule(struct policy *p, const struct field *f, const char *value, const char *text, bool deny,
+                    struct err *e)
 {
     struct policy_arena *a = p->arena;
     struct peer_item item = {.origin = a->now, .order = a->order};
     const char *why = "", *hint = NULL;
     void *array = a->peers;
 
-    (void)source;
-    if (egress_read(value, f->row != 0, &item.rule, &why, &hint) < 0) {
+    if (egress_read(text, deny, &item.rule, &why, &hint) < 0) {
         value_bad(p, f, value, e, "%s", why);
         return hint ? err_hint(e, "%s", hint) : -EINVAL;
     }
@@ -38,6 +39,34 @@ SET_FUNCTION(set_peer)
     a->peers[a->peer_count++] = item;
     a->order++;
     return 0;
+}
+
+SET_FUNCTION(set_peer)
+{
+    (void)source;
+    return add_rule(p, f, value, value, f->row != 0, e);
+}
+
+/* "METHOD HOST[:PORT]/PATH" is the rule "HOST[:PORT] http=METHOD:/PATH". */
+SET_FUNCTION(set_http)
+{
+    char text[EGRESS_RULE_MAX];
+    struct sbuf b = SBUF(text);
+    const size_t method = strcspn(value, " ");
+    const char *host = value + method + strspn(value + method, " ");
+    const size_t len = strcspn(host, "/");
+
+    (void)source;
+    sbuf_bytes(&b, host, len);
+    sbuf_text(&b, " http=");
+    sbuf_bytes(&b, value, method);
+    sbuf_fmt(&b, ":%s", host + len);
+    if (method == 0 || len == 0 || host == value + method || host[len] == '\0' ||
+        strcspn(host, " ;") != strlen(host) || b.full) {
+        value_bad(p, f, value, e, "not a method, a host and a path");
+        return err_hint(e, "as \"GET docs.python.org/*\" or \"POST api.example.org:8443/v1/items\"");
+    }
+    return add_rule(p, f, value, text, false, e);
 }
 
 SHOW_FUNCTION(show_peers)

@@ -202,6 +202,15 @@ def a_request_waits_for_the_whole_answer():
     equal([x[2] for x in arrivals('req', since)], ['/chunked/1', '/2', '/slow/3', '/4'] * 2, r)
 
 
+@test
+def the_list_of_requests_says_the_same():
+    code = SAY + ('for p in ("/open/a", "/shut/a"): print(say("four.test", 8088, get("four.test:8088", p)))\n')
+    def heads(words):
+        return [bool(x.strip('[]')) and '200' in x for x in python(words, code).out.splitlines()]
+    equal(heads(['--http', 'GET four.test:8088/open/*']), [True, False])
+    equal(heads(['--http', 'GET four.test:8088/open/*', '--http', 'GET four.test:8088/shut/*']), [True, True])
+
+
 # --- requests, in TLS -------------------------------------------------------------------------------------------------
 
 JUDGED = ['--allow', 'four.test:443,8443 http=GET:/*', '--allow', 'allowed.test']

@@ -48,7 +48,8 @@ WRONG = {
     'upper': ['', 'ram', 'tmpfs:', 'tmpfs:1', 'disk:x', 'scratch:4M'], 'from': ['', '../x', 'no-such', 'x' * 100], 'copy-in': ['', 'x', '..', '/no/such', '/dev/null', '/etc/passwd:/srv/x'],
     'copy-out': ['', '/work', '/work:', ':/tmp', 'work:/tmp', '/:/tmp', '/work:/etc/passwd', '/work:/no/such/dir'],
     'upstream-proxy': ['', 'proxy:1', 'http://a', 'http://a:1/b', 'https://a:1', 'http://a:0'], 'upstream-login': ['', 'a:b', 'env:', 'file:', 'env:X'],
-    'publish': ['', '80', '80:', '80:0', '65536:80', 'localhost:80:80', '[::1:80:80', '1.2.3:80:80', '0x50:80', '80:80/udp', '198.51.100.77:8080:80'],
+    'http': ['', 'GET', 'GET a.org', 'a.org/x', 'get a.org/x', 'GET /x', 'GET a.org/x y', ' a.org/x', 'GET 10.0.0.1/x', 'GET http://a.org/x', 'GET a.org:0/x'],
+    'publish': ['', '80', '80:', '80:0', '65536:80', 'localhost:80:80', '[::1:80:80', '1.2.3:80:80', '0x50:80', '80:80/udp'],
     'net': ['', 'bridge', 'none,host'], 'args': ['', 'rw'],
     'policy': ['', '/no/such', '/etc', 'no-such', '../x', '/dev/null/x'], 'settings': ['', '/no/such', '/etc'],
     'secret': ['', '=', 'X', 'X@', '@example.org', '=env:A@example.org', 'A B@example.org', '1X@example.org', 'X=nope:A@example.org', 'X=env:@example.org',
@@ -82,7 +83,7 @@ def wrong_values_of_files():
 
 @test
 def wrong_values_of_words():
-    wrong_values(['env', 'env-file', 'hostname', 'name', 'uid', 'require', 'prefer', 'net', 'allow', 'deny', 'publish', 'upstream-proxy', 'upstream-login', 'secret', 'args', 'policy', 'settings'])
+    wrong_values(['env', 'env-file', 'hostname', 'name', 'uid', 'require', 'prefer', 'net', 'allow', 'deny', 'http', 'publish', 'upstream-proxy', 'upstream-login', 'secret', 'args', 'policy', 'settings'])
 
 
 @test

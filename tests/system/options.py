@@ -253,7 +253,7 @@ def a_published_port_leads_into_the_room():
     code = ('import socket\ns = socket.socket(); s.bind(("127.0.0.1", 8000)); s.listen(); print("x" * 0)\ns.settimeout(9); c, a = s.accept(); c.sendall(b"from " + a[0].encode())')
     read, write = os.pipe()
     os.set_inheritable(write, True)
-    p = subprocess.Popen([room.PROGRAM, 'run', '--publish', '0:8000', '--', '/usr/bin/python3', '-c', code], stdin=subprocess.DEVNULL, stdout=write, stderr=subprocess.PIPE)
+    p = subprocess.Popen([room.PROGRAM, 'run', '--publish', '0:8000', '--', '/usr/bin/python3', '-uc', code], stdin=subprocess.DEVNULL, stdout=write, stderr=subprocess.PIPE)
     os.close(write)
     line = p.stderr.readline().decode()
     assert line.startswith('strongroom: note: 127.0.0.1:') and line.endswith(' leads to port 8000 of the room\n'), line
@@ -369,6 +369,12 @@ def events_need_a_gate_and_a_place():
     refused(room.room('/bin/true', record=False, options=['--events', name]), 'no gate')
     assert not os.path.exists(name), 'made for nothing'
     refused(room.room('/bin/true', record=False, options=['--net', 'gate', '--events', '/no/such/folder/x']), 'events')
+
+
+@option('http')
+def http_is_a_rule_the_other_way_round():
+    text = room.outside(room.PROGRAM, 'policy', 'show', '--http', 'GET docs.example.org/*', '--http', 'POST docs.example.org:8443/x').stdout
+    assert b'"docs.example.org:80,443 http=GET:/*"' in text and b'"docs.example.org:8443 http=POST:/x"' in text and b'net: gate' in text, text
 
 
 @option('secret')

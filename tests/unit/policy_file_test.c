@@ -303,6 +303,15 @@ static void wrong_settings_are_named(void **state)
         {"{\"filesystem\": {\"denyreed\": []}}", "s.json: filesystem.denyreed: unknown key"},
         {"{\"filesystem\": []}", "s.json: filesystem: is not an object"},
         {"{\"credentials\": {}}", "s.json: credentials: unknown key"},
+        {"{\"network\": {\"allowUnixSockets\": \"/x\"}}", "s.json: network.allowUnixSockets: is not a list"},
+        {"{\"network\": {\"allowUnixSockets\": [1]}}",
+         "s.json: network.allowUnixSockets: entry 1 is not text"},
+        {"{\"network\": {\"allowUnixSockets\": [\"/x/*\"]}}",
+         "s.json: allowUnixSockets: \"/x/*\": patterns are not supported; name the path itself"},
+        {"{\"network\": {\"httpProxyPort\": 0}}", "s.json: network.httpProxyPort: is not a port"},
+        {"{\"network\": {\"socksProxyPort\": \"1080\"}}", "s.json: network.socksProxyPort: is not a port"},
+        {"{\"network\": {\"allowLocalBinding\": 1}}",
+         "s.json: network.allowLocalBinding: is neither true nor false"},
         {"[]", "s.json: settings are one JSON object"},
         {"{\"a\": 1,\n}", "s.json:2: column 1: string or '}' expected near '}'"},
         {"{\"network\": {}, \"network\": {}}",
@@ -314,10 +323,37 @@ static void wrong_settings_are_named(void **state)
         put("s.json", rows[i].json);
         bad(check("s.json"), rows[i].text);
     }
-    put("s.json", "{\"ignoreViolations\": {}, \"network\": {\"allowUnixSockets\": []}}");
+    put("s.json", "{\"ignoreViolations\": {}, \"network\": {\"mitmProxy\": []}}");
     good(check("s.json"));
     assert_string_equal(notes, "s.json: ignoreViolations is not followed\n"
-                               "s.json: network.allowUnixSockets is not followed\n");
+                               "s.json: network.mitmProxy is not followed\n");
+}
+
+static void settings_of_the_network_are_followed(void **state)
+{
+    (void)state;
+    put("s.json", "{\"network\": {\"allowedDomains\": [\"a.org\"], \"allowUnixSockets\": [\"/run/x.sock\"], "
+                  "\"allowAllUnixSockets\": true, \"allowLocalBinding\": false, \"httpProxyPort\": 3128, "
+                  "\"socksProxyPort\": 1080}}");
+    good(check("s.json"));
+    assert_non_null(strstr(notes, "s.json: network.allowAllUnixSockets is not followed: name each socket"));
+    assert_non_null(strstr(notes, "s.json: network.allowLocalBinding is not followed: a room may always"));
+    assert_non_null(
+        strstr(notes, "s.json: network.socksProxyPort is not followed: the gate goes out by one"));
+    put("s.json", "{\"network\": {\"allowLocalBinding\": true, \"allowAllUnixSockets\": false}}");
+    good(check("s.json"));
+    assert_string_equal(notes, "");
+}
+
+static void requests_have_a_list_of_their_own(void **state)
+{
+    (void)state;
+    put("h.yaml", "http: [\"GET docs.python.org/*\", \"POST api.example.org:8443/v1/items\"]\n");
+    good(check("h.yaml"));
+    put("h.yaml", "http: [\"GET docs.python.org\"]\n");
+    bad(check("h.yaml"), "h.yaml:1: http: \"GET docs.python.org\": not a method, a host and a path");
+    put("h.yaml", "http: [\"GET 192.0.2.1/x\"]\n");
+    bad(check("h.yaml"), "h.yaml:1: http: \"GET 192.0.2.1/x\": http= is for names that are allowed");
 }
 
 /* Value of one "Name:\tvalue" line of /proc/PID/status. */
@@ -396,6 +432,8 @@ int main(void)
         T(the_reader_is_confined),
         T(settings_are_translated),
         T(wrong_settings_are_named),
+        T(settings_of_the_network_are_followed),
+        T(requests_have_a_list_of_their_own),
     };
 
     if (!mkdtemp(dir) || chdir(dir) < 0)

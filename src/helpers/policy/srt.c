@@ -9,6 +9,8 @@
  *   denyWrite   → ro       where it lies in something writable; elsewhere nothing is writable, and a mount would show
  *                          what was not to be seen
  *   denyRead    → hide     where it would be shown: in the system, or in something that is allowed
+ * Of the network, domains become rules, sockets `unix:` rules, and the port of a proxy that runs already the gate's way
+ * out. What a room does anyway, or cannot do, is told.
  * Paths are joined and tidied as text; "..", which only the kernel can resolve, is refused. */
 #include "helpers/policy/out.h"
 #include <jansson.h>
@@ -27,6 +29,7 @@ struct paths {
 struct srt {
     struct out *out;
     const char *cwd, *home;
+    bool proxied; /* a way out is named */
     struct paths deny_read, allow_read, allow_write, deny_write;
 };
 
@@ -197,12 +200,83 @@ static void domains(struct srt *t, const char *key, json_t *list, const char *fi
     }
 }
 
+/* Each socket file by itself; the same path in the room. */
+static void sockets(struct srt *t, const char *key, json_t *list)
+{
+    char rule[PATH_MAX + 8];
+
+    if (!json_is_array(list)) {
+        out_error(t->out, 0, "network.%s: is not a list", key);
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(list) && !t->out->ended; i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        char *path = text ? resolve(t, key, text) : NULL;
+        if (!text)
+            out_error(t->out, 0, "network.%s: entry %zu is not text", key, i + 1);
+        if (!path)
+            return;
+        (void)snprintf(rule, sizeof rule, "unix:%s", path);
+        free(path);
+        out_record(t->out, 0, "allow", rule);
+    }
+}
+
+/* A proxy on this host that runs already: the gate goes out by it, and the rules hold all the same. */
+static void proxy(struct srt *t, const char *key, json_t *v)
+{
+    const bool http = key[0] == 'h';
+    char url[40];
+
+    if (!json_is_integer(v) || json_integer_value(v) < 1 || json_integer_value(v) > 65535) {
+        out_error(t->out, 0, "network.%s: is not a port", key);
+        return;
+    }
+    if (t->proxied) {
+        out_note(t->out, 0, "network.%s is not followed: the gate goes out by one proxy", key);
+        return;
+    }
+    t->proxied = true;
+    (void)snprintf(url, sizeof url, "%s://127.0.0.1:%d", http ? "http" : "socks5",
+                   (int)json_integer_value(v));
+    out_record(t->out, 0, "upstream-proxy", url);
+}
+
+/* False: it is none of these. */
+static bool local(struct srt *t, const char *key, json_t *v)
+{
+    static const struct {
+        const char *key, *when_true, *when_false;
+    } rows[] = {
+        {"allowAllUnixSockets", "is not followed: name each socket in allowUnixSockets", NULL},
+        {"allowLocalBinding", NULL, "is not followed: a room may always listen on its own loopback"},
+    };
+
+    if (strcmp(key, "allowUnixSockets") == 0) {
+        sockets(t, key, v);
+        return true;
+    }
+    if (strcmp(key, "httpProxyPort") == 0 || strcmp(key, "socksProxyPort") == 0) {
+        proxy(t, key, v);
+        return true;
+    }
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (strcmp(key, rows[i].key) != 0)
+            continue;
+        const char *say = json_is_true(v) ? rows[i].when_true : rows[i].when_false;
+        if (!json_is_boolean(v))
+            out_error(t->out, 0, "network.%s: is neither true nor false", key);
+        else if (say)
+            out_note(t->out, 0, "network.%s %s", key, say);
+        return true;
+    }
+    return false;
+}
+
 static void network(struct srt *t, json_t *o)
 {
-    static const char *const noted[] = {"allowUnixSockets",    "allowAllUnixSockets", "allowLocalBinding",
-                                        "httpProxyPort",       "socksProxyPort",      "mitmProxy",
-                                        "parentProxy",         "tlsTerminate",        "strictAllowlist",
-                                        "deniedDomainReasons", "allowMachLookup"};
+    static const char *const noted[] = {"mitmProxy",       "parentProxy",         "tlsTerminate",
+                                        "strictAllowlist", "deniedDomainReasons", "allowMachLookup"};
     const char *key;
     json_t *v;
 
@@ -211,6 +285,8 @@ static void network(struct srt *t, json_t *o)
         bool known = strcmp(key, "deniedDomains") == 0 || strcmp(key, "allowedDomains") == 0;
         if (known)
             domains(t, key, v, key[0] == 'a' ? "allow" : "deny");
+        else
+            known = local(t, key, v);
         for (size_t i = 0; i < sizeof noted / sizeof *noted && !known; i++)
             if (strcmp(key, noted[i]) == 0) {
                 known = true;
