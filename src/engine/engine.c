@@ -134,6 +134,7 @@ static int exit_status(const struct result *res)
     case OUTCOME_OUTPUT:
     case OUTCOME_DISK:
         return 128 + SIGXFSZ;
+    case OUTCOME_GUARD:
     case OUTCOME_INTERRUPTED:
         return 128 + SIGKILL;
     case OUTCOME_NO_ROOM:
@@ -419,6 +420,7 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     }
     start_relays(r);
     n = room_supervise(r, e);
+    guard_close(r);
     ask_close(r);
     terminal_leave(r);
     finish(r);

@@ -6,6 +6,7 @@
 #include "engine/keeper.h"
 #include "engine/publish.h"
 #include "engine/relay.h"
+#include "engine/tree.h"
 #include "engine/unixes.h"
 #include "gate/frames.h"
 #include "limits/leaf.h"
@@ -66,6 +67,16 @@ struct ask {
 };
 
 /* One running room, in the supervisor. */
+/* guard.c: counts files that are deleted. */
+struct guard {
+    struct tree_session tree[POLICY_WORKSPACES_MAX];
+    bool open[POLICY_WORKSPACES_MAX];
+    int waiting;            /* for the count of this workspace; -1: for none */
+    uint64_t next_ms;       /* of the next look; 0: there is no guard */
+    uint64_t began_ms, sum; /* of the look that is under way */
+    uint64_t most;
+};
+
 struct room {
     const struct engine_request *req;
     const struct policy *policy;
@@ -141,7 +152,8 @@ struct room {
     uint64_t disk_free,
         disk_cap; /* of the file system of the changes when the room began; what may go of it */
     uint64_t cpu_sampled_us, cpu_gone_us; /* last sum over living processes; what ended ones took along */
-    unsigned processors;                  /* of this host that the caller may use */
+    struct guard guard;
+    unsigned processors; /* of this host that the caller may use */
 };
 
 uint64_t engine_now_ms(void);
@@ -174,6 +186,14 @@ void copies_close(struct room *r);
 int changes_prepare(struct room *r, struct err *e);
 /* What an entry of the store says about itself. */
 void changes_meta(const struct room *r, const struct plan_mount *m, struct store_meta *meta);
+/* A workspace's layer: O_PATH, or -errno. */
+int changes_open_upper(const struct room *r, const struct plan_mount *m);
+/* guard.c: mass deletion while the room lives. */
+void guard_begin(struct room *r);              /* the program starts */
+void guard_tick(struct room *r, uint64_t now); /* after guard.next_ms */
+int guard_fd(const struct room *r);            /* to be polled for reading; -1: nothing is waited for */
+void guard_take(struct room *r);
+void guard_close(struct room *r);
 /* keep.c: after the room's end, keeps what it changed. What fails is in the result. */
 void changes_keep(struct room *r);
 void changes_close_room(struct room *r);

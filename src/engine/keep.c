@@ -46,7 +46,7 @@ static bool is_empty(int upper)
     }
 }
 
-static int open_upper(const struct room *r, const struct plan_mount *m)
+int changes_open_upper(const struct room *r, const struct plan_mount *m)
 {
     char path[32];
     struct sbuf b = SBUF(path);
@@ -170,7 +170,7 @@ static void keep(struct room *r, const struct plan_mount *m)
     struct err e = {0};
     struct result_workspace *w = &r->result->workspaces[m->slot];
     int *entry = &r->entries[m->slot];
-    FD_AUTO upper = r->started ? open_upper(r, m) : -ENOENT;
+    FD_AUTO upper = r->started ? changes_open_upper(r, m) : -ENOENT;
     const bool empty = m->fleeting || upper < 0 || is_empty(upper);
     const int n = empty ? 0 : store_changes(r, m, upper, &e);
     if (n < 0 && has_bytes(*entry)) {

@@ -427,6 +427,12 @@ void result_brief(const struct result *r, struct sbuf *out)
     case OUTCOME_DISK:
         brief_limit(r, LIMIT_ID_DISK, out);
         break;
+    case OUTCOME_GUARD:
+        sbuf_fmt(
+            out,
+            "strongroom: %s; the room was ended\nstrongroom: hint: more are let pass by --guard-deletes\n",
+            r->guard_note);
+        break;
     case OUTCOME_INTERRUPTED:
     case OUTCOME_LOST:
         sbuf_fmt(out, "strongroom: %s\n", outcome_text(r->outcome));

@@ -23,6 +23,7 @@
     X(MEMORY, "memory", "the memory limit was reached")                                                      \
     X(OUTPUT, "output", "the output limit was reached")                                                      \
     X(DISK, "disk", "the disk limit was reached")                                                            \
+    X(GUARD, "guard", "too many files of the workspace were deleted")                                        \
     X(INTERRUPTED, "interrupted", "the caller ended the room")                                               \
     X(LOST, "lost", "the room ended without a report")
 
@@ -138,6 +139,7 @@ struct result {
     char limit_note[LIMIT_ID_COUNT][96];
     char hash[POLICY_HASH_MAX];
     uint32_t uid_outside;
+    char guard_note[96];  /* OUTCOME_GUARD: why */
     bool overlay_refused; /* what keeps the room from being is that no overlay can be had */
     bool has_room;        /* the program was started */
 };

@@ -26,6 +26,7 @@ enum {
     ON_LIVE,
     ON_JOBS,
     ON_ASK,
+    ON_GUARD,
     ON_IN,
     ON_OUT,
     ON_ERR,
@@ -91,6 +92,7 @@ static void take_started(struct room *r, const struct report *got, int *fds, int
         fd_close(&fds[at++]);
     engine_phase(r, PHASE_STARTED);
     r->result->has_room = true;
+    guard_begin(r);
     r->watch_ms = engine_now_ms() + watch_interval(r);
     for (int sig = 1; r->early_signals >> sig; sig++) {
         if (r->early_signals >> sig & 1)
@@ -358,6 +360,7 @@ static void look_at_clock(struct room *r)
     }
     execs_tick(r, now);
     ask_tick(r, now);
+    guard_tick(r, now);
     if (r->undertaker_ms && now >= r->undertaker_ms && !r->exited)
         undertaker_start(r);
     if (r->flush_ms && now >= r->flush_ms)
@@ -371,6 +374,7 @@ static int poll_timeout(const struct room *r)
                               r->killed || r->dead ? 0 : r->grace_ms,
                               r->flush_ms,
                               r->ask.until_ms,
+                              r->guard.waiting < 0 && !r->exited && !r->killed ? r->guard.next_ms : 0,
                               execs_next_ms(r),
                               r->watching && r->started && !r->exited && !r->killed ? r->watch_ms : 0,
                               r->started && !r->exited && !r->killed ? r->disk_ms : 0,
@@ -428,6 +432,7 @@ int room_supervise(struct room *r, struct err *e)
             [ON_LIVE] = {.fd = r->live.server.epoll, .events = POLLIN},
             [ON_JOBS] = {.fd = r->keeper.jobs_epoll, .events = POLLIN},
             [ON_ASK] = ask_poll(r),
+            [ON_GUARD] = {.fd = guard_fd(r), .events = POLLIN},
             [ON_IN] =
                 r->started && !r->exited && !ask_holds(r, 0) ? relay_poll(&r->in) : (struct pollfd){.fd = -1},
             [ON_OUT] = heard && !ask_holds(r, 1) ? relay_poll(&r->out) : (struct pollfd){.fd = -1},
@@ -449,6 +454,8 @@ int room_supervise(struct room *r, struct err *e)
             jobs_move(r);
         if (p[ON_SIGNALS].revents)
             take_signal(r);
+        if (p[ON_GUARD].revents)
+            guard_take(r);
         if (p[ON_ASK].revents)
             ask_event(r);
         if (p[ON_IN].revents && !ask_holds(r, 0)) /* a question may have begun in this round */

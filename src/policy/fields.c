@@ -46,6 +46,8 @@ const struct field fields[] = {
          "bring SRC out into the folder DST at the end"),
     VALUE("apply", 0, 0, NULL, "never|ask|clean|always", 0, apply, "files",
           "when changes become real; clean: no alarm [ask]"),
+    VALUE("guard-deletes", 0, 0, NULL, "N", FIELD_TIGHTENS, guard, "files",
+          "ask, or end the room, when it deletes more files"),
     LIST("accept", 0, NULL, "ALARM[:PATH]", 0, set_accept, show_accept, 0, "files",
          "an alarm that --apply clean may apply"),
     VALUE("upper", 0, 0, NULL, "KIND[:SIZE]", 0, upper, "files",

@@ -135,6 +135,7 @@ SET_FUNCTION(set_workspace);
 SET_FUNCTION(set_at);
 SET_FUNCTION(set_accept);
 SET_FUNCTION(set_apply);
+SET_FUNCTION(set_guard);
 SET_FUNCTION(set_copy_in);
 SET_FUNCTION(set_copy_out);
 SET_FUNCTION(set_upper);
@@ -163,6 +164,7 @@ SET_FUNCTION(set_elsewhere); /* rows that the command line handles itself */
 SHOW_FUNCTION(show_mounts);
 SHOW_FUNCTION(show_accept);
 SHOW_FUNCTION(show_apply);
+SHOW_FUNCTION(show_guard);
 SHOW_FUNCTION(show_copy_out);
 SHOW_FUNCTION(show_upper);
 SHOW_FUNCTION(show_copies);

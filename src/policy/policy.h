@@ -155,10 +155,11 @@ struct policy {
     size_t publish_count;
     enum apply_mode apply;
     enum upper_kind upper;
-    const char *from;     /* a saved layer that the workspace begins with; NULL */
-    bool copy_workspaces; /* lay over a copy of the folder instead of the folder */
-    uint64_t upper_size;  /* UPPER_TMPFS: bytes; UPPER_DISK: bytes, 0: the limit disk */
-    enum args_mode args;  /* ARGS_RO: relative arguments that are files appear read-only below /work */
+    uint64_t guard_deletes; /* end the room when it has deleted more files of its workspaces; 0: never */
+    const char *from;       /* a saved layer that the workspace begins with; NULL */
+    bool copy_workspaces;   /* lay over a copy of the folder instead of the folder */
+    uint64_t upper_size;    /* UPPER_TMPFS: bytes; UPPER_DISK: bytes, 0: the limit disk */
+    enum args_mode args;    /* ARGS_RO: relative arguments that are files appear read-only below /work */
     /* terminal and stdin */
     enum tty_mode tty;
     bool interactive;

@@ -171,6 +171,32 @@ SHOW_FUNCTION(show_upper)
     show_line(f, out, text, field_origin(p, f), explain);
 }
 
+SET_FUNCTION(set_guard)
+{
+    uint64_t n = 0;
+
+    if (num_u64(value, &n) < 0 || n == 0 || n > 1000000000) {
+        value_bad(p, f, value, e, "not a number of files");
+        return err_hint(e, "wanted 1 to 1000000000");
+    }
+    if (source == SOURCE_PROJECT && p->guard_deletes && n > p->guard_deletes) {
+        value_bad(p, f, value, e, "a policy found in a project may only tighten");
+        return err_hint(e, "say it on the command line");
+    }
+    p->guard_deletes = n;
+    return 0;
+}
+
+SHOW_FUNCTION(show_guard)
+{
+    char text[32];
+    struct sbuf b = SBUF(text);
+    if (!p->guard_deletes)
+        return;
+    sbuf_fmt(&b, "%" PRIu64, p->guard_deletes);
+    show_line(f, out, text, field_origin(p, f), explain);
+}
+
 /* Does `path` lie in `dir`? Then what comes behind it ("" or "/…"), else NULL. */
 static const char *within(const char *path, const char *dir)
 {

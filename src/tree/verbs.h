@@ -8,6 +8,7 @@ void verb_store(const struct tree_command *c);
 void verb_show(const struct tree_command *c);
 void verb_rows(const struct tree_command *c);
 void verb_diff(const struct tree_command *c);
+void verb_count(const struct tree_command *c);
 void verb_decide(const struct tree_command *c);
 void verb_apply(const struct tree_command *c);
 void verb_undo(const struct tree_command *c);

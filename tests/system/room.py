@@ -172,7 +172,7 @@ def outside(*argv, limit=20, **more):
 
 # --- judging ----------------------------------------------------------------------------------------------------------
 
-OUTCOMES = {'no-room', 'not-run', 'exited', 'signalled', 'timeout', 'cpu-time', 'memory', 'output', 'disk', 'interrupted', 'lost'}
+OUTCOMES = {'no-room', 'not-run', 'exited', 'signalled', 'timeout', 'cpu-time', 'memory', 'output', 'disk', 'guard', 'interrupted', 'lost'}
 LIMITS = {'memory', 'cpus', 'cpu-time', 'pids', 'files', 'file-size', 'disk', 'inodes', 'output', 'timeout'}
 
 

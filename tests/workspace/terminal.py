@@ -11,8 +11,8 @@ import time
 import room
 
 
-def at_terminal(words, keys, rows=24, limit=20):
-    """Runs words at 80 columns; each question (its text ends in "? ") gets the next key. Returns status, what was said,
+def at_terminal(words, keys, rows=24, limit=20, prompt=b'? '):
+    """Runs words at 80 columns; each question (its text ends in `prompt`) gets the next key. Returns status, what was said,
     and the questions. Pages are turned."""
     pid, fd = pty.fork()
     if pid == 0:
@@ -34,7 +34,7 @@ def at_terminal(words, keys, rows=24, limit=20):
         if new.endswith(b'more: space, enter, q '):
             mark = len(said)
             os.write(fd, b' ')
-        elif new.endswith(b'? '):
+        elif new.endswith(prompt):
             mark = len(said)
             asked.append(new.splitlines()[-1].decode())
             os.write(fd, keys.pop(0) if keys else b'\x04')
