@@ -25,7 +25,7 @@
 
 #define IDENTITY_MADE ".identity" /* until it is whole and locked */
 
-enum { HOMES_MAX = 4, PATH_SIZE = 512, SWEEP_MAX = 4096, LOCK_TRIES = 200, LOCK_PAUSE_MS = 10 };
+enum { HOMES_MAX = 4, PATH_SIZE = 512, SWEEP_MAX = 4096, LOCK_TRIES = 5000, LOCK_PAUSE_MS = 1 };
 
 /* --- HOME ----------------------------------------------------------------------------------------------- */
 

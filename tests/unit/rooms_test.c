@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static void frames_fit_their_rows(void **state)
@@ -152,10 +153,12 @@ static void a_look_hinders_no_claim(void **state)
         }
     }
     int wrong = 0;
-    for (int i = 0; i < 20000 && wrong == 0; i++) {
+    for (int i = 0; i < 800 && wrong == 0; i++) {
+        const struct timespec pause = {.tv_nsec = 100000}; /* for the real rooms of this machine */
         wrong = rooms_claim("unit-one", &a, &e);
         if (wrong == 0)
             rooms_release(&a);
+        (void)nanosleep(&pause, NULL);
     }
     assert_int_equal(kill(looker, SIGKILL), 0);
     assert_int_equal(waitpid(looker, NULL, 0), looker);
