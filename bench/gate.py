@@ -17,7 +17,7 @@ LOAD = os.path.join(BUILD, "bench", "netload")
 TIMER = os.path.join(BUILD, "bench", "timer")
 ROOM = os.path.join(BUILD, "strongroom")
 SERVER, NAME, PORT = "10.77.0.2", "bench.test", "7777"
-IDLE, RULES, PINGS = 5000, 8000, 300
+IDLE, RULES, PINGS = 5000, 10000, 300
 SLIRP_HOST = "10.0.2.2"
 RULE = f"{NAME}:{PORT} internal"
 
@@ -157,6 +157,22 @@ def many_rules():
     return found
 
 
+def starts_with_rules():
+    """A room that does nothing, with one name in its policy file and with RULES: what reading and checking them adds."""
+    found = {}
+    for count in (1, RULES):
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as f:
+            f.write("allow:\n" + "".join(f"  - n{i}.names.test:443\n" for i in range(count)))
+            f.flush()
+            times = []
+            for _ in range(7):
+                begin = time.perf_counter()
+                out, why = plain([ROOM, "run", "-q", "-p", f.name, "--", "/bin/true"])
+                times += [(time.perf_counter() - begin) * 1e6] if out is not None else []
+        found[f"rules-{count}"] = {"state": "ok", "value": sorted(times)[len(times) // 2]} if times else {"state": "FAILED", "message": why}
+    return found
+
+
 def main():
     seconds = float(sys.argv[1])
     sh("ip link set lo up; ip link add bench type veth peer name far; ip addr add 10.77.0.1/24 dev bench; ip addr add 10.77.0.2/24 dev bench; "
@@ -177,6 +193,7 @@ def main():
             result["gate-start"] = starts(2 if seconds < 20 else 5)
             result["gate-idle"] = {"strongroom": idle()}
             result["gate-rules"] = many_rules()
+            result["gate-rules-start"] = starts_with_rules()
         finally:
             server.send_signal(signal.SIGKILL)
             server.wait()

@@ -21,7 +21,7 @@
 #define POLICY_ACCEPTS_MAX    64
 #define POLICY_ENV_MAX        512        /* --env and --env-file together */
 #define POLICY_HIDE_MAX       256        /* --hide */
-#define POLICY_ARENA_MAX      (32 << 20) /* bytes of all strings and lists of one policy */
+#define POLICY_ARENA_MAX      (48 << 20) /* bytes of all strings and lists of one policy */
 #define POLICY_NAME_MAX       64         /* room and host names, with the NUL */
 #define POLICY_PATH_MAX       4096       /* one path, with the NUL */
 
