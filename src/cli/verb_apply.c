@@ -22,7 +22,7 @@ static const struct change_option apply_options[] = {
     {"accept", "ALARM[:PATH]", "as --only-clean, but this alarm was looked at", NULL, 0, NULL, &accepts},
     {"commit", "MESSAGE", "and commit it to git, as the agent's work", NULL, 0, &words_of_commit.message,
      NULL},
-    {"author", "NAME <ADDRESS>", "whose work it is, instead of the agent's", NULL, 0, &words_of_commit.author,
+    {"author", "NAME <@>", "whose work it is, instead of the agent's", NULL, 0, &words_of_commit.author,
      NULL},
     {"only-clean", NULL, "not if anything raises an alarm", &clean, TREE_ONLY_CLEAN, NULL, NULL},
 };
@@ -163,8 +163,8 @@ int verb_apply(int argc, char **argv)
         return change_help(
             "apply [OPTION...] [ID] [--] [PATH...]",
             "Makes changes real, all or none: what was accepted in a review; everything, when\n"
-            "nothing was decided; or what lies at or below the PATHs (as review shows them) and\n"
-            "was not rejected. ID is the newest, unless given.\n",
+            "nothing was decided; or what lies at or below the PATHs (as review shows them)\n"
+            "and was not rejected. ID is the newest, unless given.\n",
             apply_options, APPLY_OPTIONS);
     int r = check_accepts(&e);
     if (r == 0 && words_of_commit.author && !words_of_commit.message) {
