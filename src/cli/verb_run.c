@@ -257,6 +257,28 @@ static int part(const struct policy *p, int *told, struct err *e)
     return -1;
 }
 
+/* Tar streams on stdin or stdout. */
+static bool has_streams(const struct policy *p)
+{
+    for (size_t i = 0; i < p->mount_count; i++) {
+        if (p->mounts[i].kind == MOUNT_COPY_IN && strcmp(p->mounts[i].src, "-") == 0)
+            return true;
+    }
+    for (size_t i = 0; i < p->copy_count; i++) {
+        if (strcmp(p->copies[i].dst, "-") == 0)
+            return true;
+    }
+    return false;
+}
+
+static int check_streams(const struct run_options *o, struct err *e)
+{
+    if (!o->detach || !has_streams(o->policy))
+        return 0;
+    (void)err_set(e, ERR_USAGE, 0, "--detach: a tar stream on stdin or stdout needs somebody who stays");
+    return err_hint(e, "start the room without it, and use strongroom cp");
+}
+
 int verb_run(int argc, char **argv)
 {
     struct run_options o;
@@ -279,7 +301,7 @@ int verb_run(int argc, char **argv)
     req.wants_record = o.json || o.explain || o.result_fd >= 0 || o.result_path;
     req.on_port = o.quiet ? NULL : say_port;
     int status, told = -1;
-    if (check_ask(&o, &e) < 0) {
+    if (check_ask(&o, &e) < 0 || check_streams(&o, &e) < 0) {
         options_free(&o);
         return say_error(&e);
     }
@@ -307,7 +329,8 @@ int verb_run(int argc, char **argv)
             struct err scope = {0}; /* the first error is the one to tell */
             (void)engine_restart_in_scope(argc + 1, argv - 1, &scope);
         }
-        if (n < 0 && result.overlay_refused && o.policy->layers[LAYER_ID_WORKSPACE] != LAYER_REQUIRE)
+        if (n < 0 && result.overlay_refused && !has_streams(o.policy) &&
+            o.policy->layers[LAYER_ID_WORKSPACE] != LAYER_REQUIRE)
             run_again_with_copies(argc, argv, &e);
         int unsettled = settle_unasked(o.policy, &result);
         status = result.exit_status ? result.exit_status : unsettled;

@@ -17,6 +17,7 @@
 #include "engine/helper.h"
 #include "engine/inner.h"
 #include "engine/layers.h"
+#include "engine/tar.h"
 #include "room/steps.h"
 #include "sys/fault.h"
 #include "sys/fd.h"
@@ -121,13 +122,49 @@ uint64_t changes_on_disk(const struct room *r)
 }
 
 /* Where no overlay can lie over the folder itself: over a copy, in an entry of its own that is gone afterwards. */
+static int fill_copy(struct room *r, const struct plan_mount *m, int to, struct err *e)
+{
+    struct tree_session tree;
+    struct tree_totals t;
+    const struct tree_command c = {.type = TREE_COPY};
+    const struct tree_dirs dirs = {
+        .upper = r->lowers[m->slot], .lower = to, .entry = -1, .lower_writable = true};
+    int n = tree_open(&tree, &dirs, e);
+    if (n < 0)
+        return n;
+    n = tree_call(&tree, &c, NULL, NULL, &t, e);
+    tree_close(&tree);
+    return n;
+}
+
+static void say_left_out(void *ctx, const char *line)
+{
+    char text[TAR_TEXT_MAX + 64];
+    struct sbuf b = SBUF(text);
+    (void)ctx;
+    sbuf_text(&b, "strongroom: --copy-in -: ");
+    sbuf_escaped(&b, line);
+    sbuf_char(&b, '\n');
+    (void)!write(STDERR_FILENO, text, b.len); /* nobody may be there to read it */
+}
+
+/* The stream on stdin, within the bounds that hold in the room. */
+static int fill_from_stream(const struct room *r, int to, struct err *e)
+{
+    const uint64_t disk = r->policy->limits[LIMIT_ID_DISK], inodes = r->policy->limits[LIMIT_ID_INODES];
+    const struct tar_order o = {.what = TAR_EXTRACT,
+                                .bytes_max = disk < TAR_BYTES_MAX ? disk : TAR_BYTES_MAX,
+                                .entries_max = inodes < TAR_ENTRIES_MAX ? inodes : TAR_ENTRIES_MAX};
+    struct tar_session t;
+    char said[2] = "";
+    int n = tar_start(&t, &o, STDIN_FILENO, to, e);
+    return n < 0 ? n : tar_finish(&t, -1, said, sizeof said, say_left_out, NULL, NULL, e);
+}
+
 static int prepare_copy(struct room *r, struct plan_mount *m, int store, struct err *e)
 {
     static char paths[POLICY_WORKSPACES_MAX][STORE_PATH_MAX];
-    struct tree_session tree;
     struct stat st;
-    struct tree_totals t;
-    const struct tree_command c = {.type = TREE_COPY};
     int n = make_entry(r, m, store, &r->copies[m->slot], r->copy_ids[m->slot], paths[m->slot], &st, e);
     if (n < 0)
         return n;
@@ -140,12 +177,7 @@ static int prepare_copy(struct room *r, struct plan_mount *m, int store, struct 
         return err_set(e, ERR_IO, errno, "make a place for a copy of %s", m->src);
     if (!r->copied_ns)
         r->copied_ns = workspace_since(&r->plan);
-    const struct tree_dirs dirs = {
-        .upper = r->lowers[m->slot], .lower = to, .entry = -1, .lower_writable = true};
-    if ((n = tree_open(&tree, &dirs, e)) < 0)
-        return n;
-    n = tree_call(&tree, &c, NULL, NULL, &t, e);
-    tree_close(&tree);
+    n = m->stream ? fill_from_stream(r, to, e) : fill_copy(r, m, to, e);
     m->copy_path = paths[m->slot];
     m->copy_dev = st.st_dev;
     m->copy_ino = st.st_ino;
@@ -245,9 +277,15 @@ static int prepare(struct room *r, struct plan_mount *m, int store, struct err *
 {
     struct result_workspace *w = &r->result->workspaces[m->slot];
     struct stat st;
-    w->dir = m->src;
+    w->dir = m->stream ? "/dev/stdin" : m->src; /* in the store it is a path */
     w->at = m->dst;
     w->fleeting = m->fleeting;
+    if (m->stream) {
+        int n = prepare_copy(r, m, store, e);
+        if (n == 0)
+            r->lowers[m->slot] = open(m->copy_path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        return n == 0 && r->plan.upper == UPPER_DISK ? prepare_disk(r, m, store, e) : n;
+    }
     int fd = r->lowers[m->slot] = open(m->src, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0)
         return err_set(e, ERR_IO, errno, "open the workspace %s", m->src);

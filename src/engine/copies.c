@@ -6,6 +6,7 @@
  *
  * Lives in: the supervisor. Trusts: the policy. Must not: walk what the room wrote, follow a link of its. */
 #include "engine/inner.h"
+#include "engine/tar.h"
 #include "engine/tree.h"
 #include "sys/fd.h"
 
@@ -15,6 +16,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* stdout is for the stream alone: from here on what the program prints goes where errors go. */
+static int take_stdout(int *ret, struct err *e)
+{
+    if (isatty(STDOUT_FILENO)) {
+        err_set(e, ERR_USAGE, 0, "copy out to stdout: a tar stream is nothing for a terminal");
+        return err_hint(e, "send it into a file or to tar -x");
+    }
+    *ret = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    if (*ret < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+        return err_set(e, ERR_IO, errno, "copy out to stdout");
+    return 0;
+}
+
 int copies_prepare(struct room *r, struct err *e)
 {
     r->result->copy_count = r->policy->copy_count;
@@ -22,6 +36,12 @@ int copies_prepare(struct room *r, struct err *e)
         r->result->copies[i].src = r->policy->copies[i].src;
         r->result->copies[i].dst = r->policy->copies[i].dst;
         const char *dst = r->policy->copies[i].dst;
+        if (strcmp(dst, "-") == 0) {
+            int n = take_stdout(&r->outs[i], e);
+            if (n < 0)
+                return n;
+            continue;
+        }
         if (mkdir(dst, 0755) < 0 && errno != EEXIST) {
             int n = err_set(e, ERR_IO, errno, "make the folder to copy out to: %s", dst);
             err_hint(e, "the folder that it lies in must be there");
@@ -55,6 +75,25 @@ static int open_source(const struct room *r, const char *path, const char **ret_
     return fd_resolve(r->root, dir, closed);
 }
 
+/* The folder `from`, or with `name` that file in it, as a tar stream. */
+static int take_as_stream(struct room *r, size_t i, int from, const char *name, struct err *e)
+{
+    struct tar_order o = {.what = TAR_PACK, .flags = TAR_STRICT};
+    struct sbuf top = SBUF(o.name), only = SBUF(o.only);
+    struct tar_session t;
+    struct tar_report report;
+    char said[2] = "";
+    sbuf_text(&top, strrchr(r->policy->copies[i].src, '/') + 1);
+    sbuf_text(&only, name ? name : "");
+    int n = tar_start(&t, &o, r->outs[i], from, e);
+    if (n == 0)
+        n = tar_finish(&t, -1, said, sizeof said, NULL, NULL, &report, e);
+    if (n == 0)
+        r->result->copies[i].totals = (struct tree_totals){
+            .added = report.files, .bytes_added = report.bytes, .left_out = report.left_out};
+    return n;
+}
+
 static int take(struct room *r, size_t i, struct err *e)
 {
     const struct policy_copy *c = &r->policy->copies[i];
@@ -68,6 +107,8 @@ static int take(struct room *r, size_t i, struct err *e)
             err_hint(e, "it is or leads through a link that the program made; name what the link means");
         return n;
     }
+    if (strcmp(c->dst, "-") == 0)
+        return take_as_stream(r, i, from, name, e);
     const struct tree_dirs dirs = {.upper = from, .lower = r->outs[i], .entry = -1, .lower_writable = true};
     int n = tree_open(&tree, &dirs, e);
     if (n < 0)

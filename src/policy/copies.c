@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define STREAM "-" /* a tar stream on stdin or stdout; no path: those are absolute by now */
+
 /* "/work/NAME" for a host path that ends in NAME. */
 static int default_place(struct policy *p, const struct field *f, const char *value, const char *src,
                          const char **ret, struct err *e)
@@ -24,6 +26,24 @@ static int default_place(struct policy *p, const struct field *f, const char *va
     return *ret ? 0 : arena_full(p, e);
 }
 
+/* "-:DST": a tar stream on stdin, of which there is one. */
+static int take_stream(struct policy *p, const struct field *f, const char *value, struct err *e)
+{
+    struct policy_mount m = {.kind = MOUNT_COPY_IN, .src = STREAM};
+
+    for (size_t i = 0; i < p->mount_count; i++)
+        if (p->mounts[i].kind == MOUNT_COPY_IN && strcmp(p->mounts[i].src, STREAM) == 0)
+            return value_bad(p, f, value, e, "stdin is one stream, and is taken already");
+    if (value[1] == '\0') {
+        value_bad(p, f, value, e, "it has no name of its own");
+        return err_hint(e, "say where it goes: --copy-in -:DST");
+    }
+    int r = path_take(p, f, value, value + 2, strlen(value + 2), true, &m.dst, e);
+    if (r == 0 && workspaces_count(p) == POLICY_WORKSPACES_MAX)
+        return field_bad(p, f, e, "more than %d workspaces and copies", POLICY_WORKSPACES_MAX);
+    return r < 0 ? r : mount_add(p, f, m, value, e);
+}
+
 SET_FUNCTION(set_copy_in)
 {
     struct policy_mount m = {.kind = MOUNT_COPY_IN};
@@ -31,6 +51,8 @@ SET_FUNCTION(set_copy_in)
     const size_t len = colon ? (size_t)(colon - value) : strlen(value);
 
     (void)source;
+    if (value[0] == '-' && (value[1] == ':' || value[1] == '\0'))
+        return take_stream(p, f, value, e);
     int r = path_take(p, f, value, value, len, false, &m.src, e);
     if (r == 0 && colon)
         r = path_take(p, f, value, colon + 1, strlen(colon + 1), true, &m.dst, e);
@@ -53,8 +75,14 @@ SET_FUNCTION(set_copy_out)
         return err_hint(e, "wanted SRC:DST, as --copy-out /work/results:./results");
     }
     int r = path_take(p, f, value, value, (size_t)(colon - value), true, &c.src, e);
-    if (r == 0)
+    if (r == 0 && strcmp(colon + 1, STREAM) == 0) {
+        c.dst = STREAM;
+        for (size_t i = 0; i < p->copy_count; i++)
+            if (strcmp(p->copies[i].dst, STREAM) == 0)
+                return value_bad(p, f, value, e, "stdout is one stream, and is taken already");
+    } else if (r == 0) {
         r = path_take(p, f, value, colon + 1, strlen(colon + 1), false, &c.dst, e);
+    }
     if (r < 0)
         return r;
     if (strcmp(c.src, "/") == 0) {

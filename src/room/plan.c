@@ -155,7 +155,10 @@ static int plan_mounts(struct room_plan *plan, struct text *t, struct err *e)
         m->tree = m->upper_tree = m->file = -1;
         m->is_dir = true;
         m->size = from->size ? from->size : plan->scratch_bytes;
-        int r = from->kind == MOUNT_TMPFS ? 0 : resolve(t, from->src, from->beneath, m, e);
+        m->stream = from->kind == MOUNT_COPY_IN && strcmp(from->src, "-") == 0;
+        if (m->stream)
+            m->src = from->src;
+        int r = from->kind == MOUNT_TMPFS || m->stream ? 0 : resolve(t, from->src, from->beneath, m, e);
         if (r == 0 && m->kind == MOUNT_WORKSPACE && !m->is_dir) {
             r = err_set(e, ERR_IO, ENOTDIR, "use as a workspace: %s", from->src);
             err_hint(e, "a workspace is a folder; a single file can be shown with --ro or --rw");

@@ -89,6 +89,7 @@ struct plan_mount {
     dev_t copy_dev;
     ino_t copy_ino;
     unsigned slot;          /* workspace: its number */
+    bool stream;            /* workspace: what stdin holds as a tar stream, copied first; `src` is "-" */
     bool fleeting;          /* workspace: a copy, whose changes nobody keeps */
     int file;               /* copied in: the host's file, opened by the supervisor; -1 */
     const char *upper_path; /* workspace, UPPER_DISK: the folder of the host's where its layer lies */

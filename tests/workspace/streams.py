@@ -152,3 +152,42 @@ def wrong_words_of_cp_are_told():
                        (['no-such-room:/x', '.'], b'no room of that name'), (['--max', 'much', 'a', 'b:/c'], b'not a size')):
         done = verb('cp', *words, status=None)
         assert done.returncode != 0 and why in done.stderr, (words, done)
+
+
+def piped(feed, *words, status=0):
+    done = subprocess.run([room.PROGRAM, 'run', *words], input=feed, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60 * room.SLOW)
+    assert status is None or done.returncode == status, done
+    return done
+
+
+def packed(*names, compress=''):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode='w:' + compress) as t:
+        for name in names:
+            e = tarfile.TarInfo(name)
+            e.size, e.mode = 3, 0o4755
+            t.addfile(e, io.BytesIO(b'abc'))
+    return out.getvalue()
+
+
+@test
+def a_stream_on_stdin_is_the_rooms_folder_and_one_on_stdout_its_results():
+    for compress in ('', 'gz', 'xz'):
+        done = piped(packed('a', 'd/b', '../up', '/abs', compress=compress), '--copy-in', '-:/work/in', '--copy-out', '/work/out:-', '--', 'sh', '-c',
+                     'find in -type f | sort; stat -c %a in/a; echo more >>in/a; mkdir out; cp -r in/. out; ln -s /etc out/bad; mkfifo out/p')
+        same(done.stderr.splitlines()[2:5], [b'in/a', b'in/d/b', b'755'], done.stderr)
+        same(done.stderr.count(b'--copy-in -: '), 2, done.stderr)
+        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as t:
+            same(sorted(t.getnames()), ['out', 'out/a', 'out/d', 'out/d/b'])
+            same(t.extractfile('out/a').read(), b'abcmore\n')
+    same(piped(packed('f'), '--copy-in', '-:/data', '--copy-out', '/data/f:-', '--', 'true').stdout[:100].rstrip(b'\0'), b'f')
+
+
+@test
+def wrong_streams_make_no_room():
+    for feed, words, why in ((b'no tar' * 100, ['--copy-in', '-:/a'], b'archive format'), (packed('x')[:400], ['--copy-in', '-:/a'], b'tar stream'),
+                             (packed(*map(str, range(100))), ['--copy-in', '-:/a', '--inodes', '64'], b'more than 64 entries'),
+                             (b'', ['--copy-in', '-'], b'no name'), (b'', ['--copy-in', '-:/a', '--copy-in', '-:/b'], b'one stream'),
+                             (b'', ['--copy-out', '/a:-', '--copy-out', '/b:-'], b'one stream'), (b'', ['-d', '--copy-in', '-:/a'], b'--detach')):
+        done = piped(feed, *words, '--', 'echo', 'ran', status=None)
+        assert done.returncode in (2, 125) and why in done.stderr and b'ran' not in done.stdout + done.stderr, (words, done)
