@@ -294,8 +294,8 @@ static int copy_in(struct copy *c, struct err *e)
     struct tar_order o = {.what = TAR_PACK, .bytes_max = c->max};
     struct sbuf name = SBUF(o.name), only = SBUF(o.only);
     const bool is_stream = strcmp(c->from.path, "-") == 0;
-    char kind;
-    bool link;
+    char kind = 'x';
+    bool link = false;
     struct stat s;
     int r = look(c->to.room, c->to.path, &kind, &link, e);
     if (r < 0 || (r = split(c->to.path, &dst, e)) < 0)
@@ -365,8 +365,8 @@ static int copy_out(struct copy *c, struct err *e)
                 pax[] = "--format=pax", dot[] = ".", end[] = "--";
     static struct split src;
     struct tar_order o = {.what = TAR_EXTRACT, .bytes_max = c->max};
-    char kind;
-    bool link;
+    char kind = 'x';
+    bool link = false;
     FD_AUTO to = -1;
     int r = split(c->from.path, &src, e);
     if (r == 0)

@@ -13,9 +13,11 @@ from work import manifest, verb
 
 class Living:
     """A room that lives for one test."""
+    count = 0
 
     def __enter__(self):
-        self.name = 'cp-%d' % os.getpid()
+        Living.count += 1
+        self.name = 'cp-%d-%d' % (os.getpid(), Living.count)
         verb('run', '-d', '--name', self.name)
         self.top = tempfile.mkdtemp(dir=work.HOME)
         return self
