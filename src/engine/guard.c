@@ -1,7 +1,7 @@
 /* guard: mass deletion while the room lives: counted from outside, so that nothing inside can keep it from being seen.
  *
- * Theory of operation. Every GUARD_MS a strongroom-tree, confined to the layer and the folder below it, counts the files
- * of the folder that the layer hides by now. It is asked and heard through the supervisor's poll, which waits for
+ * Theory of operation. Every GUARD_MS a strongroom-tree, confined to the layer and the folder below it, counts the
+ * files of the folder that the layer hides by now. It is asked and heard through the supervisor's poll, which waits for
  * nothing; a count that takes long is followed by a rest ten times as long. Above the bound every process of the room
  * is stopped; who sits at the terminal is asked, and elsewhere, or without a clear word, the room ends. The folder
  * itself is untouched in any case: what is guarded is the work of the room and the time of who reviews it.

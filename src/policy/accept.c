@@ -30,7 +30,7 @@ bool accept_names(const char *word, const char *alarm, const char **ret_path)
 
 static bool good_path(const char *path)
 {
-    if (path[0] == '\0' || path[0] == '/')
+    if (path[0] == '\0' || path[0] == '/' || strlen(path) >= POLICY_PATH_MAX)
         return false;
     for (const char *at = path;; at = strchr(at, '/') + 1) {
         const size_t n = strcspn(at, "/");

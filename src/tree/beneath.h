@@ -22,7 +22,8 @@ int beneath_open_path(int root, const char *path, size_t len, int flags);
 
 /* The folder that holds what `path` names, remembered from call to call: neighbours in a walk share it, and from deep
  * in a tree the way to a folder that was passed before leads up ("..", and it must be that folder by device and
- * inode) rather than down from the root. *ret_name is the last component, in `path`. The descriptor belongs to the cache. */
+ * inode) rather than down from the root. *ret_name is the last component, in `path`. The descriptor belongs to the
+ * cache. */
 struct beneath_parent {
     int root, fd;
     char *path; /* of fd, without a slash at its end */

@@ -45,6 +45,8 @@ WRONG = {
     'allow': ['', 'http://a.org', 'a.org:0', 'a.org:x', '127.1', '*', 'a.org/b', '10.0.0.1/8'],
     'deny': ['', 'a.org:', '[::1', '1.2.3.4 internal'],
     'workspace': ['', '/', 'x', '/no/such', '/etc/passwd', '/proc', '/etc/..'], 'at': ['', '/x', 'x'], 'apply': ['', 'yes', 'Ask'],
+    'accept': ['', 'nonsense', 'git-hook:', 'git-hook:/etc', 'git-hook:../x', 'git-hook,build-file', 'git-hook:' + 'x' * 5000],
+    'guard-deletes': COUNTS + ['0', '5%', '1000000001'],
     'upper': ['', 'ram', 'tmpfs:', 'tmpfs:1', 'disk:x', 'scratch:4M'], 'from': ['', '../x', 'no-such', 'x' * 100], 'copy-in': ['', 'x', '..', '/no/such', '/dev/null', '/etc/passwd:/srv/x'],
     'copy-out': ['', '/work', '/work:', ':/tmp', 'work:/tmp', '/:/tmp', '/work:/etc/passwd', '/work:/no/such/dir'],
     'upstream-proxy': ['', 'proxy:1', 'http://a', 'http://a:1/b', 'https://a:1', 'http://a:0'], 'upstream-login': ['', 'a:b', 'env:', 'file:', 'env:X'],
@@ -78,7 +80,7 @@ def wrong_values_of_limits():
 
 @test
 def wrong_values_of_files():
-    wrong_values(['workspace', 'at', 'apply', 'upper', 'from', 'copy-in', 'copy-out', 'volume', 'ro', 'rw', 'tmpfs', 'hide', 'rootfs', 'workdir'])
+    wrong_values(['workspace', 'at', 'apply', 'accept', 'guard-deletes', 'upper', 'from', 'copy-in', 'copy-out', 'volume', 'ro', 'rw', 'tmpfs', 'hide', 'rootfs', 'workdir'])
 
 
 @test

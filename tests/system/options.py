@@ -240,6 +240,38 @@ def workspaces_and_copies_are_planned():
     assert 'upper' in plan('--workspace', top, '--copy-workspaces', '--from', 'x') and 'upper' not in plan()
 
 
+def work_on(name, script, *options):
+    """A folder with six files that `script` works on; and the result."""
+    for i in range(6):
+        top = os.path.dirname(room.path('options/%s/%d' % (name, i), 'text'))
+    os.chmod(top, 0o777)
+    return top, room.room('/bin/sh', '-c', script, options=['-q', '-w', top, *options])
+
+
+@option('accept')
+def an_accepted_alarm_is_applied():
+    script = 'mkdir -p .git/hooks && echo x >.git/hooks/pre-commit'
+    top, r = work_on('kept', script, '--apply', 'clean')
+    assert not os.path.exists(top + '/.git'), r
+    top, r = work_on('accepted', script, '--apply', 'clean', '--accept', 'git-hook')
+    assert os.path.exists(top + '/.git/hooks/pre-commit'), r
+
+
+@option('guard-deletes')
+def who_deletes_too_much_is_ended():
+    top, r = work_on('guarded', 'rm ?; sleep 60', '--guard-deletes', '3')
+    ended(r, 'guard', 137)
+    same(len(os.listdir(top)), 6)
+
+
+@option('ask')
+def nobody_is_asked_without_a_terminal():
+    r = python('import socket\ntry: socket.create_connection(("a.example.org", 80), 9).recv(1)\nexcept OSError: print("refused")',
+               options=['--net', 'gate', '--ask'])
+    same(r.out, b'refused\n')
+    assert b'--ask: there is no terminal' in r.err and b'denied look-up of a.example.org' in r.err, r
+
+
 @option('upstream-proxy', 'upstream-login')
 def the_upstream_proxy_is_gone_by():
     proxy = ['--upstream-proxy', 'http://127.0.0.1:1', '--allow', 'a.example.org:80']
