@@ -244,10 +244,10 @@ def main():
         call(["mount", "--make-rprivate", "/"])
     result, temp = {}, tempfile.mkdtemp(prefix="strongroom-bench-", dir=os.environ.get("STRONGROOM_BENCH_DIR"))
     os.environ.update(HOME=temp, XDG_STATE_HOME=os.path.join(temp, "state"))
-    if os.geteuid() == 0:  # whose changes lie elsewhere: in our mount namespace they lie here, too
-        for folder in (os.path.join(temp, "state", "strongroom"), "/var/lib/strongroom"):
-            os.makedirs(folder, mode=0o700, exist_ok=True)
-        call(["mount", "--bind", os.path.join(temp, "state", "strongroom"), "/var/lib/strongroom"])
+    os.makedirs(os.path.join(temp, "state", "strongroom"), mode=0o700)
+    if os.geteuid() == 0:  # whose changes lie elsewhere: in our mount namespace they lie here, on the same mount
+        call(["mount", "-t", "tmpfs", "none", "/var/lib"])
+        os.symlink(os.path.join(temp, "state", "strongroom"), "/var/lib/strongroom")
     at = {name: os.path.join(temp, name) for name in ("big", "other", "small", "c", "npm", "tar")}
 
     def measure(name, what, *arguments):
@@ -284,7 +284,7 @@ def main():
             result["ws-npm"] = {"strongroom": {"state": "not available", "message": "no npm"}}
     finally:
         if os.geteuid() == 0:
-            subprocess.run(["umount", "/var/lib/strongroom"], check=False)
+            subprocess.run(["umount", "/var/lib"], check=False)
         if not os.environ.get("STRONGROOM_BENCH_DIR"):  # else it is the caller's
             shutil.rmtree(temp, ignore_errors=True)
     print(json.dumps(result))
