@@ -441,9 +441,9 @@ int main(void)
     (void)setenv("HOME", "/nonexistent", 1);
     (void)unsetenv("XDG_CONFIG_HOME");
     int r = cmocka_run_group_tests(tests, NULL, NULL);
-    static const char *const made[] = {"p.yaml",    "base.yaml", "top.yaml",   "top2.yaml",
-                                       "ring.yaml", "lost.yaml", "shown.yaml", "y.yaml",
-                                       "loop.yaml", "e.env",     "s.json",     POLICY_PROJECT_FILE};
+    static const char *const made[] = {
+        "p.yaml", "base.yaml", "top.yaml", "top2.yaml", "ring.yaml", "lost.yaml",        "shown.yaml",
+        "y.yaml", "loop.yaml", "e.env",    "s.json",    "h.yaml",    POLICY_PROJECT_FILE};
     for (size_t i = 0; i < sizeof made / sizeof *made; i++)
         (void)unlink(made[i]);
     return rmdir(dir) < 0 ? 1 : r;
