@@ -202,9 +202,11 @@ static int explain_failure(const struct room *r, struct err *e)
         const bool missing = f->code == ENOENT;
         int n = err_set(e, missing ? ERR_NOT_FOUND : ERR_EXEC, f->code, "run %s in the room", name);
         if (missing)
-            err_hint(e, strchr(name, '/')
-                            ? "the room sees the system's programs and what --ro, --rw and -v show it"
-                            : "not in the room's PATH (/usr/local/bin:/usr/bin:/bin and their sbin)");
+            err_hint(
+                e,
+                strchr(name, '/')
+                    ? "the room sees the system's programs and what --ro, --rw and -v show it"
+                    : "not in the room's PATH (-e PATH=…; else /usr/local/bin:/usr/bin:/bin and their sbin)");
         else if (f->code == EACCES)
             err_hint(e, "it is not executable, or is a set-user-ID program, which rooms mask");
         else if (f->code == ENOEXEC)

@@ -90,9 +90,9 @@ static int make_words(const struct room *r, const struct words *in)
         return -ENOMEM;
     if (!in->args[0] || (in->workdir[0] && in->workdir[0] != '/'))
         return -EINVAL;
-    int n = plan_candidates(in->args[0], paths_text, PATHS_SIZE, paths);
+    int n = merge_vars(r, in->vars, vars);
     if (n == 0)
-        n = merge_vars(r, in->vars, vars);
+        n = plan_candidates(in->args[0], vars, paths_text, PATHS_SIZE, paths);
     if (n < 0)
         return n;
     out.workdir = in->workdir;

@@ -226,6 +226,7 @@ static const struct {
 } system_pieces[] = {
     {"/etc/ld.so.cache", false},     {"/etc/alternatives", true},    {"/etc/ssl/certs", true},
     {"/etc/ssl/openssl.cnf", false}, {"/etc/java-17-openjdk", true}, {"/etc/java-21-openjdk", true},
+    {"/etc/matplotlibrc", false},    {"/etc/fonts", true},
 };
 
 /* Folders of the administrator's own below /usr/local: settings, data, sources. No part of a system that programs need
@@ -450,7 +451,7 @@ static int plan_files(struct room_plan *plan, struct text *t, struct err *e)
 
 /* --- the skeleton --------------------------------------------------------------------------------------- */
 
-#define SKELETON "skeleton-3" /* the number changes with its contents; meson.build names it too */
+#define SKELETON "skeleton-4" /* the number changes with its contents; meson.build names it too */
 
 /* A folder that somebody else could change is no foundation. */
 static bool is_trusted(const char *path)
@@ -627,9 +628,9 @@ int plan_make(struct room_plan *plan, const struct policy *policy, char **argv, 
     if (r == 0)
         r = plan_masks(plan, &t, e);
     if (r == 0)
-        r = plan_program(plan, &t, e);
-    if (r == 0)
         r = plan_env(plan, &t, e);
+    if (r == 0)
+        r = plan_program(plan, &t, e);
     plan_rlimits(plan);
     return r;
 }

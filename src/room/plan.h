@@ -70,7 +70,7 @@ struct step_row {
 };
 extern const struct step_row step_rows[STEP_COUNT];
 
-enum { PLAN_RLIMITS_MAX = 12, PLAN_SYSTEM_MAX = 48, PLAN_EXEC_MAX = 16, PLAN_COVERS_MAX = 3 };
+enum { PLAN_RLIMITS_MAX = 12, PLAN_SYSTEM_MAX = 48, PLAN_EXEC_MAX = 32, PLAN_COVERS_MAX = 3 };
 
 /* A path of the host that appears in the room. */
 struct plan_mount {
@@ -210,9 +210,9 @@ static inline bool plan_requires(const struct room_plan *p, enum layer_id layer)
 int plan_make(struct room_plan *plan, const struct policy *policy, char **argv, char *text, size_t text_size,
               struct err *e);
 
-/* The candidates for execve of a command that is called `name`: in `text`, of `size` bytes, NULL-terminated. -ENOENT:
- * it is empty; -E2BIG. */
-int plan_candidates(const char *name, char *text, size_t size, char *ret[PLAN_EXEC_MAX]);
+/* The candidates for execve of a command that is called `name`, in the absolute folders of the PATH in `envp` (the first
+ * PLAN_EXEC_MAX - 1): in `text`, of `size` bytes, NULL-terminated. -ENOENT: the name is empty; -E2BIG. */
+int plan_candidates(const char *name, char *const *envp, char *text, size_t size, char *ret[PLAN_EXEC_MAX]);
 
 /* Does a target (without the leading slash) lie below a covered folder? It is then made at PLAN_COVER_DIR/target. */
 #define PLAN_COVER_DIR "run/strongroom/"

@@ -55,23 +55,36 @@ char *text_fmt(struct text *t, const char *fmt, ...)
 /* A random version-4 UUID (RFC 4122) in the place of the host's boot id. */
 /* --- the program ---------------------------------------------------------------------------------------- */
 
-static const char *const search_path[] = {"/usr/local/sbin/", "/usr/local/bin/", "/usr/sbin/",
-                                          "/usr/bin/",        "/sbin/",          "/bin/"};
+#define ROOM_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-int plan_candidates(const char *name, char *text, size_t size, char *ret[PLAN_EXEC_MAX])
+static const char *find_path(char *const *envp)
+{
+    for (size_t i = 0; envp && envp[i]; i++) {
+        if (strncmp(envp[i], "PATH=", 5) == 0)
+            return envp[i] + 5;
+    }
+    return ROOM_PATH;
+}
+
+int plan_candidates(const char *name, char *const *envp, char *text, size_t size, char *ret[PLAN_EXEC_MAX])
 {
     struct text t = {.next = text, .end = text + size};
-    const bool path = strchr(name, '/') != NULL;
-    size_t n = 0;
+    size_t n = 0, len;
     if (name[0] == '\0')
         return -ENOENT;
-    for (size_t i = 0; i < (path ? 1 : sizeof search_path / sizeof *search_path); i++) {
-        ret[n] = text_join(&t, path ? "" : search_path[i], name);
-        if (!ret[n++])
-            return -E2BIG;
+    if (strchr(name, '/')) {
+        ret[n++] = text_join(&t, name, "");
+    } else {
+        for (const char *at = find_path(envp); at[0] && n < PLAN_EXEC_MAX - 1; at += len + (at[len] == ':')) {
+            len = strcspn(at, ":");
+            if (at[0] != '/')
+                continue; /* a relative folder would be one that the program may have made */
+            if (!(ret[n++] = text_fmt(&t, "%.*s/%s", (int)len, at, name)))
+                return -E2BIG;
+        }
     }
     ret[n] = NULL;
-    return 0;
+    return n == 0 || ret[n - 1] ? 0 : -E2BIG;
 }
 
 int plan_program(struct room_plan *plan, struct text *t, struct err *e)
@@ -85,16 +98,15 @@ int plan_program(struct room_plan *plan, struct text *t, struct err *e)
     if (!(plan->argv[n] = text_join(t, plan->argv[n], "")))
         return out_of_text(e);
     const char *name = plan->argv[0];
-    const size_t most = (sizeof search_path / sizeof *search_path) * (strlen(name) + 24);
+    const size_t most = strlen(find_path(plan->envp)) + (PLAN_EXEC_MAX + 1) * (strlen(name) + 24);
     char *text = text_array(t, 1, most);
     if (!text)
         return out_of_text(e);
-    if (plan_candidates(name, text, most, plan->exec_paths) < 0)
-        return err_set(e, ERR_NOT_FOUND, ENOENT, "run the command: its name is empty");
-    return 0;
+    int r = plan_candidates(name, plan->envp, text, most, plan->exec_paths);
+    if (r == -E2BIG)
+        return out_of_text(e);
+    return r < 0 ? err_set(e, ERR_NOT_FOUND, ENOENT, "run the command: its name is empty") : 0;
 }
-
-#define ROOM_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* Programs that bring certificates of their own look here. */
 #define ROOM_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
@@ -117,8 +129,8 @@ static void put_env(char **env, size_t *n, const char *line)
 /* The environment is made anew; what the policy names comes behind and wins. */
 int plan_env(struct room_plan *plan, struct text *t, struct err *e)
 {
-    static const char *const fixed[] = {ROOM_PATH,      "HOME=/work",   "TMPDIR=/tmp",  "USER=room",
-                                        "LOGNAME=room", "LANG=C.UTF-8", "SHELL=/bin/sh"};
+    static const char *const fixed[] = {"PATH=" ROOM_PATH, "HOME=/work",   "TMPDIR=/tmp",  "USER=room",
+                                        "LOGNAME=room",    "LANG=C.UTF-8", "SHELL=/bin/sh"};
     const struct policy *p = plan->policy;
     const size_t n_fixed = sizeof fixed / sizeof *fixed, n_trust = sizeof trust_env / sizeof *trust_env;
     char **env = text_array(t, sizeof *env, n_fixed + n_trust + p->env_count + p->secret_count + 2);

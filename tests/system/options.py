@@ -132,6 +132,17 @@ def env_sets_takes_and_keeps_out():
 
 
 @option('env')
+def the_command_is_looked_for_in_the_rooms_path():
+    tool = room.path('path/only-here', '#!/bin/sh\necho "found $0"\n')
+    os.chmod(tool, 0o755)
+    folder = os.path.dirname(tool)
+    show = ['--ro', folder, '-e', 'PATH=relative:%s:/usr/bin' % folder]
+    same(room.room('only-here', options=show).out, b'found %s\n' % tool.encode())
+    same(room.room('only-here', options=show[:2]).status, 127)
+    refused(room.room('true', options=['-e', 'PATH=bin:.']), 'run true in the room', status=127)
+
+
+@option('env')
 def env_keeps_blanks_and_control_characters():
     r = ended(room.room('/usr/bin/env', options=['-e', 'RAW= \t\x7f\u20ac\n.']), 'exited', 0)
     assert 'RAW= \t\x7f\u20ac\n.\n'.encode() in r.out, r
