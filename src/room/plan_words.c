@@ -55,15 +55,16 @@ char *text_fmt(struct text *t, const char *fmt, ...)
 /* A random version-4 UUID (RFC 4122) in the place of the host's boot id. */
 /* --- the program ---------------------------------------------------------------------------------------- */
 
-#define ROOM_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define ROOM_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define PATH_NAME (sizeof "PATH=" - 1)
 
 static const char *find_path(char *const *envp)
 {
     for (size_t i = 0; envp && envp[i]; i++) {
-        if (strncmp(envp[i], "PATH=", 5) == 0)
-            return envp[i] + 5;
+        if (strncmp(envp[i], ROOM_PATH, PATH_NAME) == 0)
+            return envp[i] + PATH_NAME;
     }
-    return ROOM_PATH;
+    return &ROOM_PATH[PATH_NAME];
 }
 
 int plan_candidates(const char *name, char *const *envp, char *text, size_t size, char *ret[PLAN_EXEC_MAX])
@@ -129,8 +130,8 @@ static void put_env(char **env, size_t *n, const char *line)
 /* The environment is made anew; what the policy names comes behind and wins. */
 int plan_env(struct room_plan *plan, struct text *t, struct err *e)
 {
-    static const char *const fixed[] = {"PATH=" ROOM_PATH, "HOME=/work",   "TMPDIR=/tmp",  "USER=room",
-                                        "LOGNAME=room",    "LANG=C.UTF-8", "SHELL=/bin/sh"};
+    static const char *const fixed[] = {ROOM_PATH,      "HOME=/work",   "TMPDIR=/tmp",  "USER=room",
+                                        "LOGNAME=room", "LANG=C.UTF-8", "SHELL=/bin/sh"};
     const struct policy *p = plan->policy;
     const size_t n_fixed = sizeof fixed / sizeof *fixed, n_trust = sizeof trust_env / sizeof *trust_env;
     char **env = text_array(t, sizeof *env, n_fixed + n_trust + p->env_count + p->secret_count + 2);
