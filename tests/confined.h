@@ -1,5 +1,5 @@
-/* confined: what programs that confine themselves are tried with: attempts that are the same for all of them, and how one
- * is made. Each runs in a child of its own that has confined itself with the program's own code. */
+/* confined: what programs that confine themselves are tried with: attempts that are the same for all of them, and how
+ * one is made. Each runs in a child of its own that has confined itself with the program's own code. */
 #ifndef TESTS_CONFINED_H
 #define TESTS_CONFINED_H
 

@@ -210,8 +210,8 @@ static inline bool plan_requires(const struct room_plan *p, enum layer_id layer)
 int plan_make(struct room_plan *plan, const struct policy *policy, char **argv, char *text, size_t text_size,
               struct err *e);
 
-/* The candidates for execve of a command that is called `name`, in the absolute folders of the PATH in `envp` (the first
- * PLAN_EXEC_MAX - 1): in `text`, of `size` bytes, NULL-terminated. -ENOENT: the name is empty; -E2BIG. */
+/* The candidates for execve of a command that is called `name`, in the absolute folders of the PATH in `envp` (the
+ * first PLAN_EXEC_MAX - 1): in `text`, of `size` bytes, NULL-terminated. -ENOENT: the name is empty; -E2BIG. */
 int plan_candidates(const char *name, char *const *envp, char *text, size_t size, char *ret[PLAN_EXEC_MAX]);
 
 /* Does a target (without the leading slash) lie below a covered folder? It is then made at PLAN_COVER_DIR/target. */
