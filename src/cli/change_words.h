@@ -32,8 +32,8 @@ struct change_words {
     bool help;
 };
 
-/* "[OPTION…] [ID] [--] [PATH…]" after the verb in argv[0]; `-- PATH…` names no ID. `max_paths` 0: only an ID may stand
- * there. argv is reordered. -errno with e filled. */
+/* "[OPTION…] [ID] [--] [PATH…]" after the verb in argv[0]; `-- PATH…` names no ID. `max_paths` 0: only an ID may
+ * stand there. argv is reordered. -errno with e filled. */
 int change_words(int argc, char **argv, const struct change_option *options, size_t count, size_t max_paths,
                  struct change_words *ret, struct err *e);
 
