@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -68,14 +69,21 @@ static bool traces(void)
 
 static bool runs_memory(void)
 {
-    return syscall(SYS_mmap, NULL, 4096, 7 /* read, write, execute */, 0x22 /* private, anonymous */, -1, 0) >
-           0;
+    const int kind = MAP_PRIVATE | MAP_ANONYMOUS;
+    void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, kind, -1, 0);
+    return p != MAP_FAILED && mprotect(p, 4096, PROT_READ | PROT_EXEC) == 0;
+}
+
+static bool maps_memory_to_run(void)
+{
+    return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED;
 }
 
 #define CONFINED_COMMON                                                                                      \
     {"opens files by path", opens_by_path, false}, {"makes a socket", makes_a_socket, false},                \
         {"runs a program", runs_a_program, false}, {"has children", has_children, false},                    \
         {"signals others", signals_others, false}, {"traces", traces, false},                                \
+        {"maps memory to run", maps_memory_to_run, false},                                                   \
     {                                                                                                        \
         "runs memory that it wrote", runs_memory, false                                                      \
     }

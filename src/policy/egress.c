@@ -59,8 +59,7 @@ static int bad(const char **ret_why, const char *why, const char **ret_hint, con
     return -EINVAL;
 }
 
-/* A number of at most five digits that ends at `end`. */
-static bool read_port(const char *s, size_t len, unsigned *ret)
+bool egress_read_port(const char *s, size_t len, unsigned *ret)
 {
     unsigned v = 0;
 
@@ -72,7 +71,7 @@ static bool read_port(const char *s, size_t len, unsigned *ret)
         v = v * 10 + (unsigned)(s[i] - '0');
     }
     *ret = v;
-    return v >= 1 && v <= 65535;
+    return v <= 65535;
 }
 
 static int read_ports(const char *s, size_t len, struct egress_rule *r, const char **why, const char **hint)
@@ -83,11 +82,11 @@ static int read_ports(const char *s, size_t len, struct egress_rule *r, const ch
         const char *comma = memchr(s, ',', (size_t)(end - s)), *stop = comma ? comma : end;
         const char *dash = memchr(s, '-', (size_t)(stop - s));
         unsigned from, to;
-        if (!read_port(s, (size_t)((dash ? dash : stop) - s), &from))
+        if (!egress_read_port(s, (size_t)((dash ? dash : stop) - s), &from) || from == 0)
             return bad(why, "a port is a number from 1 to 65535", hint,
                        "as example.org:443 or example.org:80,8000-8010");
         to = from;
-        if (dash && (!read_port(dash + 1, (size_t)(stop - dash - 1), &to) || to < from))
+        if (dash && (!egress_read_port(dash + 1, (size_t)(stop - dash - 1), &to) || to < from))
             return bad(why, "a range of ports is FROM-TO", hint, "as example.org:8000-8010");
         if (r->port_count == EGRESS_PORTS_MAX)
             return bad(why, "more than 8 ports or ranges", hint, "use a range, or a second rule");

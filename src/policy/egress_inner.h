@@ -4,6 +4,9 @@
 
 #include "policy/egress.h"
 
+/* A decimal number of a port, 0 to 65535, that is all of the `len` bytes. */
+bool egress_read_port(const char *s, size_t len, unsigned *ret);
+
 /* The words behind the host. */
 int egress_options_read(const char *s, struct egress_rule *r, const char **ret_why, const char **ret_hint);
 void egress_options_text(const struct egress_rule *r, struct sbuf *out);

@@ -5,6 +5,7 @@
  * HOSTADDR is an address, IPv6 in brackets, 127.0.0.1 when none is given; PORT 0 means any free one.
  *
  * Lives in: any process. Trusts: nothing of a value. May: parse. Must not: bind anything, look a name up. */
+#include "policy/egress_inner.h"
 #include "policy/inner.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -19,20 +20,15 @@ static int misformed(const struct policy *p, const struct field *f, const char *
     return err_hint(e, "as 8080:80, 127.0.0.1:8080:80, [::1]:8080:80, or 0:80 for any free port");
 }
 
-/* All of the `len` bytes. */
+/* At least `least`, without leading zeros. */
 static bool read_port(const char *s, size_t len, unsigned least, uint16_t *ret)
 {
-    unsigned v = 0;
+    unsigned v;
 
-    if (len == 0 || len > 5)
+    if (!egress_read_port(s, len, &v) || v < least || (len > 1 && s[0] == '0'))
         return false;
-    for (size_t i = 0; i < len; i++) {
-        if (s[i] < '0' || s[i] > '9')
-            return false;
-        v = v * 10 + (unsigned)(s[i] - '0');
-    }
     *ret = (uint16_t)v;
-    return v >= least && v <= 65535 && (len == 1 || s[0] != '0');
+    return true;
 }
 
 /* The address in front of the ports, and where these begin; NULL: it is none. */

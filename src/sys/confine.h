@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
@@ -55,6 +56,10 @@ int confine_process_calls(const struct confinement *c);
 #define CONFINE_NO          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
 #define CONFINE_CALL(nr)    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1), CONFINE_YES
 #define CONFINE_ARG(n)      CONFINE_LOAD(args[n]) /* the low half: for ints */
+/* mmap or mprotect: memory, never to be executed */
+#define CONFINE_NOT_EXEC(nr)                                                                                 \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 4), CONFINE_ARG(2),                                           \
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 1, 0), CONFINE_YES, CONFINE_NO
 #define CONFINE_HEAD                                                                                         \
     CONFINE_LOAD(arch), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, CONFINE_ARCH, 1, 0), CONFINE_NO, CONFINE_LOAD(nr)
 

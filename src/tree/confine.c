@@ -83,12 +83,7 @@ static const struct sock_filter filter[] = {
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FICLONE, 0, 1),
     CONFINE_YES,
     CONFINE_NO,
-    /* Memory, never to be executed. */
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 4),
-    CONFINE_ARG(2),
-    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 1, 0),
-    CONFINE_YES,
-    CONFINE_NO,
+    CONFINE_NOT_EXEC(SYS_mmap),
     CONFINE_NO,
 };
 

@@ -48,17 +48,8 @@ static const struct sock_filter filter[] = {
     CONFINE_CALL(SYS_restart_syscall),
     CONFINE_CALL(SYS_rt_sigreturn),
     CONFINE_CALL(SYS_exit_group),
-    /* Memory, never to be executed. */
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 4),
-    CONFINE_ARG(2),
-    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 1, 0),
-    CONFINE_YES,
-    CONFINE_NO,
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mprotect, 0, 4),
-    CONFINE_ARG(2),
-    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 1, 0),
-    CONFINE_YES,
-    CONFINE_NO,
+    CONFINE_NOT_EXEC(SYS_mmap),
+    CONFINE_NOT_EXEC(SYS_mprotect),
     CONFINE_NO,
 };
 
