@@ -77,6 +77,14 @@ def keys_that_nobody_meant_decide_nothing():
 
 
 @test
+def what_is_typed_before_the_question_is_no_answer():
+    _, _, r = changed()
+    status, said, asked = review(r, [b'q'], rows=200, early=b'a')
+    same((len(asked), [d for d in decisions(r).values() if d]), (1, []), plain(said))
+    verb('discard', r.id)
+
+
+@test
 def all_that_is_open_never_takes_what_raises_an_alarm():
     top, _, r = changed()
     status, said, asked = review(r, [b'r', b'A', b'y', b'q', b'n'])

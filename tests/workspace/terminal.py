@@ -11,13 +11,14 @@ import time
 import room
 
 
-def at_terminal(words, keys, rows=24, limit=20, prompt=b'? '):
+def at_terminal(words, keys, rows=24, limit=20, prompt=b'? ', early=b''):
     """Runs words at 80 columns; each question (its text ends in `prompt`) gets the next key. Returns status, what was said,
-    and the questions. Pages are turned."""
+    and the questions. Pages are turned. `early` is typed before anything is asked."""
     pid, fd = pty.fork()
     if pid == 0:
         fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack('HHHH', rows, 80, 0, 0))
         os.execv(words[0], words)
+    os.write(fd, early)
     said, mark, keys, asked = b'', 0, list(keys), []
     end = time.monotonic() + limit * room.SLOW
     while time.monotonic() < end:
