@@ -481,16 +481,11 @@ static int new_tmpfs(const struct room_plan *plan, const struct room_state *s, c
     return target < 0 ? target : mounts_attach_onto(mnt, target);
 }
 
-/* Does it lie in a tmpfs of the policy's, which is as empty and as much ours as the scratch folders? */
-static bool below_tmpfs(const struct room_plan *plan, const struct plan_mount *m)
+/* Is its place ours to make, in a scratch folder or in a tmpfs of the policy's? */
+static bool is_ours(const struct room_plan *plan, const struct plan_mount *m)
 {
-    for (size_t i = 0; i < plan->mount_count; i++) {
-        const char *dir = plan->mounts[i].dst;
-        const size_t len = strlen(dir);
-        if (plan->mounts[i].kind == MOUNT_TMPFS && strncmp(m->dst, dir, len) == 0 && m->dst[len] == '/')
-            return true;
-    }
-    return false;
+    return !m->nested &&
+           (below_scratch(m->dst) || (m->parent >= 0 && plan->mounts[m->parent].kind == MOUNT_TMPFS));
 }
 
 /* The target is an empty file of our own. */
@@ -521,7 +516,7 @@ int step_writable(const struct room_plan *plan, struct room_state *s)
         if (!m->late)
             continue;
         s->item = (int)i;
-        if (!m->nested && (below_scratch(m->dst) || below_tmpfs(plan, m)))
+        if (is_ours(plan, m))
             r = make_target(AT_FDCWD, m->dst, m->is_dir);
         if (r == 0 && m->kind == MOUNT_TMPFS)
             r = new_tmpfs(plan, s, m);

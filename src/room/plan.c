@@ -8,6 +8,7 @@
 #include "sys/fd.h"
 #include "sys/kernel.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -33,22 +34,21 @@ static int real_name(struct text *t, int fd, const char *path, const char **ret,
     return *ret ? 0 : out_of_text(e);
 }
 
-static int remember(int fd, const char *path, struct plan_mount *m, struct err *e)
+static void remember(const struct stat *st, struct plan_mount *m)
 {
-    struct stat st;
-    if (fstat(fd, &st) < 0)
-        return err_set(e, ERR_IO, errno, "look at %s", path);
-    m->dev = st.st_dev;
-    m->ino = st.st_ino;
-    m->is_dir = S_ISDIR(st.st_mode);
-    return 0;
+    m->dev = st->st_dev;
+    m->ino = st->st_ino;
+    m->is_dir = S_ISDIR(st->st_mode);
 }
 
 /* Asks the kernel for the real name of what is open, and remembers what it is. */
 static int describe(struct text *t, int fd, const char *path, struct plan_mount *m, struct err *e)
 {
-    int r = remember(fd, path, m, e);
-    return r < 0 ? r : real_name(t, fd, path, &m->src, e);
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return err_set(e, ERR_IO, errno, "look at %s", path);
+    remember(&st, m);
+    return real_name(t, fd, path, &m->src, e);
 }
 
 /* What `path` names, links followed; with `beneath` (policy.h) only such as stay in that folder. */
@@ -70,15 +70,46 @@ static int follow(const char *path, size_t beneath)
     return fd_resolve(dir, path + beneath + (beneath > 1), 0x08 | 0x02 /* RESOLVE_BENEATH | NO_MAGICLINKS */);
 }
 
-/* Resolves `path` once. Most paths have no link in them: then the path is the real name. */
-static int resolve(struct text *t, const char *path, size_t beneath, struct plan_mount *m, struct err *e)
+/* The folder of the host's that a path was found in last: many flags often name what lies side by side. */
+struct folder {
+    int fd; /* -1: none yet */
+    const char *path;
+    size_t len;
+};
+
+/* Remembers what `path` is when no link leads there. False: another way must be tried. */
+static bool found_without_links(struct folder *in, const char *path, struct plan_mount *m)
 {
-    FD_AUTO fd = fd_resolve(AT_FDCWD, path, 0x04 /* RESOLVE_NO_SYMLINKS */);
-    if (fd >= 0) {
-        m->src = path;
-        return remember(fd, path, m, e);
+    char folder[POLICY_PATH_MAX];
+    struct stat st;
+    const char *slash = strrchr(path, '/');
+    const size_t len = (size_t)(slash - path);
+    if (slash[1] == '\0' || len >= sizeof folder)
+        return false;
+    if (in->fd < 0 || in->len != len || memcmp(in->path, path, len) != 0) {
+        memcpy(folder, path, len);
+        folder[len] = '\0';
+        fd_close(&in->fd);
+        *in = (struct folder){
+            .fd = fd_resolve(AT_FDCWD, len > 0 ? folder : "/", 0x04 /* RESOLVE_NO_SYMLINKS */),
+            .path = path,
+            .len = len};
     }
-    fd = follow(path, beneath);
+    if (in->fd < 0 || fstatat(in->fd, slash + 1, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISLNK(st.st_mode))
+        return false;
+    remember(&st, m);
+    return true;
+}
+
+/* Resolves `path` once. Most paths have no link in them: then the path is the real name. */
+static int resolve(struct text *t, struct folder *in, const char *path, size_t beneath, struct plan_mount *m,
+                   struct err *e)
+{
+    if (found_without_links(in, path, m)) {
+        m->src = path;
+        return 0;
+    }
+    FD_AUTO fd = follow(path, beneath);
     if (fd >= 0)
         return describe(t, fd, path, m, e);
     int r = err_set(e, ERR_IO, -fd, "open for the room: %s", path);
@@ -89,8 +120,11 @@ static int resolve(struct text *t, const char *path, size_t beneath, struct plan
 
 static bool is_below(const char *path, const char *dir)
 {
-    size_t n = strlen(dir);
-    return strncmp(path, dir, n) == 0 && path[n] == '/';
+    while (*dir && *path == *dir) {
+        path++;
+        dir++;
+    }
+    return *dir == '\0' && *path == '/';
 }
 
 static bool is_scratch(const char *dst)
@@ -103,31 +137,36 @@ static bool is_scratch(const char *dst)
     return false;
 }
 
-/* Shallow before deep, so that a parent is mounted before what lies below it; the policy's order otherwise. */
-static void sort_mounts(struct plan_mount *m, size_t n)
+/* By name, and what lies below a path directly behind it, before others that only begin like it ("a", "a/b", "a-b"). */
+static int by_place(const void *a, const void *b)
 {
-    for (size_t i = 1; i < n; i++) {
-        struct plan_mount x = m[i];
-        size_t j = i;
-        for (; j > 0 && is_below(m[j - 1].dst, x.dst); j--)
-            m[j] = m[j - 1];
-        m[j] = x;
+    const char *x = ((const struct plan_mount *)a)->dst, *y = ((const struct plan_mount *)b)->dst;
+    while (*x && *x == *y) {
+        x++;
+        y++;
     }
+    const int c = *x == '/' ? 1 : (unsigned char)*x, d = *y == '/' ? 1 : (unsigned char)*y;
+    return c - d;
 }
 
+/* Parents before children; which one each lies below, and what follows from it. */
 static void place_mounts(struct room_plan *plan)
 {
+    if (plan->mount_count > 0)
+        qsort(plan->mounts, plan->mount_count, sizeof *plan->mounts, by_place);
     for (size_t i = 0; i < plan->mount_count; i++) {
         struct plan_mount *m = &plan->mounts[i];
         m->late = m->kind != MOUNT_RO || is_scratch(m->dst);
         for (size_t k = 0; k < plan->system_count; k++)
             m->nested = m->nested || is_below(m->dst, plan->system[k].dst) ||
                         strcmp(m->dst, plan->system[k].dst) == 0;
-        for (size_t k = 0; k < i; k++) {
-            if (!plan->mounts[k].is_dir || !is_below(m->dst, plan->mounts[k].dst))
-                continue;
-            m->nested = plan->mounts[k].kind != MOUNT_TMPFS || plan->mounts[k].nested;
-            m->late = m->late || plan->mounts[k].late;
+        m->parent = (int)i - 1;
+        while (m->parent >= 0 && !is_below(m->dst, plan->mounts[m->parent].dst))
+            m->parent = plan->mounts[m->parent].parent;
+        if (m->parent >= 0) {
+            const struct plan_mount *parent = &plan->mounts[m->parent];
+            m->nested = parent->kind != MOUNT_TMPFS || parent->nested;
+            m->late = m->late || parent->late;
         }
     }
 }
@@ -141,46 +180,53 @@ bool plan_is_covered(const struct room_plan *plan, const char *dst)
     return false;
 }
 
+static int plan_mount(struct room_plan *plan, const struct policy_mount *from, struct text *t,
+                      struct folder *in, struct err *e)
+{
+    struct plan_mount *m = &plan->mounts[plan->mount_count];
+    m->kind = from->kind;
+    m->dst = from->dst + 1;
+    m->tree = m->upper_tree = m->file = -1;
+    m->is_dir = true;
+    m->size = from->size ? from->size : plan->scratch_bytes;
+    m->stream = from->kind == MOUNT_COPY_IN && strcmp(from->src, "-") == 0;
+    if (m->stream)
+        m->src = from->src;
+    int r = from->kind == MOUNT_TMPFS || m->stream ? 0 : resolve(t, in, from->src, from->beneath, m, e);
+    if (r == 0 && m->kind == MOUNT_WORKSPACE && !m->is_dir) {
+        r = err_set(e, ERR_IO, ENOTDIR, "use as a workspace: %s", from->src);
+        err_hint(e, "a workspace is a folder; a single file can be shown with --ro or --rw");
+    }
+    if (r < 0)
+        return r;
+    if (m->kind == MOUNT_COPY_IN &&
+        m->is_dir) { /* laid over, which takes no time; for the program it is the same */
+        m->kind = MOUNT_WORKSPACE;
+        m->fleeting = true;
+    }
+    if (m->kind == MOUNT_WORKSPACE)
+        m->slot = plan->workspace_count++;
+    /* What the read-only system shows anyway needs no mount of its own. */
+    if (m->kind != MOUNT_RO || plan->policy->rootfs || strcmp(from->src, from->dst) != 0 ||
+        strcmp(m->src, from->dst) != 0 || !is_below(m->src, "/usr") || plan_is_covered(plan, m->dst))
+        plan->mount_count++;
+    return 0;
+}
+
 static int plan_mounts(struct room_plan *plan, struct text *t, struct err *e)
 {
     const struct policy *p = plan->policy;
+    struct folder in = {.fd = -1};
+    int r = 0;
     plan->mounts = text_array(t, sizeof *plan->mounts, p->mount_count);
     if (!plan->mounts)
         return out_of_text(e);
-    for (size_t i = 0; i < p->mount_count; i++) {
-        const struct policy_mount *from = &p->mounts[i];
-        struct plan_mount *m = &plan->mounts[plan->mount_count];
-        m->kind = from->kind;
-        m->dst = from->dst + 1;
-        m->tree = m->upper_tree = m->file = -1;
-        m->is_dir = true;
-        m->size = from->size ? from->size : plan->scratch_bytes;
-        m->stream = from->kind == MOUNT_COPY_IN && strcmp(from->src, "-") == 0;
-        if (m->stream)
-            m->src = from->src;
-        int r = from->kind == MOUNT_TMPFS || m->stream ? 0 : resolve(t, from->src, from->beneath, m, e);
-        if (r == 0 && m->kind == MOUNT_WORKSPACE && !m->is_dir) {
-            r = err_set(e, ERR_IO, ENOTDIR, "use as a workspace: %s", from->src);
-            err_hint(e, "a workspace is a folder; a single file can be shown with --ro or --rw");
-        }
-        if (r < 0)
-            return r;
-        if (m->kind == MOUNT_COPY_IN &&
-            m->is_dir) { /* laid over, which takes no time; for the program it is the same */
-            m->kind = MOUNT_WORKSPACE;
-            m->fleeting = true;
-        }
-        if (m->kind == MOUNT_WORKSPACE)
-            m->slot = plan->workspace_count++;
-        /* What the read-only system shows anyway needs no mount of its own. */
-        if (m->kind == MOUNT_RO && !p->rootfs && strcmp(from->src, from->dst) == 0 &&
-            strcmp(m->src, from->dst) == 0 && is_below(m->src, "/usr") && !plan_is_covered(plan, m->dst))
-            continue;
-        plan->mount_count++;
-    }
-    sort_mounts(plan->mounts, plan->mount_count);
-    place_mounts(plan);
-    return 0;
+    for (size_t i = 0; r == 0 && i < p->mount_count; i++)
+        r = plan_mount(plan, &p->mounts[i], t, &in, e);
+    fd_close(&in.fd);
+    if (r == 0)
+        place_mounts(plan);
+    return r;
 }
 
 /* A place that is the room's own and nobody else's yet: nothing is ever created in what is bound. */
@@ -301,17 +347,18 @@ static int plan_top_names(struct room_plan *plan, struct text *t, int rootfs, st
 static int plan_host_names(struct room_plan *plan, struct text *t, struct err *e)
 {
     static const char *const paths[] = {"/etc/resolv.conf", "/etc/hosts"};
-    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+    struct folder in = {.fd = -1};
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < sizeof paths / sizeof *paths; i++) {
         struct plan_mount m = {0};
         if (access(paths[i], F_OK) < 0)
             continue;
-        int r = resolve(t, paths[i], 0, &m, e); /* often a link into /run */
+        r = resolve(t, &in, paths[i], 0, &m, e); /* often a link into /run */
         if (r == 0)
             r = add_system(plan, m.src, paths[i] + 1, false, e);
-        if (r < 0)
-            return r;
     }
-    return 0;
+    fd_close(&in.fd);
+    return r;
 }
 
 static void plan_covers(struct room_plan *plan)

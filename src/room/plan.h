@@ -82,6 +82,7 @@ struct plan_mount {
     bool is_dir;
     bool optional; /* absent at mount time: skip silently (system pieces) */
     bool late;     /* below the scratch folders or a writable mount: after both exist */
+    int parent;    /* index of the mount that it lies below, or -1 */
     bool nested;   /* below another mount: the target is resolved inside the room's root, never made */
     int tree;      /* a detached, id-mapped copy of src made outside (root only), or -1 */
     uint64_t size; /* tmpfs: bytes */
