@@ -2,7 +2,7 @@
 
 `run` and `exec` are whole commands started by the static timer; `run_code` is asked for by this script over the server's pipes, so
 it carries a little of Python besides; `connected` is a static client that stays (execer), against a vfork and exec of the same
-command in turn with it. Run as a program by bench/run; prints JSON."""
+command in turn with it (`bare`) and a fork and exec (`fork`). Run as a program by bench/run; prints JSON."""
 import json
 import os
 import statistics
@@ -99,7 +99,7 @@ def execs(seconds):
         whole = timed({"bare": ["/bin/true"], "exec": [ROOM, "exec", name, "--", "/bin/true"]}, seconds)
     finally:
         subprocess.run([ROOM, "rm", name], stdin=subprocess.DEVNULL, check=False)
-    return {"bare": rows["bare"], "connected": rows["room"], "connected-first": rows["first"], "command-bare": whole["bare"], "command": whole["exec"]}
+    return {"bare": rows["bare"], "fork": rows["fork"], "connected": rows["room"], "connected-first": rows["first"], "command-bare": whole["bare"], "command": whole["exec"]}
 
 
 def main():

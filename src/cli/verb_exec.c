@@ -44,8 +44,9 @@ struct session {
     const struct order *o;
     int sock; /* its connection */
     int handle;
-    int signals; /* signalfd */
-    int master;  /* its terminal, -1 */
+    int signals;                   /* signalfd */
+    int words, ours[3], theirs[3]; /* what it is started with */
+    int master;                    /* its terminal, -1 */
     struct relay in, out, err;
     bool raw;
     struct termios saved;
@@ -311,8 +312,9 @@ static int make_nulls(int theirs[3])
     return 0;
 }
 
-static void start_relays(struct session *s, int ours[3])
+static void start_relays(struct session *s)
 {
+    const int *ours = s->ours;
     static char buffers[3][RELAY_BUFFER];
     s->in.ended = s->out.ended = s->err.ended = true;
     if (s->master >= 0) {
@@ -327,41 +329,75 @@ static void start_relays(struct session *s, int ours[3])
     }
 }
 
+static int take_signals(struct session *s)
+{
+    static const int ours[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        sigaddset(&set, ours[i]);
+    sigaddset(&set, SIGPIPE); /* a closed reader is an error value, not an end */
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+        return -errno;
+    sigdelset(&set, SIGPIPE);
+    s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return s->signals < 0 ? -errno : 0;
+}
+
+static void say_what(const struct order *o, char *text, size_t size)
+{
+    struct sbuf b = {.text = text, .size = size};
+    sbuf_fmt(&b, "run %.100s in the room %.64s", o->command[0], o->room);
+}
+
+/* All that it takes, before the room hears of us: then one look of its keeper is enough. */
+static int prepare(struct session *s, struct err *e)
+{
+    const struct order *o = s->o;
+    const struct words w = {
+        .workdir = o->workdir ? o->workdir : "", .args = o->command, .vars = (char **)(uintptr_t)o->vars};
+    char what[256];
+
+    s->words = words_write(&w);
+    int r = s->words < 0  ? s->words
+            : o->terminal ? 0
+            : o->detach   ? make_nulls(s->theirs)
+                          : make_pipes(s->ours, s->theirs);
+    say_what(o, what, sizeof what);
+    if (r < 0)
+        return err_set(e, ERR_USAGE, -r, "%s", what);
+    r = take_signals(s);
+    return r < 0 ? err_set(e, ERR_INTERNAL, -r, "take over signals") : 0;
+}
+
 static int start(struct session *s, struct err *e)
 {
     const struct order *o = s->o;
     static struct rooms_frame f;
-    struct words w = {
-        .workdir = o->workdir ? o->workdir : "", .args = o->command, .vars = (char **)(uintptr_t)o->vars};
     struct rooms_fds fds = {.n_send = o->terminal ? 1 : 4};
-    int ours[3] = {-1, -1, -1}, theirs[3] = {-1, -1, -1};
     char form[64], what[256];
-    struct sbuf fb = SBUF(form), wb = SBUF(what);
-    const struct winsize size = window_size();
+    struct sbuf fb = SBUF(form);
+    const struct winsize size = o->terminal ? window_size() : (struct winsize){0};
 
     sbuf_text(&fb, o->detach ? "detached" : "");
     if (o->terminal)
-        sbuf_fmt(&fb, "terminal %u %u", size.ws_row, size.ws_col);
-    sbuf_fmt(&wb, "run %.100s in the room %.64s", o->command[0], o->room);
-    FD_AUTO words = words_write(&w);
-    int r = words < 0 ? words : o->terminal ? 0 : o->detach ? make_nulls(theirs) : make_pipes(ours, theirs);
-    if (r < 0)
-        return err_set(e, ERR_USAGE, -r, "%s", what);
-    fds.send[0] = words;
-    memcpy(fds.send + 1, theirs, sizeof theirs);
-    r = rooms_call_fds(s->sock, ROOMS_EXEC, (int)o->timeout_ms, form, &fds, &f, e);
-    for (int i = 0; i < 3; i++)
-        fd_close(&theirs[i]);
+        sbuf_fmt(&fb, "terminal %u %u ", size.ws_row, size.ws_col);
+    if (!o->detach)
+        sbuf_text(&fb, "wait");
+    say_what(o, what, sizeof what);
+    fds.send[0] = s->words;
+    memcpy(fds.send + 1, s->theirs, sizeof s->theirs);
+    int r = rooms_call_fds(s->sock, ROOMS_EXEC, (int)o->timeout_ms, form, &fds, &f, e);
     if (r == 0 && f.type != ROOMS_STARTED)
         r = rooms_refused(&f, what, e);
-    if (r < 0) {
-        for (int i = 0; i < 3; i++)
-            fd_close(&ours[i]);
+    if (r < 0)
         return r;
-    }
+    /* The other two stay open: their closing would wake us at its end, of which we are told anyway, while that end
+     * still costs it time. */
+    fd_close(&s->theirs[0]);
     s->handle = f.value;
     s->master = fds.got[0];
-    start_relays(s, ours);
+    start_relays(s);
     return 0;
 }
 
@@ -476,11 +512,6 @@ static void end_typing(struct session *s)
 
 static int attend(struct session *s, struct err *e)
 {
-    static struct rooms_frame f;
-    rooms_frame_fill(&f, ROOMS_WAIT, s->handle, "");
-    if (fd_frame_send(s->sock, &f, sizeof f, NULL, 0, 0) < 0)
-        return err_set(e, ERR_ROOM, 0, "run %.100s in the room %.64s: the room has ended", s->o->command[0],
-                       s->o->room);
     while (!s->ended) {
         struct pollfd p[] = {{.fd = s->sock, .events = POLLIN},
                              {.fd = s->signals, .events = POLLIN},
@@ -506,25 +537,16 @@ static int attend(struct session *s, struct err *e)
     return 0;
 }
 
-static int take_signals(struct session *s)
-{
-    static const int ours[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH};
-    sigset_t set;
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        sigaddset(&set, ours[i]);
-    sigaddset(&set, SIGPIPE); /* a closed reader is an error value, not an end */
-    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-        return -errno;
-    sigdelset(&set, SIGPIPE);
-    s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return s->signals < 0 ? -errno : 0;
-}
-
 int verb_exec(int argc, char **argv)
 {
     static struct order o = {.result_fd = -1};
-    struct session s = {.o = &o, .master = -1, .signals = -1};
+    struct session s = {.o = &o,
+                        .sock = -1,
+                        .words = -1,
+                        .ours = {-1, -1, -1},
+                        .theirs = {-1, -1, -1},
+                        .master = -1,
+                        .signals = -1};
     struct err e = {0};
 
     if (parse(&o, argc, argv, &e) < 0)
@@ -543,21 +565,15 @@ int verb_exec(int argc, char **argv)
                                         .result_fd = o.result_fd};
         return cell_run(&cell);
     }
-    s.sock = rooms_connect(o.room, &e);
-    int r = s.sock < 0 ? s.sock : take_signals(&s);
-    if (r < 0 && e.kind == ERR_NONE)
-        (void)err_set(&e, ERR_INTERNAL, -r, "take over signals");
+    int r = prepare(&s, &e);
     if (r == 0)
+        r = s.sock = rooms_connect(o.room, &e);
+    if (r >= 0)
         r = start(&s, &e);
     if (r == 0 && !o.detach) {
         rooms_be_patient(s.sock);
         r = attend(&s, &e);
         leave_raw(&s);
     }
-    relay_end(&s.in);
-    relay_end(&s.out);
-    relay_end(&s.err);
-    fd_close(&s.signals);
-    fd_close(&s.sock);
-    return r < 0 ? say_error(&e) : s.status;
+    return r < 0 ? say_error(&e) : s.status; /* and all descriptors are closed by our end */
 }

@@ -327,6 +327,7 @@ static void close_all(struct room *r)
     keeper_close(r);
     interpreters_close(r);
     jobs_close(r);
+    reapers_close(&r->keeper);
     live_close(r);
     terminal_leave(r);
     relay_end(&r->in);
@@ -373,6 +374,7 @@ static void begin(struct room *r)
         r->place.parent_fd[i] = -1;
     interpreters_init(&r->keeper);
     jobs_init(&r->keeper);
+    reapers_init(&r->keeper);
     r->live.place.rooms = r->live.server.epoll = r->live.notice = r->keeper.logs[0] = r->keeper.logs[1] = -1;
     r->gate_ctl = r->intercept_ctl = r->ctl = r->proc = r->scratch = r->notify = r->pidfd = r->signals =
         r->lifeline = r->mounts = r->upper = r->root = -1;

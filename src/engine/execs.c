@@ -1,9 +1,9 @@
 /* execs: the programs that somebody outside started in a room.
  *
  * Theory of operation. A request brings the program's words and its three descriptors, which are ends of pipes that the
- * client made for it; they go to pid 1 with the room's environment merged in, and pid 1 says how it went. The client
- * then asks to be told the end. A program belongs to the connection that started it: when that closes early, all that
- * descends from the program is ended, unless it was started to live on its own.
+ * client made for it; they go to a reaper (reapers.c) with the room's environment merged in, and that says how it
+ * went. The client then asks to be told the end. A program belongs to the connection that started it: when that
+ * closes early, all that descends from the program is ended, unless it was started to live on its own.
  *
  * Lives in: the supervisor. Trusts: its user, who alone reaches the socket; no byte of a frame or of the words.
  * Must not: wait, read or write the program's descriptors. */
@@ -40,10 +40,12 @@ static void forget_if_over(struct keeper_exec *x)
         *x = (struct keeper_exec){.state = KEEPER_FREE};
 }
 
-static int send_signal(const struct room *r, const struct keeper_exec *x, int sig, int group)
+static int send_signal(struct room *r, const struct keeper_exec *x, int sig, int group)
 {
     const struct command c = {
-        .type = COMMAND_EXEC_SIGNAL, .handle = x->handle, .pid = x->pid, .signal = sig, .group = group};
+        .type = COMMAND_EXEC_SIGNAL, .handle = x->reaper, .pid = x->pid, .signal = sig, .group = group};
+    if (group == 2)
+        reapers_forget(r, x->reaper); /* it will be ended with the rest */
     return fd_frame_send(r->ctl, &c, sizeof c, NULL, 0, MSG_DONTWAIT);
 }
 
@@ -112,16 +114,18 @@ static int take_words(const struct room *r, int sent)
     return n;
 }
 
-/* "", "detached", "terminal ROWS COLS". false: none of these. */
-static bool read_form(const struct rooms_frame *f, int n, struct command *c, bool *ret_detached)
+/* "", "detached", "terminal ROWS COLS", each but the second perhaps with "wait" behind it. false: none of these. */
+static bool read_form(const struct rooms_frame *f, int n, struct command *c, struct keeper_exec *row)
 {
-    char text[ROOMS_TEXT_MAX + 1], *w[4];
+    char text[ROOMS_TEXT_MAX + 1], *w[5];
     uint64_t rows, cols;
 
     rooms_frame_text(f, text);
-    const int count = keeper_words(text, w, 3);
-    *ret_detached = count == 1 && strcmp(w[0], "detached") == 0;
-    if (count == 0 || *ret_detached)
+    int count = keeper_words(text, w, 4);
+    row->detached = count == 1 && strcmp(w[0], "detached") == 0;
+    row->waited = count > 0 && strcmp(w[count - 1], "wait") == 0;
+    count -= row->waited;
+    if (count == 0 || row->detached)
         return n == 4;
     if (count != 3 || strcmp(w[0], "terminal") != 0 || num_u64(w[1], &rows) < 0 || num_u64(w[2], &cols) < 0 ||
         rows > UINT16_MAX || cols > UINT16_MAX)
@@ -168,10 +172,9 @@ static int begin(struct room *r, struct keeper_exec *x, const struct command *c,
         all[i + 1] = stdio[i];
         give(r, stdio[i]);
     }
-    const int sent = fd_frame_send(r->ctl, c, sizeof *c, all, (size_t)n + 1, MSG_DONTWAIT);
+    const int sent = reapers_order(r, c, all, (size_t)n + 1, &row.reaper);
     if (sent < 0)
         return sent;
-    r->keeper.handles++;
     row.state = KEEPER_STARTING;
     row.handle = c->handle;
     row.why = OUTCOME_LOST;
@@ -182,11 +185,13 @@ static int begin(struct room *r, struct keeper_exec *x, const struct command *c,
 void execs_start(struct room *r, uint32_t client, const struct rooms_frame *f, int *fds, int n)
 {
     struct keeper_exec *x = free_row(r);
-    struct command c = {.type = COMMAND_EXEC, .handle = r->keeper.handles + 1};
+    struct command c = {.type = COMMAND_EXEC};
     const char *why = why_not(r, x);
-    bool detached;
+    struct keeper_exec row = {.client = client,
+                              .waiter = client,
+                              .deadline_ms = f->value ? engine_now_ms() + (uint64_t)f->value : 0};
 
-    if (!read_form(f, n, &c, &detached)) {
+    if (!read_form(f, n, &c, &row)) {
         keeper_refuse(r, client, 125, "the request makes no sense", NULL);
         return;
     }
@@ -194,15 +199,14 @@ void execs_start(struct room *r, uint32_t client, const struct rooms_frame *f, i
         keeper_refuse(r, client, 125, why, r->keeper.paused ? "strongroom resume ROOM" : NULL);
         return;
     }
+    reapers_prepare(r);
+    c.handle = keeper_next_handle(&r->keeper);
     FD_AUTO words = take_words(r, fds[0]);
     if (words < 0) {
         keeper_refuse(r, client, 125,
                       words == -E2BIG ? "too many or too long words" : "its words make no sense", NULL);
         return;
     }
-    const struct keeper_exec row = {.client = client,
-                                    .detached = detached,
-                                    .deadline_ms = f->value ? engine_now_ms() + (uint64_t)f->value : 0};
     if (begin(r, x, &c, words, fds + 1, n - 1, row) < 0)
         keeper_refuse(r, client, 125, "the room does not answer", NULL);
 }
@@ -212,11 +216,12 @@ static uint32_t start_own(struct room *r, const struct words *in, const int stdi
                           const char **ret_why)
 {
     struct keeper_exec *x = free_row(r);
-    const struct command c = {.type = COMMAND_EXEC, .handle = r->keeper.handles + 1};
+    struct command c = {.type = COMMAND_EXEC};
 
     *ret_why = why_not(r, x);
     if (*ret_why)
         return 0;
+    c.handle = keeper_next_handle(&r->keeper);
     FD_AUTO words = make_words(r, in);
     if (words >= 0 && begin(r, x, &c, words, stdio, 3, row) == 0)
         return c.handle;
@@ -321,47 +326,77 @@ static void started(struct room *r, struct keeper_exec *x, int pid, const int *f
         interpreters_started(r, x->handle);
         return;
     }
-    rooms_reply_fds(&r->live.server, x->client, ROOMS_STARTED, (int)x->handle, "", fds, n > 0 ? 1 : 0);
+    if (x->waited)
+        rooms_reply_first(&r->live.server, x->client, ROOMS_STARTED, (int)x->handle, "", fds, n > 0 ? 1 : 0);
+    else
+        rooms_reply_fds(&r->live.server, x->client, ROOMS_STARTED, (int)x->handle, "", fds, n > 0 ? 1 : 0);
+}
+
+/* Nothing that descends from it is left. */
+static void left(struct room *r, struct keeper_exec *x)
+{
+    x->gone = true;
+    x->deadline_ms = 0;
+    reapers_free(r, x->handle);
+}
+
+/* Its reaper ended, and it with it; `code`: there was none. */
+static void lost(struct room *r, struct keeper_exec *x, int code)
+{
+    x->gone = true;
+    x->deadline_ms = 0;
+    if (x->state == KEEPER_STARTING && x->why == OUTCOME_TIMEOUT)
+        started(r, x, 0, NULL, 0);   /* it may have run: how it ended is what is told */
+    if (x->state == KEEPER_STARTING) /* the program killed it, or the room's memory was used up */
+        fail(r, x, 125, code ? strerror(code) : "what was to watch over it ended first");
+    if (x->state != KEEPER_ENDED) { /* it was killed from inside */
+        x->status = SIGKILL;
+        end(r, x);
+    }
+    forget_if_over(x);
+}
+
+static void exited(struct room *r, struct keeper_exec *x, const struct report *got)
+{
+    x->status = got->status;
+    x->utime_us = got->utime_us;
+    x->stime_us = got->stime_us;
+    x->maxrss_kib = got->maxrss_kib;
+    if (x->why != OUTCOME_TIMEOUT)
+        x->why = WIFEXITED(got->status) ? OUTCOME_EXITED : OUTCOME_SIGNALLED;
+    end(r, x);
+    if (got->code)
+        left(r, x);
+}
+
+static void reaper_gone(struct room *r, const struct report *got)
+{
+    reapers_forget(r, got->handle);
+    for (size_t i = 0; i < EXEC_MAX; i++) {
+        struct keeper_exec *x = &r->keeper.execs[i];
+        if (x->state != KEEPER_FREE && !x->gone && x->reaper == got->handle)
+            lost(r, x, got->code);
+    }
 }
 
 void execs_report(struct room *r, const struct report *got, const int *fds, int n)
 {
-    struct keeper_exec *x = find(r, got->handle);
-    if (!x)
+    if (got->type == REPORT_EXEC_GONE) {
+        reaper_gone(r, got);
         return;
-    switch (got->type) {
-    case REPORT_EXEC_STARTED:
-        if (x->state == KEEPER_STARTING)
-            started(r, x, got->payload_pid, fds, n);
-        break;
-    case REPORT_EXEC_FAILED:
-        if (x->state == KEEPER_STARTING)
-            say_failed(r, x, got);
-        break;
-    case REPORT_EXEC_EXITED:
-        x->status = got->status;
-        x->utime_us = got->utime_us;
-        x->stime_us = got->stime_us;
-        x->maxrss_kib = got->maxrss_kib;
-        if (x->why != OUTCOME_TIMEOUT)
-            x->why = WIFEXITED(got->status) ? OUTCOME_EXITED : OUTCOME_SIGNALLED;
-        end(r, x);
-        break;
-    case REPORT_EXEC_GONE:
-        x->gone = true;
-        x->deadline_ms = 0;
-        if (x->state == KEEPER_STARTING && x->why == OUTCOME_TIMEOUT)
-            started(r, x, 0, NULL, 0);     /* it may have run: how it ended is what is told */
-        if (x->state == KEEPER_STARTING) { /* the program killed it, or the room's memory was used up */
-            fail(r, x, 125, "what was to watch over it ended first");
-        }
-        if (x->state != KEEPER_ENDED) { /* its reaper was killed from inside */
-            x->status = SIGKILL;
-            end(r, x);
-        }
-        break;
-    default:
-        break;
+    }
+    struct keeper_exec *x = find(r, got->handle);
+    if (!x || x->gone)
+        return;
+    if (got->type == REPORT_EXEC_STARTED && x->state == KEEPER_STARTING) {
+        started(r, x, got->payload_pid, fds, n);
+    } else if (got->type == REPORT_EXEC_FAILED && x->state == KEEPER_STARTING) {
+        say_failed(r, x, got);
+        left(r, x);
+    } else if (got->type == REPORT_EXEC_EXITED && x->state != KEEPER_ENDED) {
+        exited(r, x, got);
+    } else if (got->type == REPORT_EXEC_LEFT) {
+        left(r, x);
     }
     forget_if_over(x);
 }
@@ -408,7 +443,7 @@ void execs_signal(struct room *r, uint32_t client, const struct rooms_frame *f)
 
 uint64_t execs_next_ms(const struct room *r)
 {
-    uint64_t next = 0;
+    uint64_t next = reapers_next_ms(r);
     for (size_t i = 0; i < EXEC_MAX; i++) {
         const uint64_t at = r->keeper.execs[i].deadline_ms;
         if (at && (!next || at < next))
@@ -419,6 +454,7 @@ uint64_t execs_next_ms(const struct room *r)
 
 void execs_tick(struct room *r, uint64_t now_ms)
 {
+    reapers_tick(r, now_ms);
     for (size_t i = 0; i < EXEC_MAX; i++) {
         struct keeper_exec *x = &r->keeper.execs[i];
         if (!x->deadline_ms || now_ms < x->deadline_ms)

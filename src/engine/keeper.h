@@ -23,6 +23,7 @@ enum keeper_state { KEEPER_FREE, KEEPER_STARTING, KEEPER_RUNS, KEEPER_ENDED };
 struct keeper_exec {
     enum keeper_state state;
     uint32_t handle;
+    uint32_t reaper; /* number of the one that started it */
     int pid;         /* inside */
     uint32_t client; /* who asked; its going ends the program, unless it is detached */
     uint32_t waiter; /* whose WAIT is open */
@@ -69,7 +70,13 @@ struct keeper {
     int jobs_epoll; /* readable when one of them has printed; -1: there was none yet */
     struct keeper_exec execs[EXEC_MAX];
     struct keeper_interpreter interpreters[RUNTIME_COUNT];
-    uint32_t handles; /* given so far */
+    struct keeper_reaper { /* for the next program, or at its last one */
+        int orders;        /* -1: there is none */
+        uint32_t number;
+        uint32_t handle; /* of what it runs; 0: it is idle, and goes at idle_ms */
+        uint64_t idle_ms;
+    } reaper;
+    uint32_t handles, reapers; /* names of programs, and of reapers: the last one given */
     bool paused;
     bool closing;          /* the room has ended */
     int logs[2];           /* rings of the program's stdout and stderr, -1 */
@@ -108,6 +115,21 @@ void execs_end(struct room *r, uint32_t handle, unsigned grace_ms); /* with all 
 /* The same for one whose output is kept; *w: its words, as a client sent them; the client is told. */
 uint32_t execs_start_job(struct room *r, uint32_t client, const struct words *w, const int stdio[3],
                          const char **ret_why);
+
+/* reapers.c */
+void reapers_init(struct keeper *k);
+void reapers_close(struct keeper *k);
+/* A name for a program, or a reaper: 1 to INT32_MAX, and none that is there has it. */
+uint32_t keeper_next_handle(struct keeper *k);
+uint32_t keeper_next_reaper(struct keeper *k);
+/* One will be wanted in a moment: it comes to be while we look at the request. */
+void reapers_prepare(struct room *r);
+/* An EXEC with its descriptors goes to a reaper that has nothing to do. 0 with its number, or -errno. */
+int reapers_order(struct room *r, const struct command *c, const int *fds, size_t n, uint32_t *ret_number);
+void reapers_free(struct room *r, uint32_t handle);   /* nothing is left of that program */
+void reapers_forget(struct room *r, uint32_t number); /* it has ended, or will be */
+uint64_t reapers_next_ms(const struct room *r);       /* 0: nothing to wait for */
+void reapers_tick(struct room *r, uint64_t now_ms);
 
 /* jobs.c */
 void jobs_init(struct keeper *k);

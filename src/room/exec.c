@@ -2,10 +2,12 @@
  *
  * Theory of operation. Each further program gets a reaper: a copy of pid 1 that is the program's parent and adopts what
  * the program's children leave behind, so that everything which descends from it can be found, double forks and new
- * sessions included. The reaper reports the program's end itself, over the control socket that it shares with pid 1,
- * and goes when nothing is left to adopt. It obeys nobody: signals are sent by pid 1, which cannot be stopped from
- * inside. It ends a program as a whole by looking for what descends from its reaper until nobody is found; then it ends
- * the reaper.
+ * sessions included. pid 1 only makes reapers, when the supervisor asks for one; what a reaper is to start it is told
+ * by the supervisor itself, over a socket of its own, which is one process less to be woken for each program, and its
+ * words may wait there before it exists. It reports over the control socket that it shares with pid 1. When nothing
+ * is left to adopt it may be given a next program, so that one after another costs no copy; when its socket closes,
+ * it goes. It obeys nobody else: signals are sent by pid 1, which cannot be stopped from inside. pid 1 ends a program
+ * as a whole by looking for what descends from its reaper until nobody is found; then it ends the reaper.
  *
  * The programs of a room share one user, so one of them may stop or kill another's reaper. Stopped, it is let go on by
  * pid 1; killed, its program dies with it, pid 1 adopts the rest, and says so.
@@ -31,9 +33,9 @@
 #define DEPTH_MAX  4096 /* parents followed upwards: more than a room may have processes by default */
 
 static struct {
-    pid_t reaper; /* 0: free */
-    uint32_t handle;
-} running[EXEC_MAX];
+    pid_t pid; /* 0: free */
+    uint32_t number;
+} reapers[2 * EXEC_MAX]; /* those of programs, and those that are about to go */
 
 static void tell(const struct room_plan *plan, const struct report *r, const int *fds, size_t n)
 {
@@ -109,14 +111,24 @@ static unsigned signal_descendants(pid_t from, int sig)
 
 /* --- the reaper ----------------------------------------------------------------------------------------- */
 
-__attribute__((noreturn)) static void adopt(const struct room_plan *plan, struct report *r, pid_t program)
+/* Is nothing left but what had ended already? */
+static bool nobody_is_left(void)
+{
+    pid_t pid;
+    while ((pid = wait4(-1, NULL, WNOHANG, NULL)) > 0) {
+    }
+    return pid < 0 && errno == ECHILD;
+}
+
+/* Until nothing of that program is left. */
+static void adopt(const struct room_plan *plan, struct report *r, pid_t program)
 {
     for (;;) {
         int status;
         struct rusage u;
         pid_t pid = wait4(-1, &status, 0, &u);
         if (pid < 0 && errno != EINTR)
-            _exit(0); /* nobody is left */
+            break;
         if (pid != program || pid <= 0)
             continue;
         program = 0;
@@ -125,12 +137,17 @@ __attribute__((noreturn)) static void adopt(const struct room_plan *plan, struct
         r->utime_us = (uint64_t)u.ru_utime.tv_sec * 1000000 + (uint64_t)u.ru_utime.tv_usec;
         r->stime_us = (uint64_t)u.ru_stime.tv_sec * 1000000 + (uint64_t)u.ru_stime.tv_usec;
         r->maxrss_kib = (uint64_t)u.ru_maxrss;
+        r->code = nobody_is_left(); /* one message less */
         tell(plan, r, NULL, 0);
+        if (r->code)
+            return;
     }
+    r->type = REPORT_EXEC_LEFT;
+    tell(plan, r, NULL, 0);
 }
 
-__attribute__((noreturn)) static void reaper(const struct room_plan *plan, const struct room_state *s,
-                                             const struct command *c, int *fds, int n)
+static void run(const struct room_plan *plan, const struct room_state *s, const struct command *c, int *fds,
+                int n)
 {
     static struct report r;
     struct words w = {.workdir = ""};
@@ -138,13 +155,7 @@ __attribute__((noreturn)) static void reaper(const struct room_plan *plan, const
     int master = -1;
 
     r = (struct report){.type = REPORT_EXEC_FAILED, .handle = c->handle, .item = EXEC_NOT_READY};
-    (void)prctl(PR_SET_NAME, "room-exec", 0, 0, 0); /* for ps; nothing depends on it */
-    sigset_t all;
-    sigfillset(&all); /* what others of the room send is not for us */
-    int code = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 || sigprocmask(SIG_SETMASK, &all, NULL) < 0
-                   ? -errno
-               : n < 1 ? -EBADMSG
-                       : words_read(fds[0], &w);
+    int code = n < 1 ? -EBADMSG : words_read(fds[0], &w);
     if (code == 0 && (!w.paths || !w.paths[0] || !w.args[0]))
         code = -EBADMSG;
     if (code == 0 && c->terminal)
@@ -163,43 +174,68 @@ __attribute__((noreturn)) static void reaper(const struct room_plan *plan, const
     }
     if (code < 0) {
         r.code = -code;
-        tell(plan, &r, NULL, 0);
-        _exit(1);
+    } else {
+        r.type = REPORT_EXEC_STARTED;
+        r.payload_pid = code;
     }
-    r.type = REPORT_EXEC_STARTED;
-    r.payload_pid = code;
     tell(plan, &r, &master, master >= 0);
     fd_close(&master);
     for (int i = 0; i < n; i++)
         fd_close(&fds[i]);
-    adopt(plan, &r, r.payload_pid);
+    words_release(&w);
+    if (code > 0)
+        adopt(plan, &r, code);
+    fd_close(
+        &seat.terminal); /* not before: one that closes its last end just before it ends must not be hung up */
+}
+
+__attribute__((noreturn)) static void reaper(const struct room_plan *plan, const struct room_state *s,
+                                             int orders)
+{
+    struct command c;
+    int fds[FD_FRAME_FDS_MAX];
+    sigset_t all;
+
+    (void)prctl(PR_SET_NAME, "room-exec", 0, 0, 0); /* for ps; nothing depends on it */
+    sigfillset(&all);                               /* what others of the room send is not for us */
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 || sigprocmask(SIG_SETMASK, &all, NULL) < 0)
+        _exit(1);
+    for (;;) {
+        const int n = fd_frame_recv(orders, &c, sizeof c, fds, FD_FRAME_FDS_MAX, 0);
+        if (n < 0 || c.type != COMMAND_EXEC)
+            _exit(n != -EPIPE); /* no further program for us, or it is not the supervisor */
+        run(plan, s, &c, fds, n);
+    }
 }
 
 /* --- pid 1 ---------------------------------------------------------------------------------------------- */
 
-void exec_start(const struct room_plan *plan, const struct room_state *s, const struct command *c, int *fds,
-                int n)
+static void tell_gone(const struct room_plan *plan, uint32_t number, int code)
 {
-    struct report r = {
-        .type = REPORT_EXEC_FAILED, .handle = c->handle, .item = EXEC_NOT_READY, .code = EAGAIN};
+    const struct report r = {.type = REPORT_EXEC_GONE, .handle = number, .item = -1, .code = code};
+    tell(plan, &r, NULL, 0);
+}
+
+void exec_reaper(const struct room_plan *plan, const struct room_state *s, const struct command *c,
+                 int orders)
+{
+    int code = EAGAIN;
     size_t i = 0;
 
-    while (i < EXEC_MAX && running[i].reaper)
+    while (i < sizeof reapers / sizeof *reapers && reapers[i].pid)
         i++;
-    if (i < EXEC_MAX) {
+    if (i < sizeof reapers / sizeof *reapers) {
         pid_t pid = fork();
         if (pid == 0)
-            reaper(plan, s, c, fds, n);
+            reaper(plan, s, orders);
         if (pid > 0) {
-            running[i].reaper = pid;
-            running[i].handle = c->handle;
+            reapers[i].pid = pid;
+            reapers[i].number = c->handle;
             return;
         }
-        r.code = errno;
+        code = errno;
     }
-    tell(plan, &r, NULL, 0);
-    r.type = REPORT_EXEC_GONE;
-    tell(plan, &r, NULL, 0);
+    tell_gone(plan, c->handle, code);
 }
 
 /* All that descends from the reaper: stopped, so that it cannot grow, then killed, until a look finds nobody. */
@@ -226,9 +262,9 @@ static bool is_child(pid_t pid, pid_t reaper)
 
 void exec_signal(const struct command *c)
 {
-    for (size_t i = 0; i < EXEC_MAX; i++) {
-        const pid_t reaper = running[i].reaper;
-        if (!reaper || running[i].handle != c->handle)
+    for (size_t i = 0; i < sizeof reapers / sizeof *reapers; i++) {
+        const pid_t reaper = reapers[i].pid;
+        if (!reaper || reapers[i].number != c->handle)
             continue;
         if (c->group == 2)
             end_all(reaper);
@@ -239,19 +275,18 @@ void exec_signal(const struct command *c)
 
 void exec_stopped(pid_t pid)
 {
-    for (size_t i = 0; i < EXEC_MAX; i++) {
-        if (running[i].reaper == pid)
+    for (size_t i = 0; i < sizeof reapers / sizeof *reapers; i++) {
+        if (reapers[i].pid == pid)
             (void)kill(pid, SIGCONT); /* not reaped, so the number is still its own */
     }
 }
 
 void exec_reaped(const struct room_plan *plan, pid_t pid)
 {
-    for (size_t i = 0; i < EXEC_MAX; i++) {
-        if (running[i].reaper != pid)
+    for (size_t i = 0; i < sizeof reapers / sizeof *reapers; i++) {
+        if (reapers[i].pid != pid)
             continue;
-        running[i].reaper = 0;
-        const struct report r = {.type = REPORT_EXEC_GONE, .handle = running[i].handle, .item = -1};
-        tell(plan, &r, NULL, 0);
+        reapers[i].pid = 0;
+        tell_gone(plan, reapers[i].number, 0);
     }
 }

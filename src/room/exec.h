@@ -9,9 +9,10 @@
 #define EXEC_NOT_READY (-3) /* `item` of EXEC_FAILED: what it needs could not be made */
 #define EXEC_MAX       64   /* programs at once, beside the room's own */
 
-/* What EXEC asks for, in a child of ours that adopts whatever the program leaves behind (a reaper); it reports. */
-void exec_start(const struct room_plan *plan, const struct room_state *s, const struct command *c, int *fds,
-                int n);
+/* Makes a child of ours that starts the programs that `orders` brings, one after another, and adopts whatever they
+ * leave behind (a reaper); it reports. `orders` stays the caller's. */
+void exec_reaper(const struct room_plan *plan, const struct room_state *s, const struct command *c,
+                 int orders);
 void exec_signal(const struct command *c);
 /* A child of ours was stopped, and not by us: if it is a reaper, it goes on. */
 void exec_stopped(pid_t pid);

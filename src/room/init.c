@@ -136,8 +136,10 @@ static void obey(const struct room_plan *plan, struct room_state *s)
     case COMMAND_SIGNAL:
         pass_signal(s, &c);
         break;
-    case COMMAND_EXEC:
-        exec_start(plan, s, &c, fds, n);
+    case COMMAND_REAPER:
+        if (n != 1)
+            _exit(125);
+        exec_reaper(plan, s, &c, fds[0]);
         break;
     case COMMAND_EXEC_SIGNAL:
         exec_signal(&c);

@@ -8,13 +8,16 @@
  *   STARTED  pid 1 -> supervisor   once: the program runs; carries REPORT_FD_* as flagged; holds the receipt
  *   FAILED   pid 1 -> supervisor   once instead of STARTED: which step, which errno
  *   SIGNAL   supervisor -> pid 1   any time after STARTED
- *   EXEC     supervisor -> pid 1   any time after STARTED: one more program; carries its words (sys/words.h),
- *                                  and its stdin, stdout and stderr unless it gets a terminal
- *   EXEC_SIGNAL supervisor -> pid 1  a signal to that program, its group, or all that descends from it
- *   EXEC_STARTED pid 1 -> supervisor  that program runs; carries the terminal, if any
- *   EXEC_FAILED  pid 1 -> supervisor  instead: `code` and `item` as in FAILED
- *   EXEC_EXITED  its reaper -> supervisor  that program ended
- *   EXEC_GONE    pid 1 -> supervisor  nothing that descends from it is left
+ *   REAPER   supervisor -> pid 1   any time after STARTED: make a reaper of that number; carries its socket
+ *   EXEC     supervisor -> a reaper, over that socket, when it has nothing to do: one more program; carries its words
+ *                                  (sys/words.h), and its stdin, stdout and stderr unless it gets a terminal
+ *   EXEC_SIGNAL supervisor -> pid 1  a signal to that program, its group, or all that descends from its reaper, and it
+ *   EXEC_STARTED a reaper -> supervisor  that program runs; carries the terminal, if any
+ *   EXEC_FAILED  a reaper -> supervisor  instead: `code` and `item` as in FAILED
+ *   EXEC_EXITED  a reaper -> supervisor  that program ended; `code` 1: and left nothing behind
+ *   EXEC_LEFT    a reaper -> supervisor  now nothing that descends from it is left
+ *   EXEC_GONE    pid 1 -> supervisor  the reaper of that number ended, and what it ran with it; `code`: why there
+ *                                  is none
  *   SOCKETS  supervisor -> pid 1   with published ports only, any time after STARTED: `count` are wanted
  *   SOCKETS  pid 1 -> supervisor   for it, as many frames as it takes: carries `fds` unconnected TCP sockets;
  *                                  none: no more can be made, `code` says why
@@ -34,10 +37,19 @@ enum report_type {
     REPORT_EXEC_STARTED,
     REPORT_EXEC_FAILED,
     REPORT_EXEC_EXITED,
+    REPORT_EXEC_LEFT,
     REPORT_EXEC_GONE,
     REPORT_SOCKETS
 };
-enum { COMMAND_GO = 1, COMMAND_SIGNAL, COMMAND_SERVED, COMMAND_EXEC, COMMAND_EXEC_SIGNAL, COMMAND_SOCKETS };
+enum {
+    COMMAND_GO = 1,
+    COMMAND_SIGNAL,
+    COMMAND_SERVED,
+    COMMAND_REAPER,
+    COMMAND_EXEC,
+    COMMAND_EXEC_SIGNAL,
+    COMMAND_SOCKETS
+};
 
 /* What a listener of the room's network is; gate/frames.h has the same numbers. */
 enum room_listener {
@@ -84,7 +96,7 @@ struct report {
     uint8_t listeners[8]; /* LISTENERS: enum room_listener */
     uint16_t numbers[8];  /* LISTENERS, UNIX: the rule */
     int32_t payload_pid;  /* inside; 0: the room has no program of its own */
-    uint32_t handle;      /* EXEC_*: as in the command */
+    uint32_t handle;      /* EXEC_*: as in the command; EXEC_GONE: the reaper's number */
     struct report_layer layers[LAYER_ID_COUNT];
     uint32_t step_ns[STEP_COUNT]; /* time spent in each step */
 };
@@ -95,8 +107,9 @@ struct command {
     int32_t
         group; /* SIGNAL, EXEC_SIGNAL: 1: the program's process group; 0: the program; 2: SIGNAL: every process of
                     * the room; EXEC_SIGNAL: all that descends from the program, until none is left */
-    int32_t pid;         /* EXEC_SIGNAL: that program, as EXEC_STARTED told it */
-    uint32_t handle;     /* EXEC, EXEC_SIGNAL: the supervisor's name for that program */
+    int32_t pid; /* EXEC_SIGNAL: that program, as EXEC_STARTED told it */
+    uint32_t
+        handle; /* EXEC: the supervisor's name for that program; REAPER, EXEC_SIGNAL: number of the reaper */
     uint32_t count;      /* SOCKETS */
     uint32_t terminal;   /* EXEC: 1: it gets a terminal of `rows` and `cols` */
     uint16_t rows, cols; /* EXEC */

@@ -25,7 +25,7 @@ enum rooms_from { ROOMS_CLIENT, ROOMS_ROOM };
     X(STATUS, "status", CLIENT, 0, 0, 0, "tell how the room is: LINES of `name value`")                      \
     X(EXEC, "exec", CLIENT, 0, 64, 4,                                                                        \
       "start a program: its words (sys/words.h), then its stdin, stdout and stderr, or `terminal ROWS "      \
-      "COLS`; "                                                                                              \
+      "COLS`; behind that perhaps `wait`: ENDED follows unasked; "                                           \
       "`value`: milliseconds that it may run, 0: no bound of its own")                                       \
     X(WAIT, "wait", CLIENT, 0, 0, 0, "tell when program `value` has ended; once")                            \
     X(SIGNAL, "signal", CLIENT, 4, 64, 0,                                                                    \

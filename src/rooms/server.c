@@ -186,8 +186,8 @@ void rooms_serve(struct rooms_server *s, rooms_handler *handler, rooms_farewell 
     }
 }
 
-void rooms_reply_fds(struct rooms_server *s, uint32_t client, enum rooms_frame_type type, int value,
-                     const char *text, const int *fds, size_t n)
+static void reply(struct rooms_server *s, uint32_t client, enum rooms_frame_type type, int value,
+                  const char *text, const int *fds, size_t n, bool last)
 {
     static struct rooms_frame f;
     const size_t i = client % ROOMS_CLIENTS_MAX;
@@ -195,14 +195,26 @@ void rooms_reply_fds(struct rooms_server *s, uint32_t client, enum rooms_frame_t
 
     if (s->epoll < 0 || p->fd < 0 || p->life != client / ROOMS_CLIENTS_MAX || !p->waits)
         return;
-    p->waits = false;
+    p->waits = !last;
     rooms_frame_fill(&f, type, value, text);
     if (fd_frame_send(p->fd, &f, sizeof f, fds, n, MSG_DONTWAIT) < 0)
         (void)shutdown(p->fd, SHUT_RDWR); /* it does not take its replies: the next look at it drops it */
 }
 
+void rooms_reply_fds(struct rooms_server *s, uint32_t client, enum rooms_frame_type type, int value,
+                     const char *text, const int *fds, size_t n)
+{
+    reply(s, client, type, value, text, fds, n, true);
+}
+
+void rooms_reply_first(struct rooms_server *s, uint32_t client, enum rooms_frame_type type, int value,
+                       const char *text, const int *fds, size_t n)
+{
+    reply(s, client, type, value, text, fds, n, false);
+}
+
 void rooms_reply(struct rooms_server *s, uint32_t client, enum rooms_frame_type type, int value,
                  const char *text)
 {
-    rooms_reply_fds(s, client, type, value, text, NULL, 0);
+    reply(s, client, type, value, text, NULL, 0, true);
 }

@@ -37,6 +37,9 @@ void rooms_reply(struct rooms_server *s, uint32_t client, enum rooms_frame_type 
 /* With descriptors, which are not closed here. */
 void rooms_reply_fds(struct rooms_server *s, uint32_t client, enum rooms_frame_type type, int value,
                      const char *text, const int *fds, size_t n);
+/* The same, when another one follows: the request is still open. */
+void rooms_reply_first(struct rooms_server *s, uint32_t client, enum rooms_frame_type type, int value,
+                       const char *text, const int *fds, size_t n);
 
 void rooms_close(struct rooms_server *s);
 

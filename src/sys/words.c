@@ -26,6 +26,13 @@ struct head {
     uint32_t counts[KINDS];
 };
 
+/* Most lists are short: for one of them at a time, no memory has to be asked for, filled and given back. */
+static struct {
+    bool taken;
+    char text[4096];
+    char *lists[256];
+} few;
+
 static void *reserve(size_t size)
 {
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -68,7 +75,8 @@ int words_write(const struct words *w)
         return r;
     /* Not the most that there may be: the kernel would make a huge page of it, and fill it with zeroes. */
     const size_t size = sizeof h + h.size;
-    char *all = reserve(size);
+    char short_one[4096];
+    char *all = size <= sizeof short_one ? short_one : reserve(size);
     if (!all)
         return -ENOMEM;
     (void)gather(w, all + sizeof h, &h); /* as before */
@@ -77,7 +85,8 @@ int words_write(const struct words *w)
     r = fd < 0 ? -errno : fd_write_all(fd, all, size);
     if (r == 0 && fcntl(fd, F_ADD_SEALS, SEALS) < 0)
         r = -errno;
-    (void)munmap(all, size); /* what cannot be given back is lost, nothing else */
+    if (all != short_one)
+        (void)munmap(all, size); /* what cannot be given back is lost, nothing else */
     if (r < 0)
         fd_close(&fd);
     return r < 0 ? r : fd;
@@ -104,11 +113,45 @@ static bool split(char **ret, uint32_t count, char **at, const char *end)
 
 void words_release(struct words *w)
 {
-    if (w->lists)
+    if (w->lists && w->lists != few.lists)
         (void)munmap(w->lists, w->lists_size); /* cannot fail: it is what mmap gave */
-    if (w->map)
+    if (w->map == few.text)
+        few.taken = false;
+    else if (w->map)
         (void)munmap(w->map, w->map_size);
     *w = (struct words){.workdir = ""};
+}
+
+/* All of it, in memory that words_release() gives back. */
+static int take_file(int fd, size_t size, struct words *w)
+{
+    if (!few.taken && size <= sizeof few.text) {
+        const ssize_t n = pread(fd, few.text, size, 0);
+        if (n != (ssize_t)size)
+            return n < 0 ? -errno : -EBADMSG;
+        few.taken = true;
+        w->map = few.text;
+        return 0;
+    }
+    char *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    if (map == MAP_FAILED)
+        return -errno;
+    w->map = map;
+    w->map_size = size;
+    return 0;
+}
+
+static int take_lists(const struct head *h, struct words *w)
+{
+    const size_t size =
+        ((size_t)h->counts[PATHS] + h->counts[ARGS] + h->counts[VARS] + KINDS) * sizeof(char *);
+    if (w->map == few.text && size <= sizeof few.lists) {
+        w->lists = few.lists;
+        return 0;
+    }
+    w->lists = reserve(size);
+    w->lists_size = size;
+    return w->lists ? 0 : -ENOMEM;
 }
 
 int words_read(int fd, struct words *ret)
@@ -124,31 +167,31 @@ int words_read(int fd, struct words *ret)
         st.st_size > (off_t)(WORDS_BYTES_MAX + sizeof(struct head)))
         return -E2BIG;
     const size_t size = (size_t)st.st_size;
-    char *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
-    if (map == MAP_FAILED)
-        return -errno;
-    ret->map = map;
-    ret->map_size = size;
-    const struct head *h = (const struct head *)(void *)map;
-    if (h->size != size - sizeof *h)
+    int r = take_file(fd, size, ret);
+    if (r < 0)
+        return r;
+    struct head h;
+    memcpy(&h, ret->map, sizeof h);
+    if (h.size != size - sizeof h)
         return -EBADMSG;
     for (int k = 0; k < KINDS; k++) {
-        if (h->counts[k] > WORDS_COUNT_MAX)
+        if (h.counts[k] > WORDS_COUNT_MAX)
             return -E2BIG;
     }
-    char *at = map + sizeof *h;
-    const char *end = map + size;
-    ret->lists_size = (h->counts[PATHS] + h->counts[ARGS] + h->counts[VARS] + 3) * sizeof(char *);
-    ret->lists = reserve(ret->lists_size);
-    if (!ret->lists)
-        return -ENOMEM;
+    r = take_lists(&h, ret);
+    if (r < 0)
+        return r;
+    char *at = (char *)ret->map + sizeof h;
+    const char *end = (char *)ret->map + size;
     char **all = ret->lists;
     ret->paths = all;
-    ret->args = ret->paths + h->counts[PATHS] + 1;
-    ret->vars = ret->args + h->counts[ARGS] + 1;
+    ret->args = ret->paths + h.counts[PATHS] + 1;
+    ret->vars = ret->args + h.counts[ARGS] + 1;
+    /* Where nothing was reserved, what was there before must not be taken for the ends of lists. */
+    ret->paths[h.counts[PATHS]] = ret->args[h.counts[ARGS]] = ret->vars[h.counts[VARS]] = NULL;
     ret->workdir = next_word(&at, end);
-    if (!ret->workdir || !split(ret->paths, h->counts[PATHS], &at, end) ||
-        !split(ret->args, h->counts[ARGS], &at, end) || !split(ret->vars, h->counts[VARS], &at, end) ||
+    if (!ret->workdir || !split(ret->paths, h.counts[PATHS], &at, end) ||
+        !split(ret->args, h.counts[ARGS], &at, end) || !split(ret->vars, h.counts[VARS], &at, end) ||
         at != end)
         return -EBADMSG;
     return 0;

@@ -22,8 +22,9 @@ struct words {
  * and what else the kernel says. */
 int words_write(const struct words *w);
 
-/* Maps the file and splits it. Trusts nothing of it. Memory comes from mmap alone (usable where malloc is not), and is
- * given back by words_release(), also after an error. 0, -E2BIG, -EBADMSG, -EPERM (it could still change), … */
+/* Takes the file and splits it. Trusts nothing of it. Memory comes from mmap alone (usable where malloc is not), or, for
+ * one short file at a time, is our own; it is given back by words_release(), also after an error. 0, -E2BIG, -EBADMSG,
+ * -EPERM (it could still change), … */
 int words_read(int fd, struct words *ret);
 void words_release(struct words *w);
 

@@ -295,7 +295,7 @@ def many_run_at_once():
             p.communicate(b'%d\n' % i, timeout=20 * room.SLOW)
             same(p.returncode, i, 'status of one of many')
         room.within(2, lambda: x.status()['programs'], 'programs')
-        same(x.status()['processes'], 1, 'only pid 1 is left')
+        room.within(5, lambda: x.status()['processes'] - 1, 'processes beside pid 1')
 
 
 @test
@@ -412,78 +412,6 @@ def the_walls_are_those_of_the_room():
         x.sh('unshare -U true 2>/dev/null', status=1)
         x.sh('cat /proc/1/environ /proc/$PPID/environ 2>/dev/null', status=1)
         assert x.sh('echo x > /usr/x 2>/dev/null || echo no') == 'no\n'
-
-
-@test
-def a_program_cannot_command_what_keeps_it():
-    """Its reaper takes signals from pid 1 only, and what a killed reaper leaves is still the room's."""
-    word = room.token()
-    with Living() as x:
-        x.sh('kill -USR1 $PPID; sleep 0.2; exit 5', status=5)
-        r = outside(PROGRAM, 'exec', x.name, '--', '/bin/sh', '-c', 'sleep 0.3; kill -KILL $PPID; sleep 100', word)
-        same(r.returncode, 128 + signal.SIGKILL, 'it dies with its reaper')
-        x.exec('true')
-    room.within(2, lambda: room.holding(word), 'processes')
-
-
-@test
-def a_stopped_or_flooded_reaper_changes_nothing():
-    word = room.token()
-    with Living() as x:
-        x.exec('/bin/sh', '-c', 'sleep 0.2; kill -STOP $PPID; (setsid sh -c "sleep 100; :" "$0" &); sleep 100; :', word, options=['--timeout', '600ms'], status=124)
-        room.within(3, lambda: room.holding(word), 'processes behind a stopped reaper')
-        flood = ('import os, signal, sys, time, ctypes\nsignal.pthread_sigmask(signal.SIG_BLOCK, [40])\n'
-                 'libc = ctypes.CDLL(None)\n[libc.sigqueue(os.getpid(), 40, None) for _ in range(2000)]\ntime.sleep(100)')
-        x.exec(room.PYTHON, '-IS', '-c', flood, word, options=['--timeout', '900ms'], status=124)
-        room.within(3, lambda: room.holding(word), 'processes of one that used up the queue of signals')
-        room.within(2, lambda: x.status()['programs'], 'programs')
-
-
-# Stops what watches over it before that can say that it runs, again and again.
-FIGHTER = 'import os, signal, time\nwhile True:\n  for _ in range(200): os.kill(os.getppid(), signal.SIGSTOP)\n  time.sleep(0.001)'
-
-
-@test
-def a_reaper_that_is_stopped_at_once_changes_nothing():
-    word = room.token()
-    with Living() as x:
-        for _ in range(6):
-            x.exec('/bin/sh', '-c', 'kill -STOP $PPID; exit 6', status=6)
-        for _ in range(3):
-            x.exec(room.PYTHON, '-ISc', FIGHTER, word, options=['--timeout', '500ms'], status=124)
-        room.within(3, lambda: room.holding(word), 'processes that stopped their reaper')
-        for _ in range(3):
-            p = subprocess.Popen([PROGRAM, 'exec', x.name, '--', room.PYTHON, '-ISc', FIGHTER, word], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            room.within(5, lambda: not room.holding(word), 'no process')
-            time.sleep(0.1)
-            p.kill()
-            p.wait()
-            room.within(3, lambda: room.holding(word), 'processes whose client was killed')
-        room.within(2, lambda: x.status()['programs'], 'programs')
-
-
-@test
-def paused_reapers_rest_too():
-    with Living() as x:
-        x.exec('sleep', '100', options=['-d'])
-        call('pause', x.name)
-        time.sleep(0.3)
-        same(reaper_states(x.keeper()), ['T'], 'states of the reapers of a paused room')
-        call('resume', x.name)
-        room.within(2, lambda: reaper_states(x.keeper()) != ['S'], 'reapers that do not go on')
-
-
-def reaper_states(keeper):
-    """Of the processes that pid 1 of its room has."""
-    def children(pid):
-        with open('/proc/%s/task/%s/children' % (pid, pid)) as f:
-            return f.read().split()
-
-    def stat(pid):
-        with open('/proc/%s/stat' % pid) as f:
-            return f.read()
-    init = next(p for p in children(keeper) if '(room-init)' in stat(p))
-    return [stat(p).rsplit(')', 1)[1].split()[0] for p in children(init)]
 
 
 @test
