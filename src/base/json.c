@@ -15,9 +15,9 @@ static void write_newline(struct json *j)
 {
     if (!j->pretty)
         return;
+    static const char blanks[2 * JSON_DEPTH_MAX + 1] = {[0 ... 2 * JSON_DEPTH_MAX - 1] = ' '};
     sbuf_char(j->out, '\n');
-    for (unsigned i = 0; i < j->depth; i++)
-        sbuf_text(j->out, "  ");
+    sbuf_bytes(j->out, blanks, 2 * (size_t)j->depth);
 }
 
 static void write_char(struct sbuf *out, const char *s, unsigned n, uint32_t code)
@@ -36,6 +36,16 @@ static void write_char(struct sbuf *out, const char *s, unsigned n, uint32_t cod
         sbuf_bytes(out, s, n);
 }
 
+/* How many bytes at the beginning are written as they are: most of most texts. */
+static size_t plain_bytes(const char *s, size_t len)
+{
+    size_t n = 0;
+
+    while (n < len && s[n] >= ' ' && s[n] < 0x7f && s[n] != '"' && s[n] != '\\')
+        n++;
+    return n;
+}
+
 static void write_string(struct sbuf *out, const char *s)
 {
     size_t left = strlen(s);
@@ -43,6 +53,12 @@ static void write_string(struct sbuf *out, const char *s)
     sbuf_char(out, '"');
     while (left && !out->full) {
         uint32_t code;
+        const size_t plain = plain_bytes(s, left);
+        sbuf_bytes(out, s, plain);
+        s += plain;
+        left -= plain;
+        if (left == 0)
+            break;
         unsigned n = utf8_next(s, left, &code);
 
         if (n)

@@ -32,7 +32,12 @@ static void append_whole(struct sbuf *b, const char *p, size_t n)
 
 void sbuf_char(struct sbuf *b, char c)
 {
-    append_whole(b, &c, 1);
+    if (space(b) == 0) {
+        b->full = true;
+        return;
+    }
+    b->text[b->len++] = c;
+    b->text[b->len] = '\0';
 }
 
 void sbuf_text(struct sbuf *b, const char *s)

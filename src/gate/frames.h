@@ -5,7 +5,7 @@
  * and when a frame does not fit its row.
  *
  *   RULES      supervisor -> gate   0..n, before START: a piece of the canonical rule text, one rule a line ("\n" ends
- *                                   a line; a line may go on in the next piece); all pieces <= GATE_RULES_TEXT_MAX
+ *                                   a line; a line may go on in the next piece)
  *   UPSTREAM   supervisor -> gate   0..1, before START: the proxy to go out by, `size` bytes of text
  *                                   (policy/upstream.h)
  *   LISTENERS  supervisor -> gate   1..n, before START: carries `count` descriptors, made in the room's network
@@ -45,7 +45,6 @@
 
 #define GATE_CONTROL_FD     3
 #define GATE_FRAMES_VERSION 2
-#define GATE_RULES_TEXT_MAX (8u * 1024u * 1024u)
 #define GATE_PIECE_MAX      4000u
 #define GATE_FRAME_FDS_MAX  8 /* = FD_FRAME_FDS_MAX */
 #define GATE_LISTENERS_MAX  88

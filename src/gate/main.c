@@ -43,7 +43,7 @@
 #define FDS_CONN   3   /* two sockets; pipes while bytes are stuck, which they are in few at once */
 #define REST_MS    100 /* for a listener when descriptors are short */
 
-static char rule_text[GATE_RULES_TEXT_MAX];
+static char rule_text[GATE_PIECE_MAX + EGRESS_LINE_MAX]; /* a piece, and what was left of the one before */
 static size_t rule_text_len;
 static struct egress_rule rule_table[EGRESS_RULES_MAX];
 static struct egress_index rule_index;
@@ -102,6 +102,27 @@ static int take_upstream(void)
     return 0;
 }
 
+/* Reads the lines that are whole by now. They come while the supervisor still builds the room. */
+static int take_rules(void)
+{
+    size_t whole, count = 0;
+
+    if (command.size > GATE_PIECE_MAX || command.size > sizeof rule_text - rule_text_len)
+        return -EPROTO;
+    memcpy(rule_text + rule_text_len, command.text, command.size);
+    rule_text_len += command.size;
+    for (whole = rule_text_len; whole > 0 && rule_text[whole - 1] != '\n'; whole--)
+        ;
+    int r =
+        egress_read_lines(rule_text, whole, rule_table + rules.count, EGRESS_RULES_MAX - rules.count, &count);
+    if (r < 0)
+        return r;
+    rules.count += count;
+    rule_text_len -= whole;
+    memmove(rule_text, rule_text + whole, rule_text_len);
+    return 0;
+}
+
 /* Each socket file of the room stands for a rule about one. */
 static int listeners_fit(void)
 {
@@ -126,10 +147,9 @@ static int configure(void)
             return -EPROTO;
         switch (command.type) {
         case GATE_RULES:
-            if (command.size > GATE_PIECE_MAX || command.size > sizeof rule_text - rule_text_len)
-                return -EPROTO;
-            memcpy(rule_text + rule_text_len, command.text, command.size);
-            rule_text_len += command.size;
+            n = take_rules();
+            if (n < 0)
+                return n;
             break;
         case GATE_UPSTREAM:
             n = take_upstream();
@@ -153,10 +173,9 @@ static int configure(void)
                 conn_open_all();
             if (command.number & GATE_ASKS)
                 ask_open();
-            n = egress_read_lines(rule_text, rule_text_len, rule_table, EGRESS_RULES_MAX, &rules.count);
             egress_index_make(&rules, &rule_index);
             rules.index = &rule_index;
-            return n < 0 ? n : listeners_fit();
+            return rule_text_len > 0 ? -EPROTO : listeners_fit();
         default:
             return -EPROTO;
         }

@@ -237,8 +237,10 @@ static int read_host(const char *s, size_t len, struct egress_rule *r, const cha
 int egress_read(const char *text, bool deny, struct egress_rule *ret, const char **ret_why,
                 const char **ret_hint)
 {
-    size_t len = strcspn(text, " ;");
+    size_t len = 0;
 
+    while (text[len] != '\0' && text[len] != ' ' && text[len] != ';')
+        len++;
     memset(ret, 0, sizeof *ret);
     ret->deny = deny;
     if (strncmp(text, "unix:", 5) == 0) {
@@ -257,6 +259,19 @@ int egress_read(const char *text, bool deny, struct egress_rule *ret, const char
 }
 
 /* --- writing a rule ------------------------------------------------------------------------------------- */
+
+/* Lists may be long, and printf() costs more than all the rest of a rule. */
+static void put_port(unsigned port, struct sbuf *out)
+{
+    char digits[5];
+    size_t at = sizeof digits;
+
+    do {
+        digits[--at] = (char)('0' + port % 10);
+        port /= 10;
+    } while (port > 0);
+    sbuf_bytes(out, digits + at, sizeof digits - at);
+}
 
 void egress_text(const struct egress_rule *r, struct sbuf *out)
 {
@@ -280,9 +295,11 @@ void egress_text(const struct egress_rule *r, struct sbuf *out)
     const bool every = r->deny && r->port_count == 1 && r->ports[0].from == 1 && r->ports[0].to == 65535;
     for (size_t i = 0; !every && i < r->port_count; i++) {
         sbuf_char(out, i ? ',' : ':');
-        sbuf_fmt(out, "%u", r->ports[i].from);
-        if (r->ports[i].to != r->ports[i].from)
-            sbuf_fmt(out, "-%u", r->ports[i].to);
+        put_port(r->ports[i].from, out);
+        if (r->ports[i].to != r->ports[i].from) {
+            sbuf_char(out, '-');
+            put_port(r->ports[i].to, out);
+        }
     }
     egress_options_text(r, out);
 }

@@ -383,7 +383,8 @@ int egress_covered_by(const struct egress_rules *r, size_t which, bool deny)
     char below[EGRESS_NAME_MAX + 2] = "?.";
     const bool named = x->kind != EGRESS_V4 && x->kind != EGRESS_V6;
 
-    memcpy(below + 2, x->name, EGRESS_NAME_MAX);
+    if (x->kind == EGRESS_BELOW)
+        memcpy(below + 2, x->name, EGRESS_NAME_MAX);
     struct walk w = named ? walk_name(r, x->kind == EGRESS_BELOW ? below : x->name) : walk_addr(r, &x->addr);
     for (int i; (i = walk_next(&w, &x->addr)) >= 0;) {
         if ((size_t)i != which && r->rules[i].deny == deny && egress_covers(&r->rules[i], x))

@@ -179,7 +179,7 @@ int egress_options_read(const char *s, struct egress_rule *r, const char **ret_w
 {
     unsigned seen = 0;
 
-    for (;;) {
+    while (*s) {
         s += strspn(s, " ;");
         size_t len = strcspn(s, " ;");
         if (len == 0)
@@ -193,6 +193,7 @@ int egress_options_read(const char *s, struct egress_rule *r, const char **ret_w
             return n;
         s += len;
     }
+    return 0;
 }
 
 void egress_options_text(const struct egress_rule *r, struct sbuf *out)

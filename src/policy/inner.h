@@ -29,8 +29,11 @@ struct hide_item {
     unsigned order;
 };
 
+/* What is known of a rule beside itself. Sorted instead of the rules, which are large. */
+#define PEER_KEY 16
 struct peer_item {
-    struct egress_rule rule;
+    char key[PEER_KEY]; /* how its name begins, filled up with NUL: most comparisons end here */
+    const struct egress_rule *rule;
     struct origin origin;
     unsigned order;
 };
@@ -46,15 +49,17 @@ struct policy_arena {
     size_t left;
     size_t used; /* bytes handed out, for POLICY_ARENA_MAX */
 
-    struct origin now; /* of the word that is being applied */
+    struct origin now;        /* of the word that is being applied */
+    const struct field *last; /* the row of the word before: lists name one again and again */
     const char *cwd, *home;
     unsigned order;
     bool checked;
 
     size_t mount_room, env_room, hide_room; /* elements that fit */
     struct hide_item *hide;                 /* becomes policy.hide at check */
-    struct peer_item *peers;                /* becomes policy.egress at check */
-    size_t peer_room, peer_count, secret_room;
+    struct egress_rule *rules;              /* becomes policy.egress at check */
+    struct peer_item *peers;                /* one for each rule */
+    size_t rule_room, peer_count, secret_room;
     struct origin origins[FIELD_COUNT_MAX];
     struct demand limits[LIMIT_ID_COUNT];
     enum policy_source meant[LIMIT_ID_COUNT]; /* the last of the user's own words that gave a value */

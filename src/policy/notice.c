@@ -17,23 +17,26 @@ static void put_rules(struct json *j, const struct egress_rules *rules)
 
     json_open(j, "rules", '[');
     for (size_t i = 0; i < rules->count; i++) {
-        struct egress_rule r = rules->rules[i];
+        const struct egress_rule *x = &rules->rules[i];
+        struct egress_rule r;
         char text[EGRESS_RULE_MAX];
         struct sbuf b = SBUF(text);
-        if (r.gone)
+        if (x->gone || (x->kind == EGRESS_UNIX && x->deny))
             continue;
         if (j->out->size - j->out->len < 4 * EGRESS_RULE_MAX) {
             left_out++;
             continue;
         }
-        r.note[0] = '\0';
-        if (r.kind == EGRESS_UNIX && !r.deny)
-            memcpy(r.name, r.path, sizeof r.path); /* where the host has it is nobody's business */
-        else if (r.kind == EGRESS_UNIX)
-            continue;
-        egress_text(&r, &b);
+        if (x->note[0] || x->kind == EGRESS_UNIX) {
+            r = *x;
+            r.note[0] = '\0';
+            if (r.kind == EGRESS_UNIX)
+                memcpy(r.name, r.path, sizeof r.path); /* where the host has it is nobody's business */
+            x = &r;
+        }
+        egress_text(x, &b);
         json_open(j, NULL, '{');
-        json_str(j, "action", r.deny ? "deny" : "allow");
+        json_str(j, "action", x->deny ? "deny" : "allow");
         json_str(j, "rule", text);
         json_close(j, '}');
     }

@@ -7,37 +7,65 @@
  * Lives in: any process. Trusts: nothing of a value. May: parse, sort. Must not: look a name up. */
 #include "policy/egress_inner.h"
 #include "policy/inner.h"
+#include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { NOTES_MAX = 4, INDEX_FROM = 64, RULE_WORDS_MAX = EGRESS_RULE_MAX + 16, PLACE_MAX = 256 };
+enum {
+    NOTES_MAX = 4,
+    INDEX_FROM = 64,
+    RULES_FEW = 16,
+    RULE_WORDS_MAX = EGRESS_RULE_MAX + 16,
+    PLACE_MAX = 256
+};
+
+static_assert(EGRESS_RULES_MAX <= UINT16_MAX, "a rule's number fits");
+
+/* Rules are large: what is more than a few goes into memory for as many as there may ever be, which is copied no more,
+ * and costs nothing until it is written to. */
+static int room_for_rule(struct policy *p)
+{
+    struct policy_arena *a = p->arena;
+    const size_t room = a->rule_room == 0 ? RULES_FEW : EGRESS_RULES_MAX;
+
+    if (a->peer_count < a->rule_room)
+        return 0;
+    struct egress_rule *rules = arena_alloc(p, room * sizeof *rules);
+    struct peer_item *peers = arena_alloc(p, room * sizeof *peers);
+    if (!rules || !peers)
+        return -ENOMEM;
+    if (a->peer_count > 0) {
+        memcpy(rules, a->rules, a->peer_count * sizeof *rules);
+        memcpy(peers, a->peers, a->peer_count * sizeof *peers);
+    }
+    a->rules = rules;
+    a->peers = peers;
+    a->rule_room = room;
+    return 0;
+}
 
 /* `text` is the rule that was written as `value`. */
 static int add_rule(struct policy *p, const struct field *f, const char *value, const char *text, bool deny,
                     struct err *e)
 {
     struct policy_arena *a = p->arena;
-    struct peer_item item = {.origin = a->now, .order = a->order};
     const char *why = "", *hint = NULL;
-    void *array = a->peers;
 
-    if (egress_read(text, deny, &item.rule, &why, &hint) < 0) {
+    if (a->peer_count == EGRESS_RULES_MAX)
+        return field_bad(p, f, e, "more than %d rules", EGRESS_RULES_MAX);
+    if (room_for_rule(p) < 0)
+        return arena_full(p, e);
+    struct egress_rule *rule = &a->rules[a->peer_count];
+    if (egress_read(text, deny, rule, &why, &hint) < 0) {
         value_bad(p, f, value, e, "%s", why);
         return hint ? err_hint(e, "%s", hint) : -EINVAL;
     }
-    if (item.rule.kind == EGRESS_UNIX && !item.rule.deny) {
-        int r = mount_dst_allowed(p, f, value, item.rule.path, e);
+    if (rule->kind == EGRESS_UNIX && !rule->deny) {
+        int r = mount_dst_allowed(p, f, value, rule->path, e);
         if (r < 0)
             return r;
     }
-    if (a->peer_count == EGRESS_RULES_MAX)
-        return field_bad(p, f, e, "more than %d rules", EGRESS_RULES_MAX);
-    if (arena_grow(p, &array, &a->peer_room, a->peer_count, sizeof *a->peers) < 0)
-        return arena_full(p, e);
-    a->peers = array;
-    a->peers[a->peer_count++] = item;
-    a->order++;
+    a->peers[a->peer_count++] = (struct peer_item){.origin = a->now, .order = a->order++};
     return 0;
 }
 
@@ -147,12 +175,13 @@ static int check_upstream(struct policy *p, const struct note_sink *n, struct er
 }
 
 /* An order that depends on what the rules say only. */
-static int by_rule(const void *a, const void *b)
+static int by_rule(const struct peer_item *x, const struct peer_item *y)
 {
-    const struct peer_item *x = a, *y = b;
-    const struct egress_rule *r = &x->rule, *s = &y->rule;
-    int d = r->deny != s->deny ? (r->deny ? 1 : -1) : strcmp(r->name, s->name);
+    const struct egress_rule *r = x->rule, *s = y->rule;
+    int d = r->deny != s->deny ? (r->deny ? 1 : -1) : memcmp(x->key, y->key, sizeof x->key);
 
+    if (d == 0)
+        d = strcmp(r->name, s->name);
     if (d == 0 && r->kind != s->kind)
         d = r->kind < s->kind ? -1 : 1;
     if (d == 0)
@@ -168,10 +197,9 @@ static int by_rule(const void *a, const void *b)
     return d;
 }
 
-static int by_rule_and_time(const void *a, const void *b)
+static int by_rule_and_time(const struct peer_item *x, const struct peer_item *y)
 {
-    const struct peer_item *x = a, *y = b;
-    int d = by_rule(a, b);
+    int d = by_rule(x, y);
 
     if (d == 0)
         d = x->origin.source != y->origin.source ? (x->origin.source < y->origin.source ? -1 : 1)
@@ -203,8 +231,8 @@ static void rule_words(const struct peer_item *x, char ret[RULE_WORDS_MAX])
 {
     struct sbuf b = {.text = ret, .size = RULE_WORDS_MAX};
 
-    sbuf_text(&b, x->rule.deny ? "--deny " : "--allow ");
-    egress_text(&x->rule, &b);
+    sbuf_text(&b, x->rule->deny ? "--deny " : "--allow ");
+    egress_text(x->rule, &b);
 }
 
 static void note_twice(struct few *f, const struct peer_item *x, const struct peer_item *later)
@@ -219,31 +247,80 @@ static void note_twice(struct few *f, const struct peer_item *x, const struct pe
              first, second);
 }
 
+/* The numbers of the rules in the order of by_rule_and_time(): runs of twice the length are made of two runs, again and
+ * again. Two that are in order already are not touched, so that a sorted file costs next to nothing. */
+static void sort_numbers(const struct peer_item *peers, size_t count, uint16_t *numbers, uint16_t *spare)
+{
+    for (size_t i = 0; i < count; i++)
+        numbers[i] = (uint16_t)i;
+    for (size_t run = 1; run < count; run *= 2) {
+        for (size_t from = 0; from + run < count; from += 2 * run) {
+            const size_t mid = from + run, end = mid + run < count ? mid + run : count;
+            if (by_rule_and_time(&peers[numbers[mid - 1]], &peers[numbers[mid]]) <= 0)
+                continue;
+            memcpy(spare, numbers + from, run * sizeof *spare);
+            for (size_t to = from, left = 0, right = mid; left < run; to++) {
+                const bool take_right =
+                    right < end && by_rule_and_time(&peers[numbers[right]], &peers[spare[left]]) < 0;
+                numbers[to] = take_right ? numbers[right++] : spare[left++];
+            }
+        }
+    }
+}
+
+/* Puts the rules and what belongs to them into that order, in place: one cycle of the permutation after another. Where
+ * a place is done, its number is its own. */
+static void move_rules(struct policy_arena *a, size_t count, uint16_t *numbers)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (numbers[i] == i)
+            continue;
+        const struct egress_rule rule = a->rules[i];
+        const struct peer_item peer = a->peers[i];
+        size_t to = i;
+        for (size_t from = numbers[i]; from != i; from = numbers[to]) {
+            a->rules[to] = a->rules[from];
+            a->peers[to] = a->peers[from];
+            numbers[to] = (uint16_t)to;
+            to = from;
+        }
+        a->rules[to] = rule;
+        a->peers[to] = peer;
+        numbers[to] = (uint16_t)to;
+    }
+    for (size_t i = 0; i < count; i++)
+        a->peers[i].rule = &a->rules[i];
+}
+
 /* Sorted, the latest of equal ones; with an index when they are many. */
 static int settle(struct policy *p, const struct note_sink *n_sink, struct err *e)
 {
     struct few twice = {.n = n_sink};
     struct policy_arena *a = p->arena;
-    struct egress_rule *rules;
     size_t n = 0;
 
     if (a->peer_count == 0)
         return 0;
-    qsort(a->peers, a->peer_count, sizeof *a->peers, by_rule_and_time);
+    uint16_t *numbers = arena_alloc(p, 2 * a->peer_count * sizeof *numbers);
+    if (!numbers)
+        return arena_full(p, e);
+    sort_numbers(a->peers, a->peer_count, numbers, numbers + a->peer_count);
+    move_rules(a, a->peer_count, numbers);
     for (size_t i = 0; i < a->peer_count; i++) {
-        if (i + 1 == a->peer_count || by_rule(&a->peers[i], &a->peers[i + 1]) != 0)
-            a->peers[n++] = a->peers[i];
-        else
+        if (i + 1 < a->peer_count && by_rule(&a->peers[i], &a->peers[i + 1]) == 0) {
             note_twice(&twice, &a->peers[i], &a->peers[i + 1]);
+            continue;
+        }
+        if (n < i) {
+            a->rules[n] = a->rules[i];
+            a->peers[n] = a->peers[i];
+            a->peers[n].rule = &a->rules[n];
+        }
+        n++;
     }
     few_end(&twice, "are there twice");
     a->peer_count = n;
-    rules = arena_alloc(p, n * sizeof *rules);
-    if (!rules)
-        return arena_full(p, e);
-    for (size_t i = 0; i < n; i++)
-        rules[i] = a->peers[i].rule;
-    p->egress = (struct egress_rules){.rules = rules, .count = n};
+    p->egress = (struct egress_rules){.rules = a->rules, .count = n};
     if (n >= INDEX_FROM) {
         struct egress_index *index = arena_alloc(p, sizeof *index);
         if (!index)
@@ -286,12 +363,12 @@ static int look_at_sockets(struct policy *p, struct err *e)
         const struct peer_item *x = &a->peers[i];
         struct sbuf b = SBUF(text);
         const char *why = NULL;
-        if (x->rule.kind != EGRESS_UNIX || x->rule.deny)
+        if (x->rule->kind != EGRESS_UNIX || x->rule->deny)
             continue;
         for (size_t k = 0; k < count && !why; k++) {
-            const size_t n = strlen(seen[k]->rule.path), m = strlen(x->rule.path);
-            if (strncmp(seen[k]->rule.path, x->rule.path, n < m ? n : m) == 0 &&
-                (n == m || (n < m ? x->rule.path[n] : seen[k]->rule.path[m]) == '/'))
+            const size_t n = strlen(seen[k]->rule->path), m = strlen(x->rule->path);
+            if (strncmp(seen[k]->rule->path, x->rule->path, n < m ? n : m) == 0 &&
+                (n == m || (n < m ? x->rule->path[n] : seen[k]->rule->path[m]) == '/'))
                 why = "another socket has that place in the room";
         }
         if (count == EGRESS_UNIX_MAX)
@@ -300,10 +377,10 @@ static int look_at_sockets(struct policy *p, struct err *e)
             seen[count++] = x;
             continue;
         }
-        egress_text(&x->rule, &b);
+        egress_text(x->rule, &b);
         a->now = x->origin;
         value_bad(p, field_find("allow"), text, e, "%s", why);
-        return err_hint(e, "choose another one, as unix:%s=/run/other.sock", x->rule.name);
+        return err_hint(e, "choose another one, as unix:%s=/run/other.sock", x->rule->name);
     }
     return 0;
 }
@@ -314,10 +391,15 @@ static int look_for_dead(struct policy *p, const struct note_sink *n, struct err
     struct policy_arena *a = p->arena;
     struct few dead = {.n = n};
     char words[RULE_WORDS_MAX], by[RULE_WORDS_MAX], place[PLACE_MAX];
+    bool denies = false;
 
+    for (size_t i = 0; i < a->peer_count; i++)
+        denies = denies || a->peers[i].rule->deny;
+    if (!denies)
+        return 0;
     for (size_t i = 0; i < a->peer_count; i++) {
         const struct peer_item *x = &a->peers[i];
-        int k = x->rule.deny ? -1 : egress_covered_by(&p->egress, i, true);
+        int k = x->rule->deny ? -1 : egress_covered_by(&p->egress, i, true);
         if (k < 0)
             continue;
         const struct peer_item *y = &a->peers[k];
@@ -356,14 +438,14 @@ static void look_for_odd(const struct policy *p, const struct note_sink *n)
 
     for (size_t i = 0; i < a->peer_count; i++) {
         const struct peer_item *x = &a->peers[i];
-        if (x->rule.deny)
+        if (x->rule->deny)
             continue;
         rule_words(x, words);
-        if (x->rule.kind == EGRESS_BELOW && !strchr(x->rule.name, '.') && few_more(&wide))
-            note_fmt(n, "%s opens every name below \"%s\", whoever owns it", words, x->rule.name);
+        if (x->rule->kind == EGRESS_BELOW && !strchr(x->rule->name, '.') && few_more(&wide))
+            note_fmt(n, "%s opens every name below \"%s\", whoever owns it", words, x->rule->name);
         int k = egress_covered_by(&p->egress, i, false);
         const struct peer_item *y = k < 0 ? NULL : &a->peers[k];
-        if (!y || !origin_same(&x->origin, &y->origin) || !is_plain(&x->rule) || !is_plain(&y->rule) ||
+        if (!y || !origin_same(&x->origin, &y->origin) || !is_plain(x->rule) || !is_plain(y->rule) ||
             !few_more(&idle))
             continue;
         rule_words(y, by);
@@ -378,9 +460,9 @@ static int contradiction(struct policy *p, const struct peer_item *x, const char
     char text[EGRESS_RULE_MAX];
     struct sbuf b = SBUF(text);
 
-    egress_text(&x->rule, &b);
+    egress_text(x->rule, &b);
     p->arena->now = x->origin;
-    value_bad(p, field_find(x->rule.deny ? "deny" : "allow"), text, e, "%s", why);
+    value_bad(p, field_find(x->rule->deny ? "deny" : "allow"), text, e, "%s", why);
     return err_hint(e, "leave out one of the two");
 }
 
@@ -393,9 +475,9 @@ static int choose(struct policy *p, const struct note_sink *n, struct err *e)
 
     for (size_t i = 0; i < a->peer_count; i++) {
         const struct peer_item *x = &a->peers[i];
-        if (x->rule.deny && p->net == NET_HOST)
+        if (x->rule->deny && p->net == NET_HOST)
             return contradiction(p, x, "with --net host nothing can be denied", e);
-        if (!x->rule.deny && (!last || x->origin.source >= last->origin.source))
+        if (!x->rule->deny && (!last || x->origin.source >= last->origin.source))
             last = x;
     }
     if (!last || p->net == NET_GATE)
@@ -417,6 +499,10 @@ int peers_check(struct policy *p, const struct note_sink *n, struct err *e)
 {
     struct policy_arena *a = p->arena;
 
+    for (size_t i = 0; i < a->peer_count; i++) { /* from here on the rules stay where they are */
+        a->peers[i].rule = &a->rules[i];
+        memcpy(a->peers[i].key, a->rules[i].name, PEER_KEY);
+    }
     int r = choose(p, n, e);
     if (r < 0)
         return r;

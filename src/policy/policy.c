@@ -144,9 +144,12 @@ int policy_set(struct policy *p, enum policy_source source, const char *where, u
     int r = enter(p, source, where, line);
     if (r < 0)
         return arena_full(p, e);
-    const struct field *f = field_find(name);
+    const struct field *f = p->arena->last;
+    if (!f || strcmp(f->name, name) != 0)
+        f = field_find(name);
     if (!f)
         return unknown_word(p, name, e);
+    p->arena->last = f;
     r = may_set(p, f, e);
     if (r == 0)
         r = value_sane(p, f, value, e);

@@ -366,6 +366,36 @@ static void hidden_and_shown_contradict(void **state)
                                "/y/below: cannot be seen, for /y is hidden\n");
 }
 
+/* Whatever the order in a file: the text is the same, sorted, without what is there twice, and each rule keeps the line
+ * that it came from. */
+static void many_rules_are_sorted_and_keep_their_origin(void **state)
+{
+    enum { COUNT = 3000, STEP = 1009 }; /* STEP and COUNT have no common factor: each number comes once */
+    static char text[COUNT * 80], expected[COUNT * 80];
+    struct sbuf b = SBUF(text), x = SBUF(expected);
+    char rule[40];
+    (void)state;
+
+    for (unsigned i = 0, k = 0; i < COUNT; i++, k = (k + STEP) % COUNT) {
+        (void)snprintf(rule, sizeof rule, "a-long-beginning-%05u.org:443", k);
+        good(file(k + 1, "allow", rule));
+    }
+    good(file(COUNT + 7, "allow", "a-long-beginning-00500.org:443")); /* once more: the later one stands */
+    good(file(COUNT + 8, "deny", "z.org"));
+    good(file(COUNT + 9, "deny", "b.org"));
+    good(policy_check(p, note, NULL, &e));
+    assert_int_equal(p->egress.count, COUNT + 2);
+    assert_non_null(strstr(notes, "--allow a-long-beginning-00500.org:443 is there twice"));
+    sbuf_text(&x, "allow:\n");
+    for (unsigned k = 0; k < COUNT; k++)
+        sbuf_fmt(&x, "  - a-long-beginning-%05u.org:443  # p.yaml:%u\n", k, k == 500 ? COUNT + 7 : k + 1);
+    sbuf_fmt(&x, "deny:\n  - b.org  # p.yaml:%u\n  - z.org  # p.yaml:%u\n", COUNT + 9, COUNT + 8);
+    policy_explain(p, &b);
+    assert_false(b.full || x.full);
+    assert_non_null(strstr(text, expected));
+    assert_int_equal(egress_verdict_name(&p->egress, "a-long-beginning-02999.org", 443).rule, COUNT - 1);
+}
+
 static void many_mounts_meet_their_bound(void **state)
 {
     char path[64];
@@ -646,6 +676,7 @@ int main(void)
         T(two_mounts_on_one_path_contradict),
         T(hidden_and_shown_contradict),
         T(many_mounts_meet_their_bound),
+        T(many_rules_are_sorted_and_keep_their_origin),
         T(the_arena_has_an_end),
         T(variables_keep_the_last_word),
         T(env_files_are_dockers),
