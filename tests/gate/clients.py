@@ -173,13 +173,30 @@ def git_over_ssh():
 
 # --- databases --------------------------------------------------------------------------------------------------------
 
+TCP_CLOSED = ('import socket\nfor peer in ("four.test", "%s", "127.0.0.1"):\n try: socket.create_connection((peer, %d), 3); print("REACHED")\n'
+              ' except OSError: print("closed")\n')
+
+
+def by_socket(path, port, client):
+    """A client by the server's socket file alone, at its own place and at another; nothing leads to the server's port."""
+    for place in (path, '/srv/far/' + os.path.basename(path)):
+        rule = 'unix:' + path + ('' if place == path else '=' + place)
+        r = room(['--allow', rule], ['sh', '-c', client(place) + '; ' + PYTHON + " -c '" + TCP_CLOSED % (EXT, port) + "'"])
+        told = [(e['verdict'], e['kind'], e['name'], e['rule']) for e in r.record['network']['events'] if e['verdict'] == 'allowed']
+        assert told and set(told) == {('allowed', 'unix', path, rule)}, (told, r)
+        yield r, place
+
+
 @test
 def redis_cli():
     need('redis-cli')
     need('redis-server')
-    with Server(['redis-server', '--bind', EXT, '--port', '6379', '--save', '', '--protected-mode', 'no', '--dir', gate.folder], 6379):
+    path = gate.folder + '/redis.sock'
+    with Server(['redis-server', '--bind', EXT, '--port', '6379', '--save', '', '--protected-mode', 'no', '--dir', gate.folder, '--unixsocket', path, '--unixsocketperm', '777'], 6379):
         r = room(['--allow', 'four.test:6379'], ['sh', '-c', 'redis-cli -h four.test set a 7 && redis-cli -h four.test get a'])
-    equal(r.out.split(), ['OK', '7'], r)
+        equal(r.out.split(), ['OK', '7'], r)
+        for r, _ in by_socket(path, 6379, lambda at: 'redis-cli -s %s incr b; redis-cli -s %s get a' % (at, at)):
+            equal(r.out.split()[1:], ['7', 'closed', 'closed', 'closed'], r)
 
 
 @test
@@ -195,8 +212,11 @@ def psql():
             f.write('host all all 0.0.0.0/0 trust\n')
         with Server([*who, found[0] + '/postgres', '-D', data + '/d', '-c', 'listen_addresses=' + EXT, '-c', 'unix_socket_directories=' + data, '-F'], 5432):
             time.sleep(0.5)
-            r = room(['--allow', 'four.test:5432'], [found[0] + '/psql', '-h', 'four.test', '-U', 'postgres', '-Atc', 'select 6 * 7'])
-    equal(r.out, '42\n', r)
+            ask = [found[0] + '/psql', '-U', 'postgres', '-Atc', 'select 6 * 7']
+            equal(room(['--allow', 'four.test:5432'], [*ask, '-h', 'four.test']).out, '42\n')
+            for r, at in by_socket(data + '/.s.PGSQL.5432', 5432,
+                                   lambda at: '%s/psql -h %s -U postgres -Atc "select 6 * 7; select inet_server_addr() is null"' % (found[0], os.path.dirname(at))):
+                equal(r.out.split(), ['42', 't', 'closed', 'closed', 'closed'], (at, r))
 
 
 # --- packages ---------------------------------------------------------------------------------------------------------
