@@ -158,6 +158,15 @@ int gate_change(struct room *r, uint32_t number)
     return send_command(r, NULL, 0);
 }
 
+void gate_listen(struct room *r, int listener, uint32_t rule)
+{
+    command.type = GATE_LISTENERS;
+    command.count = 1;
+    command.kinds[0] = GATE_LISTEN_UNIX;
+    command.numbers[0] = (uint16_t)rule;
+    (void)send_command(r, &listener, 1); /* the gate's end is told by its socket */
+}
+
 int gate_answer(struct room *r, uint32_t question, enum gate_answer answer, uint32_t number)
 {
     char line[EGRESS_LINE_MAX];

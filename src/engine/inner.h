@@ -119,6 +119,7 @@ struct room {
     struct {
         int folder; /* O_PATH; -1: none */
         uint32_t rule;
+        bool live;             /* made while the room lives: gone from the room when its rule is */
     } unixes[EGRESS_UNIX_MAX]; /* sockets of the host's */
     uint32_t sockets_wanted;   /* by the gate, when the room has begun */
 
@@ -227,6 +228,8 @@ void gate_stop(struct room *r);
 struct network *gate_record(void);
 /* Tells the gate how rule `number` of the live ones stands. -EPIPE: it has ended. */
 int gate_change(struct room *r, uint32_t number);
+/* Right behind it, for a rule about a socket: what listens in the room. */
+void gate_listen(struct room *r, int listener, uint32_t rule);
 /* The answer to a question of its; with ONCE the rule `number` is told too. */
 int gate_answer(struct room *r, uint32_t question, enum gate_answer answer, uint32_t number);
 

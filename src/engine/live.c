@@ -161,16 +161,27 @@ int live_add(struct room *r, const struct egress_rule *rule, bool once)
     return at;
 }
 
-static void change(struct room *r, uint32_t client, size_t number)
+static bool change(struct room *r, uint32_t client, size_t number)
 {
     struct live *l = &r->live;
     if (gate_change(r, (uint32_t)number) < 0) {
         keeper_refuse(r, client, 0, "the gate of this room has ended", NULL);
-        return;
+        return false;
     }
     l->waiting[l->waiting_count++] = (struct live_wait){.client = client, .rule = (uint32_t)number};
     gate_record()->rule_changes++;
     write_notice(r);
+    return true;
+}
+
+/* A socket of the host's that the room has no place for yet: what listens there; -1: the client was told why not. */
+static int open_socket(struct room *r, uint32_t client, const struct egress_rule *rule, uint32_t number)
+{
+    struct err e = {0};
+    int fd = unixes_add(r, rule, number, &e);
+    if (fd < 0)
+        keeper_refuse(r, client, 0, e.text, e.hint[0] ? e.hint : NULL);
+    return fd;
 }
 
 static void add(struct room *r, uint32_t client, const char *text, bool deny)
@@ -198,18 +209,21 @@ static void add(struct room *r, uint32_t client, const char *text, bool deny)
         return;
     }
     at = find_gone(l, &rule);
-    if (at < 0 && rule.kind == EGRESS_UNIX && !deny) {
-        keeper_refuse(r, client, 0, "sockets are opened when the room begins",
-                      "start it with --allow unix:/PATH/OF/SOCKET; what was withdrawn can come back");
-        return;
-    }
     if (at < 0 && l->rules.count == EGRESS_RULES_MAX) {
         keeper_refuse(r, client, 0, "this room has had as many rules as can be", NULL);
         return;
     }
-    at = at < 0 ? (int)l->rules.count++ : at;
-    l->table[at] = rule;
-    change(r, client, (size_t)at);
+    const uint32_t number = at < 0 ? (uint32_t)l->rules.count : (uint32_t)at;
+    const bool opens = rule.kind == EGRESS_UNIX && !deny && !(at >= 0 && unixes_has(r, number));
+    int listener = opens ? open_socket(r, client, &rule, number) : -1;
+    if (opens && listener < 0)
+        return;
+    l->rules.count += at < 0;
+    l->table[number] = rule;
+    if (change(r, client, number) && opens)
+        gate_listen(r, listener,
+                    number); /* right behind the rule; if it does not arrive, the gate has ended */
+    fd_close(&listener);
 }
 
 /* The text is a rule, with "allow" or "deny" in front where both could be meant. */
@@ -236,7 +250,8 @@ static void withdraw(struct room *r, uint32_t client, const char *text)
         return;
     }
     l->table[at].gone = true;
-    change(r, client, (size_t)at);
+    unixes_remove(r, (uint32_t)at);
+    (void)change(r, client, (size_t)at);
 }
 
 void live_gate_lost(struct room *r)

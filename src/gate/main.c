@@ -52,6 +52,7 @@ static struct {
     int fd;
     enum gate_listener kind;
     uint16_t number;      /* as the frame has it */
+    bool late;            /* it came after START, with its rule, and goes with it; then fd is -1 */
     uint64_t rests_until; /* 0: it does not rest */
 } listeners[GATE_LISTENERS_MAX];
 static size_t listener_count, resting;
@@ -124,15 +125,50 @@ static int take_rules(void)
 }
 
 /* Each socket file of the room stands for a rule about one. */
+static bool is_socket_rule(uint16_t rule)
+{
+    return rule < rules.count && rule_table[rule].kind == EGRESS_UNIX && !rule_table[rule].deny;
+}
+
 static int listeners_fit(void)
 {
     for (size_t i = 0; i < listener_count; i++) {
-        const uint16_t rule = listeners[i].number;
-        if (listeners[i].kind == GATE_LISTEN_UNIX &&
-            (rule >= rules.count || rule_table[rule].kind != EGRESS_UNIX || rule_table[rule].deny))
+        if (listeners[i].kind == GATE_LISTEN_UNIX && !is_socket_rule(listeners[i].number))
             return -EPROTO;
     }
     return 0;
+}
+
+/* Once we serve: the socket file of a rule that has just come. */
+static int take_late(int fd)
+{
+    const uint16_t rule = command.numbers[0];
+    uint32_t i = 0;
+
+    while (i < listener_count && listeners[i].fd >= 0)
+        i++;
+    if (i == GATE_LISTENERS_MAX || command.count != 1 || command.kinds[0] != GATE_LISTEN_UNIX ||
+        !is_socket_rule(rule) || rule_table[rule].gone || loop_add(fd, EPOLLIN, LOOP_LISTENER, i, 0) < 0) {
+        fd_close(&fd);
+        return -EPROTO;
+    }
+    listeners[i].fd = fd;
+    listeners[i].kind = GATE_LISTEN_UNIX;
+    listeners[i].number = rule;
+    listeners[i].late = true;
+    listener_count += i == listener_count;
+    return 0;
+}
+
+static void drop_late(uint32_t rule)
+{
+    for (size_t i = 0; i < listener_count; i++) {
+        if (listeners[i].fd < 0 || !listeners[i].late || listeners[i].number != rule)
+            continue;
+        fd_close(&listeners[i].fd);
+        resting -= listeners[i].rests_until != 0;
+        listeners[i].rests_until = 0;
+    }
 }
 
 /* Everything up to START. */
@@ -235,6 +271,8 @@ static void listener_event(uint32_t i)
 {
     int r = 0;
 
+    if (listeners[i].fd < 0) /* closed since the kernel told of it */
+        return;
     switch (listeners[i].kind) {
     case GATE_LISTEN_DNS_UDP:
         serve_udp(listeners[i].fd);
@@ -298,8 +336,13 @@ static int control_event(void)
         (void)listeners_tick(GATE_LISTEN_UNIX);
         return 0;
     }
-    if (n == 0 && command.version == GATE_FRAMES_VERSION && live_command(&command) == 0)
+    if (n == 1 && command.version == GATE_FRAMES_VERSION && command.type == GATE_LISTENERS)
+        return take_late(fds[0]) < 0;
+    if (n == 0 && command.version == GATE_FRAMES_VERSION && live_command(&command) == 0) {
+        if (command.type == GATE_DROP)
+            drop_late(command.number);
         return 0;
+    }
     if (n == 0 && command.version == GATE_FRAMES_VERSION && command.type == GATE_STOP) {
         for (size_t i = 0; i < listener_count; i++) {
             if (listeners[i].kind == GATE_LISTEN_REFUSED)

@@ -179,6 +179,8 @@ static int build_root(const struct room_plan *plan, struct room_state *s)
     }
     if (r >= 0 && plan->trust_bundle)
         r = make_target(s->root, "etc/ssl/certs", true);
+    if (r >= 0 && plan->live_sockets)
+        r = make_target(s->root, PLAN_SOCKETS_DIR, true);
     for (size_t i = 0; r >= 0 && i < plan->file_count; i++)
         r = make_file(&plan->files[i]);
     for (int i = 0; r >= 0 && i < MASK_SOURCES; i++) {
@@ -459,6 +461,9 @@ int step_scratch(const struct room_plan *plan, struct room_state *s)
     int r = mounts_attach(s->scratch, "work");
     if (r < 0)
         return r;
+    if (plan->live_sockets && (mkdirat(s->scratch, SCRATCH_SOCKETS, 0755) < 0 ||
+                               mount("work/" SCRATCH_SOCKETS, PLAN_SOCKETS_DIR, NULL, MS_BIND, NULL) < 0))
+        return -errno;
     if (mount("work/tmp", "tmp", NULL, MS_BIND, NULL) < 0 ||
         mount("work/shm", "dev/shm", NULL, MS_BIND, NULL) < 0 ||
         mount("work/work", "work", NULL, MS_BIND, NULL) < 0)

@@ -229,10 +229,24 @@ static int plan_mounts(struct room_plan *plan, struct text *t, struct err *e)
     return r;
 }
 
+/* Rules may come while the room lives, and nothing that the policy names lies where their sockets appear. */
+static bool wants_live_sockets(const struct room_plan *plan)
+{
+    bool wants = plan->policy->name && plan->policy->net == NET_GATE &&
+                 plan->policy->layers[LAYER_ID_GATE] != LAYER_OFF;
+    for (size_t i = 0; i < plan->mount_count; i++) {
+        const char *dst = plan->mounts[i].dst;
+        wants = wants && strcmp(dst, PLAN_SOCKETS_DIR) != 0 && !is_below(dst, PLAN_SOCKETS_DIR) &&
+                !is_below(PLAN_SOCKETS_DIR, dst);
+    }
+    return wants;
+}
+
 /* A place that is the room's own and nobody else's yet: nothing is ever created in what is bound. */
 static int plan_unixes(struct room_plan *plan, struct err *e)
 {
-    static const char *const own[] = {"run", "run/strongroom", "etc", "var", "dev", "dev/shm", "work", "tmp"};
+    static const char *const own[] = {"run",     "run/strongroom", "etc", "var",           "dev",
+                                      "dev/shm", "work",           "tmp", PLAN_SOCKETS_DIR};
     const struct egress_rules *rules = &plan->policy->egress;
     for (size_t i = 0; i < rules->count; i++) {
         const struct egress_rule *x = &rules->rules[i];
@@ -240,6 +254,7 @@ static int plan_unixes(struct room_plan *plan, struct err *e)
             continue;
         struct plan_unix u = {.dst = x->path + 1, .rule = (uint32_t)i, .late = is_scratch(x->path + 1)};
         bool taken = false;
+        u.late = u.late || (plan->live_sockets && is_below(u.dst, PLAN_SOCKETS_DIR));
         for (size_t k = 0; k < sizeof own / sizeof *own; k++)
             taken = taken || strcmp(u.dst, own[k]) == 0;
         for (size_t k = 0; k < plan->system_count; k++)
@@ -666,7 +681,8 @@ int plan_make(struct room_plan *plan, const struct policy *policy, char **argv, 
     if (r == 0)
         r = plan_mounts(plan, &t, e);
     plan->skeleton_tree = -1;
-    if (r == 0 && !plan->for_skeleton && fits_skeleton(plan))
+    plan->live_sockets = wants_live_sockets(plan);
+    if (r == 0 && !plan->for_skeleton && !plan->live_sockets && fits_skeleton(plan))
         plan->skeleton = find_skeleton(&t);
     if (r == 0 && !plan->skeleton)
         r = plan_files(plan, &t, e);

@@ -100,6 +100,10 @@ struct plan_mount {
 };
 
 /* A socket file of the room that leads to one of the host's. */
+#define PLAN_SOCKETS_DIR                                                                                     \
+    "run/strongroom/sockets"      /* where those appear that are allowed while the room lives */
+#define SCRATCH_SOCKETS "sockets" /* what is mounted there, read-only, of the scratch file system */
+
 struct plan_unix {
     const char *dst; /* without the leading slash */
     uint32_t rule;   /* its number */
@@ -177,6 +181,7 @@ struct room_plan {
     const char *const *secret_env; /* NAME=MARK of each secret, NULL at the end; NULL: none */
     const char *trust_bundle, *trust_pem, *trust_hash; /* of the room's own authority; NULL: none */
     bool gate_serves;     /* a gate will serve the room or its published ports: pid 1 waits for it */
+    bool live_sockets;    /* there is a PLAN_SOCKETS_DIR, which the supervisor can make sockets in */
     bool gate_open_ports; /* rules may change while the room lives: the kernel refuses no port by itself */
 
     /* bounds */

@@ -2,12 +2,15 @@
  *
  * A socket is bound where the rule wants it, in files that are the room's own: before these are closed for writing, or,
  * below the scratch folders, when they are there. The listeners are handed to the supervisor, as those of the network.
+ * Where rules may come while the room lives, a folder of the scratch file system is shown read-only, in which the
+ * supervisor can make more of them.
  *
  * Lives in: the room's pid 1, while it builds. Trusts: the plan. Must not: malloc, stdio, create anything below a
  * bind. */
 #include "policy/egress.h"
 #include "room/steps.h"
 #include "sys/fd.h"
+#include "sys/kernel.h"
 
 #include <errno.h>
 #include <string.h>
@@ -53,12 +56,19 @@ int unixes_make(const struct room_plan *plan, struct room_state *s, bool late)
     return 0;
 }
 
+/* From here on only the supervisor makes something there, through the scratch file system's own mount. */
+static int close_folder(void)
+{
+    struct mount_attr a = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC};
+    return kernel_mount_setattr(AT_FDCWD, PLAN_SOCKETS_DIR, 0, &a) < 0 ? -errno : 0;
+}
+
 int step_sockets(const struct room_plan *plan, struct room_state *s)
 {
-    if (plan->unix_count == 0)
-        return 0;
     int r = unixes_make(plan, s, true);
-    if (r < 0)
+    if (r == 0 && plan->live_sockets)
+        r = close_folder();
+    if (r < 0 || plan->unix_count == 0)
         return r;
     s->report.type = REPORT_LISTENERS;
     s->report.fds = (uint32_t)plan->unix_count;

@@ -354,9 +354,11 @@ def withdrawing_cuts_and_what_was_withdrawn_can_come_back():
     has(r.stdout, '(1 connection cut)', r)
     equal(say('held'), 'gone')
     assert say('ask') in ('cut', 'EPIPE', 'ECONNRESET')
-    r = strongroom('allow', 'speaking', 'unix:%s=/run/y' % other.path)
-    equal(r.returncode, 125, r)
-    has(r.stderr, 'sockets are opened when the room begins', r)
+    for where in ('', '=/run/y', '=/tmp/y', '=/run/strongroom/y', '=/run/strongroom/sockets/a/b', '=/run/strongroom/sockets/../y', '=/run/strongroom/sockets'):
+        r = strongroom('allow', 'speaking', 'unix:' + other.path + where)
+        equal(r.returncode, 125, (where, r))
+        has(r.stderr, 'not a clean absolute path' if '..' in where else 'in a room that lives, a socket can appear in /run/strongroom/sockets only', (where, r))
+        has(r.stderr, 'hint: ' if '..' in where else 'hint: name its place there: unix:%s=/run/strongroom/sockets/%s' % (other.path, os.path.basename(other.path)), (where, r))
     equal(strongroom('allow', 'speaking', rule).returncode, 0)
     equal(say('ask'), 'hello')
     equal(strongroom('deny', 'speaking', 'unix:' + s.path).returncode, 0)
@@ -367,6 +369,131 @@ def withdrawing_cuts_and_what_was_withdrawn_can_come_back():
     equal(len(other.peers), 0)
     s.end()
     other.end()
+
+
+def is_whole_root():
+    return os.geteuid() == 0 and open('/proc/self/uid_map').read().split()[2] == '4294967295'
+
+
+LATE = '/run/strongroom/sockets/'
+
+
+class Talk:
+    """A room with a name that does what it is told, one line each."""
+    def __init__(self, name, *options):
+        code = ('held = []\nfor w in sys.stdin:\n try: print(eval(w), flush=True)\n except OSError as e: print(errno.errorcode.get(e.errno, str(e)), flush=True)\n'
+                ' except BaseException as e: print(repr(e), flush=True)\n')
+        hold = 'def hold(path):\n c = socket.socket(socket.AF_UNIX); c.settimeout(5); c.connect(path); c.sendall(b"x"); held.append(c); return c.recv(1)\n'
+        self.p = subprocess.Popen([*before, PROGRAM, 'run', '--name', name, *options, '--', PYTHON, '-uc', 'import socket,sys,os,errno,json\n' + ASK + hold + code],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd='/')
+        equal(self.say('1'), '1')
+
+    def say(self, words):
+        self.p.stdin.write(words + '\n')
+        self.p.stdin.flush()
+        return self.p.stdout.readline().strip()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *rest):
+        if kind:
+            self.p.kill()
+        out, err = self.p.communicate(timeout=20)
+        if not kind:
+            equal((self.p.returncode, out), (0, ''), err)
+
+
+def does(*words):
+    r = strongroom(*words)
+    equal(r.returncode, 0, r)
+    return r.stdout
+
+
+@test
+def a_socket_comes_and_goes_while_the_room_lives():
+    s, other = Server(), Server()
+    with Talk('late', '--net', 'gate') as room:
+        rule = 'unix:%s=%sdb.sock' % (s.path, LATE)
+        equal(room.say('os.listdir("%s")' % LATE), '[]')
+        has(does('allow', 'late', rule), rule)
+        equal(room.say('os.listdir("%s")' % LATE), "['db.sock']")
+        equal(room.say('ask("%sdb.sock")' % LATE), "b'hello'")
+        equal(room.say('ask("%sdb.sock", b"x" * 100000) == b"x" * 100000' % LATE), 'True')
+        equal(room.say('hold("%sdb.sock")' % LATE), "b'x'")
+        assert s.peers[-1][1] == 4242 if before else s.peers[-1][1] >= 0x70000000 or not is_whole_root(), s.peers
+        has(room.say('json.load(open("/run/strongroom/policy.json"))["rules"]'), 'unix:%sdb.sock' % LATE)
+        assert s.path not in room.say('json.dumps([open("/run/strongroom/policy.json").read(), dict(os.environ)])')
+        has(strongroom('allow', 'late', 'unix:%s=%sdb.sock' % (other.path, LATE)).stderr, 'the room has a socket %sdb.sock already' % LATE)
+        room.say('globals().update(f=os.open("%sdb.sock", os.O_PATH))' % LATE)  # what it has open of the file leads nowhere, too
+        has(does('withdraw', 'late', rule), '(1 connection cut)')
+        equal(room.say('ask("/proc/self/fd/%d" % f)'), "b'ECONNREFUSED'")
+        assert room.say('held[0].recv(1)') in ("b''", 'ECONNRESET')
+        equal(room.say('os.listdir("%s")' % LATE), '[]')
+        equal(room.say('ask("%sdb.sock")' % LATE), "b'ENOENT'")
+        does('allow', 'late', rule)  # again, and another one under that name after it
+        equal(room.say('ask("%sdb.sock")' % LATE), "b'hello'")
+        does('withdraw', 'late', rule)
+        before_other = len(s.peers)
+        does('allow', 'late', 'unix:%s=%sdb.sock max-conns=1' % (other.path, LATE))
+        equal(room.say('ask("%sdb.sock")' % LATE), "b'hello'")
+        equal((len(other.peers), len(s.peers)), (1, before_other))
+        does('deny', 'late', 'unix:' + other.path)
+        assert room.say('ask("%sdb.sock")' % LATE) in ("b''", "b'EPIPE'", "b'ECONNRESET'")
+    s.end()
+    other.end()
+
+
+@test
+def the_place_of_late_sockets_is_closed_to_the_room():
+    s = Server()
+    with Talk('late', '--allow', 'unix:%s=%sfirst' % (s.path, LATE), '--allow', 'a.test:1') as room:
+        equal(room.say('ask("%sfirst")' % LATE), "b'hello'")
+        does('allow', 'late', 'unix:%s=%ssecond' % (s.path, LATE))
+        for what, wanted in (('os.unlink("%ssecond")', ('EROFS',)), ('os.rename("%ssecond", "%sx")', ('EROFS', 'EACCES')), ('os.symlink("/x", "%sx")', ('EROFS',)), ('os.chmod("%ssecond", 0)', ('EROFS', 'EPERM')),
+                             ('socket.socket(socket.AF_UNIX).bind("%sx")', ('EROFS',)), ('os.mkdir("%sx")', ('EROFS',)), ('os.chmod("%s", 0o777)', ('EROFS', 'EPERM')), ('os.link("%ssecond", "/tmp/x")', ('EXDEV', 'EROFS', 'EACCES', 'EPERM')),
+                             ('os.rename("/run/strongroom/sockets", "/run/strongroom/x%.0s")', ('EBUSY', 'EROFS', 'EXDEV', 'EACCES'))):
+            said = room.say(what % ((LATE,) * what.count('%')))
+            assert said in wanted, (what, said)
+        equal(room.say('sorted(os.listdir("/work") + os.listdir("/tmp") + os.listdir("/dev/shm"))'), '[]')
+        equal(room.say('ask("%sfirst") + ask("%ssecond")' % (LATE, LATE)), "b'hellohello'")
+        does('withdraw', 'late', 'unix:%s=%sfirst' % (s.path, LATE))  # was there from the beginning: stays, and leads nowhere
+        equal(room.say('os.listdir("%s")' % LATE).count('first'), 1)
+        assert room.say('ask("%sfirst")' % LATE) in ("b''", "b'EPIPE'", "b'ECONNRESET'")
+        equal(room.say('ask("%ssecond")' % LATE), "b'hello'")
+    s.end()
+
+
+@test
+def late_sockets_have_their_bound_and_give_their_places_back():
+    s = Server()
+    with Talk('late', '--net', 'gate') as room:
+        for _ in range(12):  # more than slots, one after another
+            for i in range(8):
+                does('allow', 'late', 'unix:%s=%s%d' % (s.path, LATE, i)) if i < 1 or _ == 0 else None
+            if _ == 0:
+                has(strongroom('allow', 'late', 'unix:%s=%snine' % (s.path, LATE)).stderr, 'this room has 8 sockets, which is all that may be')
+                for i in range(1, 8):
+                    equal(room.say('ask("%s%d")' % (LATE, i)), "b'hello'")
+                    does('withdraw', 'late', 'unix:%s=%s%d' % (s.path, LATE, i))
+            equal(room.say('ask("%s0")' % LATE), "b'hello'")
+            does('withdraw', 'late', 'unix:%s=%s0' % (s.path, LATE))
+        for path, wanted in ((top + '/none', 'No such file'), ('/dev/null', 'Not a socket')):
+            r = strongroom('allow', 'late', 'unix:%s=%sx' % (path, LATE))
+            equal(r.returncode, 125, r)
+            has(r.stderr, wanted, r)
+        equal(room.say('os.listdir("%s")' % LATE), '[]')
+    s.end()
+
+
+@test
+def where_the_policy_shows_something_no_socket_comes_late():
+    s = Server()
+    with Talk('late', '--net', 'gate', '--tmpfs', '/run/strongroom/sockets') as room:
+        r = strongroom('allow', 'late', 'unix:%s=%sx' % (s.path, LATE))
+        equal(r.returncode, 125, r)
+        has(r.stderr, 'this room has no place for sockets that come while it lives', r)
+    s.end()
 
 
 @test
