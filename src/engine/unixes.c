@@ -127,8 +127,8 @@ static int settle(int s, int folder, const char *name)
                : 0;
 }
 
-/* As the room's user, in a child, connects `s` to the socket `fd`, or binds it as `name` in the folder `fd`: 0 or errno,
- * which must fit an exit status. */
+/* As the room's user, in a child, connects `s` to the socket `fd`, or binds it as `name` in the folder `fd`: 0 or
+ * errno, which must fit an exit status. */
 static int as_user(const struct room *r, int s, int fd, const char *name)
 {
     int status = 0;

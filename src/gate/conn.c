@@ -371,6 +371,17 @@ void conn_answered(uint32_t question, enum gate_answer answer, int rule)
     }
 }
 
+/* Where nftables is missing, a port's listener also gets what a program meant for the room itself: nothing of the room's
+ * listens there, and no rule leads it anywhere else. */
+static bool is_rooms_own(const struct gate_addr *a)
+{
+    static const uint8_t own4[4] = {198, 18, 0, 1}, own6[16] = {0xfd, 0x57, [15] = 1}, loop6[16] = {[15] = 1};
+
+    return a->size == 4
+               ? a->bytes[0] == 127 || memcmp(a->bytes, own4, sizeof own4) == 0
+               : memcmp(a->bytes, loop6, sizeof loop6) == 0 || memcmp(a->bytes, own6, sizeof own6) == 0;
+}
+
 static void decide(int *fd)
 {
     struct sockaddr_storage meant;
@@ -379,7 +390,8 @@ static void decide(int *fd)
     uint16_t port;
     int pin;
 
-    if (getsockname(*fd, (struct sockaddr *)&meant, &len) < 0 || addr_from_sock(&meant, &a, &port) < 0) {
+    if (getsockname(*fd, (struct sockaddr *)&meant, &len) < 0 || addr_from_sock(&meant, &a, &port) < 0 ||
+        is_rooms_own(&a)) {
         conn_close_hard(fd);
         return;
     }

@@ -9,8 +9,8 @@
  *   UPSTREAM   supervisor -> gate   0..1, before START: the proxy to go out by, `size` bytes of text
  *                                   (policy/upstream.h)
  *   LISTENERS  supervisor -> gate   1..n, before START: carries `count` descriptors, made in the room's network
- *                                   namespace. After START, right behind an ADD: one, UNIX, non-blocking, for that rule;
- *                                   the gate closes it when the rule is dropped
+ *                                   namespace. After START, right behind an ADD: one, UNIX, non-blocking, for that
+ *                                   rule; the gate closes it when the rule is dropped
  *   SECRET     supervisor -> gate   0..n, before START: one secret as gate/secret.h has it
  *   START      supervisor -> gate   once; `number` is a sum: GATE_EVERY_NAME: also names that no rule lists get an
  *                                   address; GATE_ASKS: somebody can be asked about what no rule lists;
