@@ -74,32 +74,6 @@ static void put_base64(struct cell_result *r, const char *p, size_t n)
     put(r, &b);
 }
 
-/* A picture is what begins like one: a reader that trusts the type may choke on anything else. */
-static bool is_picture(const struct cells_value *v)
-{
-    static const struct {
-        const char *type, *magic;
-        size_t len;
-    } rows[] = {{"image/png", "\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16}, {"image/jpeg", "\xff\xd8\xff", 3}};
-
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (strcmp(v->type, rows[i].type) == 0)
-            return v->size > rows[i].len && memcmp(v->data, rows[i].magic, rows[i].len) == 0;
-    }
-    return false;
-}
-
-static bool is_text(const char *type)
-{
-    static const char *const types[] = {"text/", "application/json", "image/svg+xml"};
-
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
-        if (strncmp(type, types[i], strlen(types[i])) == 0)
-            return true;
-    }
-    return false;
-}
-
 static void show(struct cell_result *r, char kind, const struct cells_value *v)
 {
     char text[CELLS_TYPE_MAX + 64];
@@ -109,7 +83,7 @@ static void show(struct cell_result *r, char kind, const struct cells_value *v)
         if (r->error == 0)
             r->error = fd_write_all(1, v->data, v->size);
         sbuf_char(&b, '\n');
-    } else if (!is_text(v->type)) {
+    } else if (!cells_is_text(v->type)) {
         sbuf_fmt(&b, "[%s, %zu bytes]\n", v->type, v->size);
     }
     if (r->error == 0)
@@ -126,7 +100,7 @@ void cell_result_value(struct cell_result *r, char kind, const struct cells_valu
 {
     char text[CELLS_TYPE_MAX + 96];
     struct sbuf b = SBUF(text);
-    const uint64_t cost = is_text(v->type) ? 6 * (uint64_t)v->size : 2 * (uint64_t)v->size;
+    const uint64_t cost = cells_is_text(v->type) ? 6 * (uint64_t)v->size : 2 * (uint64_t)v->size;
     const bool holds = kind == 'V' && r->count < VALUES_MAX && r->bytes + cost <= VALUES_SIZE;
 
     if (r->fd < 0) {
@@ -137,11 +111,11 @@ void cell_result_value(struct cell_result *r, char kind, const struct cells_valu
         return; /* nobody reads so many */
     sbuf_fmt(&b, "%s{\"type\":\"%s\",\"bytes\":%zu", r->count++ ? "," : "", v->type, v->size);
     put(r, &b);
-    if (holds && is_text(v->type)) {
+    if (holds && cells_is_text(v->type)) {
         put_text(r, ",\"text\":");
         put_string(r, v->data, v->size);
         r->bytes += cost;
-    } else if (holds && is_picture(v)) {
+    } else if (holds && cells_is_picture(v)) {
         put_text(r, ",\"base64\":");
         put_base64(r, v->data, v->size);
         r->bytes += cost;

@@ -45,6 +45,7 @@ static const struct own owns[] = {
     OWN("json", 0, NULL, OWN_FLAG, json, "print the result as JSON on stderr"),
     OWN("result", 0, "FILE", OWN_PATH, result_path, "write the result as JSON to FILE"),
     OWN("result-fd", 0, "N", OWN_FD, result_fd, "write the result as JSON to descriptor N"),
+    OWN("reply-fd", 0, "N", OWN_FD, reply_fd, "stdin is a socket: what is written to it goes to N"),
     OWN("events", 0, "FILE|fd:N", OWN_PATH, events, "write each decision of the gate as a line of JSON"),
     OWN("trace-steps", 0, NULL, OWN_FLAG, trace_steps, "tell where each microsecond goes"),
     OWN("quiet", 'q', NULL, OWN_FLAG, quiet, "say nothing but errors"),
@@ -348,7 +349,7 @@ static int parse(int argc, char **argv, bool command, struct run_options *ret, s
     struct walk first = {.argv = argv, .argc = argc, .at = 1}, second = first;
 
     memset(ret, 0, sizeof *ret);
-    ret->result_fd = -1;
+    ret->result_fd = ret->reply_fd = -1;
     int r = gather(&first, ret, &files, e);
     if (r < 0 || ret->help)
         return r < 0 ? r : 0;

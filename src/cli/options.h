@@ -19,6 +19,7 @@ struct run_options {
     bool trace_steps;
     const char *result_path; /* in argv; NULL: none */
     int result_fd;           /* the caller's; -1: none */
+    int reply_fd;            /* likewise */
     const char *events;      /* in argv: a file, or fd:N; NULL: none */
     char notes[1024];        /* what policy_check() wants said, one line each; empty: nothing */
 };

@@ -147,7 +147,7 @@ static int check(const struct run_options *r, char **words, struct err *e)
             return err_set(e, ERR_USAGE, 0, "%s: takes no command: the agent says what runs", words[0]);
     }
     if (r->dry_run || r->explain || r->json || r->quiet || r->trace_steps || r->result_path ||
-        r->result_fd >= 0 || r->policy->tty == TTY_YES || r->policy->interactive) {
+        r->result_fd >= 0 || r->reply_fd >= 0 || r->policy->tty == TTY_YES || r->policy->interactive) {
         err_set(e, ERR_USAGE, 0, "%s: one of the options is about the output of a single run", words[0]);
         return err_hint(e, "leave out --dry-run, --explain, --json, --quiet, --trace-steps, --result, --tty");
     }

@@ -76,6 +76,22 @@ static int open_result(const struct run_options *o, int *ret_fd, struct err *e)
     return 0;
 }
 
+/* Likewise where the program's answers go. */
+static int open_reply(const struct run_options *o, int *ret_fd, struct err *e)
+{
+    if (o->reply_fd < 0)
+        return 0;
+    if (o->detach || o->policy->tty == TTY_YES)
+        return err_set(e, ERR_USAGE, 0, "--reply-fd %d: the program's stdin is no socket with --%s",
+                       o->reply_fd, o->detach ? "detach" : "tty");
+    *ret_fd = fcntl(o->reply_fd, F_DUPFD_CLOEXEC, 3);
+    if (*ret_fd >= 0)
+        return 0;
+    *ret_fd = 0;
+    err_set(e, ERR_USAGE, errno, "write the reply to descriptor %d", o->reply_fd);
+    return err_hint(e, "open it in the calling shell, e.g. --reply-fd 3 3>reply");
+}
+
 /* Likewise where the events go. */
 static int open_events(const struct run_options *o, int *ret_fd, struct err *e)
 {
@@ -321,7 +337,8 @@ int verb_run(int argc, char **argv)
         say_notes("--ask: there is no terminal to ask on: what no rule lists is denied");
     if (o.dry_run) {
         status = show_plan(&o, &req);
-    } else if (open_result(&o, &result_fd, &io) < 0 || open_events(&o, &req.events_fd, &io) < 0) {
+    } else if (open_result(&o, &result_fd, &io) < 0 || open_reply(&o, &req.reply_fd, &io) < 0 ||
+               open_events(&o, &req.events_fd, &io) < 0) {
         status = say_error(&io);
     } else {
         int n = engine_run(&req, &result, &e);
@@ -342,5 +359,5 @@ int verb_run(int argc, char **argv)
     fd_close(&result_fd);
     fd_close(&req.events_fd);
     options_free(&o);
-    return status;
+    return status; /* and the reply's descriptor is closed by our end */
 }

@@ -79,13 +79,16 @@ static int take_signals(struct room *r)
 
 static void start_relays(struct room *r)
 {
-    static char buffers[3][RELAY_BUFFER];
+    static char buffers[4][RELAY_BUFFER];
     r->in.buffer = buffers[0];
     r->out.buffer = buffers[1];
     r->err.buffer = buffers[2];
-    r->in.ended = r->out.ended = r->err.ended = true;
+    r->in.ended = r->out.ended = r->err.ended = r->reply.ended = true;
     if (r->plan.tty)
         return; /* made when the room hands out its terminal */
+    if (r->req->reply_fd > 0)
+        relay_init(&r->reply, fcntl(r->pipes[0][1], F_DUPFD_CLOEXEC, 3), r->req->reply_fd, true, false,
+                   buffers[3]);
     if (r->pipes[0][1] >= 0)
         relay_init(&r->in, 0, r->pipes[0][1], false, true, r->in.buffer);
     if (r->req->detached) {
@@ -302,7 +305,7 @@ static void finish(struct room *r)
     res->stdin_bytes = r->in.bytes;
     res->stdout_bytes = r->out.bytes;
     res->stderr_bytes = r->err.bytes;
-    const int lost = r->out.error ? r->out.error : r->err.error;
+    const int lost = r->out.error ? r->out.error : r->err.error ? r->err.error : r->reply.error;
     res->lost_output =
         lost == EPIPE ? 0 : lost; /* a reader that has enough is no failure, and the program had SIGPIPE */
     if (res->report.end_ns)
@@ -333,6 +336,7 @@ static void close_all(struct room *r)
     relay_end(&r->in);
     relay_end(&r->out);
     relay_end(&r->err);
+    relay_end(&r->reply);
     for (int i = 0; i < 3; i++) {
         fd_close(&r->pipes[i][0]);
         fd_close(&r->pipes[i][1]);

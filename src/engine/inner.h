@@ -128,7 +128,7 @@ struct room {
     struct keeper keeper;
 
     /* stdio */
-    struct relay in, out, err;
+    struct relay in, out, err, reply;
     int pipes[3][2];
     bool raw; /* the caller's terminal is in raw mode and `saved` must be restored */
     struct termios saved;

@@ -65,6 +65,8 @@ void relay_end(struct relay *r)
 {
     if (r->own_from)
         fd_close(&r->from);
+    if (r->own_to && r->kind == RELAY_SOCKET)
+        (void)shutdown(r->to, SHUT_WR); /* somebody may still read from it, through another descriptor */
     if (r->own_to)
         fd_close(&r->to);
     r->from = r->to = -1;

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -35,9 +36,11 @@ static int make_pipes(struct room *r)
 {
     for (int i = 0; i < 3; i++) {
         r->plan.stdio[i] = -1;
-        if (r->plan.tty || (i == 0 && is_null(0)))
+        const bool replies = i == 0 && r->req->reply_fd > 0;
+        if (r->plan.tty || (i == 0 && !replies && is_null(0)))
             continue;
-        if (pipe2(r->pipes[i], O_CLOEXEC) < 0)
+        if (replies ? socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, r->pipes[0]) < 0
+                    : pipe2(r->pipes[i], O_CLOEXEC) < 0)
             return -errno;
         r->plan.stdio[i] = r->pipes[i][i == 0 ? 0 : 1];
     }

@@ -30,6 +30,7 @@ enum {
     ON_IN,
     ON_OUT,
     ON_ERR,
+    ON_REPLY,
     ON_COUNT
 };
 
@@ -152,8 +153,8 @@ static bool take_report(struct room *r)
 /* What was not taken by now is lost, and must be told. */
 static void end_output(struct room *r, int why)
 {
-    struct relay *const outs[] = {&r->out, &r->err};
-    for (size_t i = 0; i < 2; i++) {
+    struct relay *const outs[] = {&r->out, &r->err, &r->reply};
+    for (size_t i = 0; i < 3; i++) {
         if (relay_has_more(outs[i]))
             outs[i]->error = why;
         relay_end(outs[i]);
@@ -279,6 +280,14 @@ static void move_output(struct room *r, struct relay *out)
         relay_end(&r->out);
         relay_end(&r->err);
     }
+}
+
+/* Nobody waits for it: it goes to a file, or its reader is quick. */
+static void move_reply(struct room *r)
+{
+    const uint64_t left = ENGINE_REPLY_MAX - r->reply.bytes;
+    if (left == 0 || (relay_move(&r->reply, left) == 0 && r->dead && !relay_has_more(&r->reply)))
+        relay_end(&r->reply);
 }
 
 /* --- time ----------------------------------------------------------------------------------------------- */
@@ -414,7 +423,7 @@ static bool is_over(const struct room *r)
 {
     if (!r->dead)
         return r->killed && engine_now_ms() >= r->kill_ms + ENGINE_TEARDOWN_MS;
-    return r->out.ended && r->err.ended;
+    return r->out.ended && r->err.ended && r->reply.ended;
 }
 
 int room_supervise(struct room *r, struct err *e)
@@ -437,6 +446,7 @@ int room_supervise(struct room *r, struct err *e)
                 r->started && !r->exited && !ask_holds(r, 0) ? relay_poll(&r->in) : (struct pollfd){.fd = -1},
             [ON_OUT] = heard && !ask_holds(r, 1) ? relay_poll(&r->out) : (struct pollfd){.fd = -1},
             [ON_ERR] = heard && !ask_holds(r, 2) ? relay_poll(&r->err) : (struct pollfd){.fd = -1},
+            [ON_REPLY] = relay_poll(&r->reply),
         };
         if (poll(p, ON_COUNT, poll_timeout(r)) < 0 && errno != EINTR)
             return err_set(e, ERR_INTERNAL, errno, "wait for the room");
@@ -464,6 +474,8 @@ int room_supervise(struct room *r, struct err *e)
             move_output(r, &r->out);
         if (p[ON_ERR].revents && !ask_holds(r, 2))
             move_output(r, &r->err);
+        if (p[ON_REPLY].revents)
+            move_reply(r);
         if (p[ON_PID].revents)
             take_death(r);
         look_at_clock(r);

@@ -134,7 +134,7 @@ void job_add(struct server *s, struct rpc_call *c, const json_t *args, bool room
                       .argv = argv,
                       .input = copy,
                       .input_len = input_len,
-                      .file = {-1, -1, -1, -1},
+                      .file = {-1, -1, -1, -1, -1},
                       .pidfd = -1,
                       .asked_ms = loop_now_ms()};
     c->work = j;
@@ -169,7 +169,7 @@ __attribute__((noreturn)) static void become(const struct job *j, pid_t parent)
 /* Memory files above those numbers that the child gives them. */
 static int open_files(struct job *j)
 {
-    static const char *const names[JOB_FILES] = {"stdin", "stdout", "stderr", "result"};
+    static const char *const names[JOB_FILES] = {"stdin", "stdout", "stderr", "result", "reply"};
 
     for (size_t i = 0; i < JOB_FILES; i++) {
         int fd = memfd_create(names[i], MFD_CLOEXEC);

@@ -8,7 +8,7 @@
 
 #define JOB_WORDS_MAX 512 /* of one command line, the user's included */
 
-enum job_file { JOB_IN, JOB_OUT, JOB_ERR, JOB_RESULT, JOB_FILES };
+enum job_file { JOB_IN, JOB_OUT, JOB_ERR, JOB_RESULT, JOB_REPLY, JOB_FILES };
 
 /* Called once, when the process has ended; answers the call. */
 typedef void job_done(struct job *j);

@@ -13,4 +13,7 @@ size_t text_clean(const char *p, size_t n, char *out, size_t max, size_t *ret_le
 /* The whole of p as a JSON string; what is longer than `max` when cleaned is cut. NULL: no memory. */
 json_t *text_json(const char *p, size_t n, size_t max);
 
+/* Any bytes in base64, as a JSON string. NULL: no memory. */
+json_t *text_base64(const char *p, size_t n);
+
 #endif

@@ -8,11 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RESULT_MAX     (32 << 20) /* what strongroom writes is less */
-#define PICTURES_MAX   8          /* in one answer */
-#define PICTURES_BYTES (4 << 20)  /* of their base64, all together */
-#define VALUES_MAX     64         /* in one answer */
-#define OTHER_TEXT_MAX (8 << 10)  /* of a value's text in another form than text/plain */
+#define RESULT_MAX (32 << 20) /* what strongroom writes is less */
 
 static int64_t number(const json_t *o, const char *name)
 {
@@ -24,69 +20,6 @@ static const char *text_of(const json_t *o, const char *name)
     const char *text = json_string_value(json_object_get(o, name));
 
     return text ? text : "";
-}
-
-struct answer {
-    json_t *values, *content; /* what the model reads, and the pictures behind it */
-    int64_t picture_bytes, text_left;
-    int64_t left_out; /* values of which only the size is told */
-};
-
-static void add_text(struct answer *a, json_t *one, const json_t *text, bool plain)
-{
-    const size_t n = json_string_length(text);
-    int64_t most = plain || a->text_left < OTHER_TEXT_MAX ? a->text_left : OTHER_TEXT_MAX;
-    json_t *clean = text_json(json_string_value(text), n, (size_t)most);
-    const size_t len = json_string_length(clean);
-
-    a->text_left -= (int64_t)len < a->text_left ? (int64_t)len : a->text_left;
-    (void)json_object_set_new(one, "text", clean);
-    if (len < n)
-        (void)json_object_set_new(one, "truncated", json_true());
-}
-
-static void add_picture(struct answer *a, json_t *one, json_t *base64)
-{
-    const int64_t n = (int64_t)json_string_length(base64);
-
-    if (json_array_size(a->content) == PICTURES_MAX || a->picture_bytes + n > PICTURES_BYTES) {
-        a->left_out++;
-        return;
-    }
-    a->picture_bytes += n;
-    (void)json_array_append_new(a->content, json_pack("{s:s, s:O, s:O}", "type", "image", "data", base64,
-                                                      "mimeType", json_object_get(one, "type")));
-    (void)json_object_set_new(one, "content_index", json_integer((json_int_t)json_array_size(a->content)));
-}
-
-static void add_values(struct answer *a, const json_t *values)
-{
-    const json_t *plain = NULL;
-    json_t *v;
-    size_t i;
-
-    json_array_foreach(values, i, v)
-    {
-        const char *type = text_of(v, "type");
-        json_t *text = json_object_get(v, "text"), *base64 = json_object_get(v, "base64");
-        const bool is_plain = strcmp(type, "text/plain") == 0;
-        /* What a number or a list looks like in JSON says nothing new. */
-        if (text && !is_plain && plain && json_equal(plain, text))
-            continue;
-        plain = is_plain ? text : plain;
-        if (json_array_size(a->values) == VALUES_MAX) {
-            a->left_out++;
-            continue;
-        }
-        json_t *one = json_pack("{s:s, s:I}", "type", type, "bytes", (json_int_t)number(v, "bytes"));
-        if (text)
-            add_text(a, one, text, is_plain);
-        else if (base64)
-            add_picture(a, one, base64);
-        else
-            a->left_out++;
-        (void)json_array_append_new(a->values, one);
-    }
 }
 
 /* What to know of the state, in front of what else there is to say. */
@@ -102,11 +35,9 @@ static void add_message(json_t *r, const json_t *result, int64_t left_out)
         strcmp(text_of(result, "began"), "lost") == 0
             ? "the interpreter had ended since the last cell: this one began without its state. "
             : "";
-    char more[80] = "";
+    char more[VALUES_WORDS];
 
-    if (left_out)
-        (void)snprintf(more, sizeof more, "%lld values were too many or too large for the answer. ",
-                       (long long)left_out);
+    values_words(left_out, more);
     if (!*first && !*before && !*more)
         return;
     (void)json_object_set_new(r, "message", json_sprintf("%s%s%s%s", before, first, more, said));
@@ -115,7 +46,7 @@ static void add_message(json_t *r, const json_t *result, int64_t left_out)
 static void cell_done(struct job *j)
 {
     json_t *result = job_json(j, JOB_RESULT, RESULT_MAX);
-    struct answer a = {.text_left = tool_number(j->args, "max_output_bytes", OUTPUT_INLINE)};
+    struct values v;
 
     if (!result) {
         live_done(j, NULL); /* it was not begun: strongroom says why */
@@ -129,10 +60,9 @@ static void cell_done(struct job *j)
         .size = {job_size(j, JOB_OUT), job_size(j, JOB_ERR)},
     };
     json_t *r = run_report(j, &end, json_array(), NULL);
-    a.values = json_array();
-    a.content = json_array();
-    add_values(&a, json_object_get(result, "values"));
-    (void)json_object_set_new(r, "values", a.values);
+    values_begin(&v, j->args);
+    values_add(&v, json_object_get(result, "values"));
+    (void)json_object_set_new(r, "values", v.values);
     (void)json_object_set_new(r, "state", json_string(text_of(result, "state")));
     (void)json_object_set_new(r, "cell", json_integer((json_int_t)number(result, "cell")));
     if (error) {
@@ -147,9 +77,9 @@ static void cell_done(struct job *j)
             (void)json_object_set_new(r, i ? "stderr_bytes" : "stdout_bytes",
                                       json_integer((json_int_t)number(printed, output_names[i])));
     }
-    add_message(r, result, a.left_out);
+    add_message(r, result, v.left_out);
     json_decref(result);
-    tool_done_with(j->call, r, a.content);
+    tool_done_with(j->call, r, v.content);
 }
 
 void cell_start(struct server *s, struct rpc_call *c, const json_t *args, const char *language,

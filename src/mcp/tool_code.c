@@ -6,10 +6,12 @@
  *
  * Lives in: strongroom-mcp. Trusts: the checked arguments' form, strongroom's result. Must not: widen anything. */
 #include "mcp/tool_fns.h"
+#include "runtimes/runtimes.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,25 +19,6 @@
 #define MESSAGE_MAX 4000
 #define TIMED_OUT   124 /* exit status of strongroom exec */
 #define TOO_MUCH    153
-
-/* Python's own traceback cannot show lines of a text that is no file: the hook can, and leaves our frames out. */
-#define PYTHON                                                                                               \
-    "def _(g):\n"                                                                                            \
-    "    import sys\n"                                                                                       \
-    "    code = sys.stdin.buffer.read()\n"                                                                   \
-    "    sys.stdout.reconfigure(line_buffering=True)\n"                                                      \
-    "    def hook(kind, value, trace):\n"                                                                    \
-    "        import linecache, traceback\n"                                                                  \
-    "        lines = code.decode('utf-8', 'replace').splitlines(True)\n"                                     \
-    "        linecache.cache['main.py'] = (len(code), None, lines, 'main.py')\n"                             \
-    "        while trace and trace.tb_frame.f_code.co_filename == '<string>':\n"                             \
-    "            trace = trace.tb_next\n"                                                                    \
-    "        traceback.print_exception(kind, value, trace)\n"                                                \
-    "    sys.excepthook = hook\n"                                                                            \
-    "    sys.argv[:] = ['main.py']\n"                                                                        \
-    "    del g['_']\n"                                                                                       \
-    "    exec(compile(code, 'main.py', 'exec'), g)\n"                                                        \
-    "_(globals())\n"
 
 /* Node strips types itself since 22.13; before that the typescript package does, where it is installed. */
 #define TYPESCRIPT                                                                                           \
@@ -61,11 +44,11 @@
     "if (done.signal) process.kill(process.pid, done.signal);\n"                                             \
     "process.exit(done.status);\n"
 
-static const struct language {
+static const struct starter {
     const char *name;
-    const char *words[4];
-} languages[] = {
-    {"python", {"python3", "-c", PYTHON}},
+    const char *words[5]; /* NULL at the end */
+} starters[] = {
+    {"python", {NULL}}, /* runtime_python_once */
     {"javascript", {"node", "--experimental-detect-module", "-"}},
     {"typescript", {"node", "-e", TYPESCRIPT}},
     {"bash", {"bash", "-c", "eval \"$(</dev/stdin)\"", "main.sh"}},
@@ -276,24 +259,50 @@ json_t *room_report(struct job *j)
     return r;
 }
 
+/* What the program said of its values, beside what it printed. */
+static void add_reply(const struct job *j, json_t *r, json_t **ret_content)
+{
+    const int64_t size = job_size(j, JOB_REPLY);
+    char *p = size > 0 ? mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, j->file[JOB_REPLY], 0) : MAP_FAILED;
+    json_t *said = p != MAP_FAILED ? values_of_reply(p, (size_t)size) : NULL;
+    char words[VALUES_WORDS];
+    struct values v;
+
+    values_begin(&v, j->args);
+    values_add(&v, said);
+    json_decref(said);
+    if (p != MAP_FAILED)
+        (void)munmap(p, (size_t)size); /* cannot fail: it is what mmap gave */
+    values_words(v.left_out, words);
+    const char *message = json_string_value(json_object_get(r, "message"));
+    if (words[0])
+        (void)json_object_set_new(r, "message", json_sprintf("%s%s", words, message ? message : ""));
+    (void)json_object_set_new(r, "values", v.values);
+    *ret_content = v.content;
+}
+
 static void code_done(struct job *j)
 {
-    json_t *r = room_report(j);
+    const char *language = tool_text(j->args, "language", NULL);
+    json_t *r = room_report(j), *content = NULL;
 
-    if (r)
-        tool_done(j->call, r);
+    if (!r)
+        return;
+    if (!language || strcmp(language, "python") == 0)
+        add_reply(j, r, &content);
+    tool_done_with(j->call, r, content);
 }
 
 void tool_run_code(struct server *s, struct rpc_call *c, const json_t *args)
 {
     const char *name = tool_text(args, "language", NULL), *room = tool_text(args, "sandbox_id", NULL);
-    const struct language *l = &languages[0];
+    const struct starter *l = &starters[0];
     struct words w = {0};
     size_t len;
 
-    for (size_t i = 0; name && i < sizeof languages / sizeof *languages; i++) {
-        if (strcmp(languages[i].name, name) == 0)
-            l = &languages[i];
+    for (size_t i = 0; name && i < sizeof starters / sizeof *starters; i++) {
+        if (strcmp(starters[i].name, name) == 0)
+            l = &starters[i];
     }
     const char *code = tool_text(args, "code", &len);
     if (room) {
@@ -302,9 +311,11 @@ void tool_run_code(struct server *s, struct rpc_call *c, const json_t *args)
     }
     room_words(&w, s, "run", args);
     words_add(&w, "--result-fd=3");
+    if (!l->words[0])
+        words_add(&w, "--reply-fd=4");
     words_add(&w, "--");
-    for (size_t i = 0; i < sizeof l->words / sizeof *l->words && l->words[i]; i++)
-        words_add(&w, l->words[i]);
+    for (const char *const *word = l->words[0] ? l->words : runtime_python_once; *word; word++)
+        words_add(&w, *word);
     job_add(s, c, args, true, &w, code, len, code_done);
 }
 

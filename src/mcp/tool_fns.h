@@ -46,6 +46,20 @@ void cell_start(struct server *s, struct rpc_call *c, const json_t *args, const 
 bool live_id_ok(struct rpc_call *c, const json_t *args);
 void live_read_file(struct server *s, struct rpc_call *c, const json_t *args);
 
+/* Values, as a result tells them. */
+struct values {
+    json_t *values, *content; /* what the model reads, and the pictures behind it */
+    int64_t picture_bytes, text_left;
+    int64_t left_out; /* values of which only the size is told */
+};
+void values_begin(struct values *ret, const json_t *args);
+/* A list of {"type", "bytes", "text" or "base64"}. */
+void values_add(struct values *a, const json_t *values);
+/* Such a list, of the frames (runtimes/cells.h) that a program wrote, up to the first that is none. */
+json_t *values_of_reply(const char *p, size_t n);
+#define VALUES_WORDS 80
+void values_words(int64_t left_out, char ret[VALUES_WORDS]);
+
 /* Notes the changes to workspaces that a run left, in the server and in the run's report (NULL: there is none). */
 void changes_note(struct server *s, const json_t *result, json_t *report);
 

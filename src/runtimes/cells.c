@@ -4,7 +4,6 @@
 #include "runtimes/cells.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 static const char digits[] = "0123456789abcdef";
@@ -131,4 +130,29 @@ int cells_done(const char *data, size_t n, struct cells_done *ret)
     d.text_len = n - (size_t)(d.text - data);
     *ret = d;
     return 0;
+}
+
+bool cells_is_picture(const struct cells_value *v)
+{
+    static const struct {
+        const char *type, *magic;
+        size_t len;
+    } rows[] = {{"image/png", "\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16}, {"image/jpeg", "\xff\xd8\xff", 3}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (strcmp(v->type, rows[i].type) == 0)
+            return v->size > rows[i].len && memcmp(v->data, rows[i].magic, rows[i].len) == 0;
+    }
+    return false;
+}
+
+bool cells_is_text(const char *type)
+{
+    static const char *const types[] = {"text/", "application/json", "image/svg+xml"};
+
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        if (strncmp(type, types[i], strlen(types[i])) == 0)
+            return true;
+    }
+    return false;
 }

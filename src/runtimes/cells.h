@@ -14,6 +14,7 @@
 #ifndef RUNTIMES_CELLS_H
 #define RUNTIMES_CELLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +44,10 @@ struct cells_value {
 
 /* The data of V and of O. 0 or -EBADMSG. */
 int cells_value(char kind, const char *data, size_t n, struct cells_value *ret);
+
+/* A picture is what begins like one: a reader that trusts the type may choke on anything else. */
+bool cells_is_picture(const struct cells_value *v);
+bool cells_is_text(const char *type);
 
 struct cells_done {
     int status;                /* 0 to 255 */

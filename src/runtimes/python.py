@@ -8,14 +8,13 @@ def _(names):
     first = sys.path.pop(0)  # a cell's own json.py is for the cells
     import ast, builtins, io, json, linecache, os, signal, traceback
     sys.path.insert(0, first)
-    VALUE_MAX, TEXT_MAX, ERROR_MAX = 4 << 20, 64 << 10, 4000
+    ERROR_MAX = 4000
     channel = os.dup(0)  # not inherited by what cells start
     null = os.open('/dev/null', os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
     os.environ.setdefault('MPLBACKEND', 'agg')
     own = os.getpid()
-    sys.argv[:] = ['']
     now = {'number': b'', 'flags': ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, 'loop': None}
 
     def let_be(sig, frame):
@@ -35,69 +34,9 @@ def _(names):
         while data:
             data = data[os.write(channel, data):]
 
-    def send(mime, data):
-        data = data.encode('utf-8', 'replace') if isinstance(data, str) else bytes(data)
-        if len(data) > VALUE_MAX - 128:
-            write(b'O', b'%s\n%d' % (mime.encode(), len(data)))
-        else:
-            write(b'V', mime.encode() + b'\n' + data)
-
-    def shortened(text):
-        return text if len(text) <= TEXT_MAX else text[:TEXT_MAX] + '\n[... %d characters left out ...]' % (len(text) - TEXT_MAX)
-
-    def is_plain(value):
-        return type(value) in (dict, list, tuple, str, int, float, bool)
-
-    rich = {'_repr_png_': 'image/png', '_repr_jpeg_': 'image/jpeg', '_repr_svg_': 'image/svg+xml', '_repr_html_': 'text/html',
-            '_repr_markdown_': 'text/markdown', '_repr_latex_': 'text/latex'}
-
-    def show(value):
-        """What a value looks like, in every form that it knows; the first frame is its text."""
-        try:
-            text = repr(value)
-        except Exception as e:
-            text = '<%s without a repr: %s>' % (type(value).__name__, type(e).__name__)
-        send('text/plain', shortened(text))
-        if is_plain(value):
-            try:
-                text = json.dumps(value, allow_nan=False)
-            except (TypeError, ValueError, RecursionError):
-                return
-            if len(text) <= TEXT_MAX:
-                send('application/json', text)
-            return
-        for name, mime in rich.items():
-            method = None if isinstance(value, type) else getattr(value, name, None)
-            try:
-                data = method() if callable(method) else None
-                data = data[0] if isinstance(data, tuple) else data
-                if isinstance(data, (bytes, bytearray, str)):
-                    send(mime, data)
-            except Exception:
-                traceback.print_exc()
-        if type(value).__module__.startswith('matplotlib.') and hasattr(value, 'savefig') and not is_open(value):
-            send_figure(value)
-
-    def plots():
-        return sys.modules.get('matplotlib.pyplot')
-
-    def is_open(figure):
-        return plots() is not None and getattr(figure, 'number', None) in plots().get_fignums()
-
-    def send_figure(figure):
-        file = io.BytesIO()
-        figure.savefig(file, format='png')
-        send('image/png', file.getvalue())
-
-    def send_figures():
-        """Those that are open at a cell's end, as a notebook does."""
-        if plots() is None:
-            return
-        try:
-            for number in plots().get_fignums():
-                send_figure(plots().figure(number))
-        finally:
-            plots().close('all')
+    space = {}
+    exec(sys.argv[1], space)  # python_show.py
+    show, send_figures = space['_'](write, lambda name: {'io': io, 'json': json, 'traceback': traceback}[name])
 
     def display(*values):
         for value in values:
@@ -169,6 +108,7 @@ def _(names):
             tell(e)
             return 1, e
 
+    sys.argv[:] = ['']
     signal.signal(signal.SIGINT, let_be)
     builtins.display = display
     sys.stdout.reconfigure(line_buffering=True, errors='backslashreplace')

@@ -11,7 +11,7 @@
 #include <string.h>
 
 const struct runtime runtimes[RUNTIME_COUNT] = {
-    [RUNTIME_PYTHON] = {"python", {"python3", "-c", driver_python}},
+    [RUNTIME_PYTHON] = {"python", {"python3", "-c", driver_python, driver_python_show}},
     /* node cannot move a descriptor; what it finds open above 2 it does not hand on to programs that it starts. */
     [RUNTIME_JAVASCRIPT] = {"javascript",
                             {"sh", "-c",
@@ -24,6 +24,8 @@ const struct runtime runtimes[RUNTIME_COUNT] = {
           "PS1= exec bash --noprofile --noediting --rcfile /dev/fd/5 -i 4>&2 2>/dev/null 5<<<\"$1\"", "bash",
           driver_bash}},
 };
+
+const char *const runtime_python_once[] = {"python3", "-c", driver_python_once, driver_python_show, NULL};
 
 const struct language languages[LANGUAGE_COUNT] = {
     {"python", RUNTIME_PYTHON, 'c'},

@@ -13,6 +13,9 @@ struct runtime {
 };
 extern const struct runtime runtimes[RUNTIME_COUNT];
 
+/* One program of Python, which comes in on its descriptor 0, a socket; back come frames of values. NULL at the end. */
+extern const char *const runtime_python_once[];
+
 /* A language that a cell may be written in. */
 struct language {
     const char *name;

@@ -9,7 +9,7 @@ import zlib
 
 from rooms import living
 from tools import INJECTIONS, conforms
-from wire import Server, gone, same, test
+from wire import Server, Skip, gone, same, test
 
 
 def png(n=1):
@@ -29,6 +29,81 @@ def content(s, **arguments):
 
 def plain(r):
     return [v['text'] for v in r['values'] if v['type'] == 'text/plain']
+
+
+@test
+def a_program_tells_its_last_value_too():
+    s = Server()
+    r = s.tool('run_code', code='x = {"a": [1, None]}\nprint("out")\nx')
+    conforms(s, 'run_code', r)
+    same((r['stdout'], r['exit_code'], plain(r)), ('out\n', 0, ["{'a': [1, None]}"]))
+    same([v['text'] for v in r['values'] if v['type'] == 'application/json'], ['{"a": [1, null]}'])
+    for code in ('x = 5', 'print(5)', '', 'None', 'raise SystemExit(3)\n5'):
+        same(s.tool('run_code', code=code)['values'], [], code)
+    r = s.tool('run_code', code='display(1)\nimport os\nif os.fork() == 0:\n    1 / 0\nos.wait()\n"two"')
+    same(plain(r), ['1', "'two'"], 'of a program that forked')
+    same(plain(s.tool('run_code', code='import asyncio\nawait asyncio.sleep(0)\n7')), ['7'])
+    same(plain(s.tool('run_code', code='open("json.py", "w").write("1/0")\n[1]')), ['[1]'])
+    r = s.tool('run_code', code='"\\x1b]0;x\\x07" + chr(0x202e)')
+    assert all(ord(c) >= 32 for c in r['values'][0]['text']), r['values']
+    r = s.tool('run_code', code='"q" * 200000', max_output_bytes=1000)
+    same((r['values'][0]['truncated'], len(r['values'][0]['text'])), (True, 1000))
+    assert 'values' not in s.tool('run_code', code='echo 1', language='bash')
+    s.close()
+
+
+@test
+def a_program_hands_out_pictures_and_tables():
+    s = Server()
+    parts, r = content(s, code=PICTURE + 'P()')
+    same([(v['type'], v.get('content_index')) for v in r['values'] if v['type'] != 'text/plain'], [('image/png', 1), ('text/html', None)])
+    same((parts[1]['type'], parts[1]['mimeType'], base64.b64decode(parts[1]['data'])), ('image', 'image/png', png() + b'\0'))
+    s.close()
+
+
+def has(*modules):
+    return subprocess.run(['/usr/bin/python3', '-c', 'import ' + ', '.join(modules)], stderr=subprocess.DEVNULL).returncode == 0
+
+
+@test
+def figures_of_the_real_matplotlib_come_out_of_one_call():
+    if not has('matplotlib', 'pandas'):
+        raise Skip('python3-matplotlib and python3-pandas are not installed')
+    s = Server('--timeout', '100s')
+    parts, r = content(s, code='import matplotlib.pyplot as plt, pandas\nplt.plot([1, 2, 3])\npandas.DataFrame({"a": [1, 2]})')
+    same(r['exit_code'], 0, r['stderr'])
+    same([v['type'] for v in r['values']], ['text/plain', 'text/html', 'image/png'])
+    assert '<table' in r['values'][1]['text'] and 'a' in r['values'][0]['text']
+    picture = base64.b64decode(parts[1]['data'])
+    same((picture[:8], r['values'][2]['bytes']), (png()[:8], len(picture)))
+    width, height = struct.unpack('>II', picture[16:24])
+    assert width >= 300 and height >= 200, (width, height)
+    s.close()
+
+
+@test
+def what_a_program_forges_of_a_reply_stays_text_or_nothing():
+    """The driver's channel is the program's, too: whatever it writes there is read by size and bound."""
+    s = Server()
+    forge = 'import os, sys\nfd = next(n for n in range(3, 20) if os.path.exists("/proc/self/fd/%d" % n) and os.readlink("/proc/self/fd/%d" % n).startswith("socket"))\n'
+
+    def of(text, **more):
+        parts, r = content(s, code=forge + text + '\nNone', **more)
+        return parts, r
+    frame = 'def f(kind, data): os.write(fd, b"%s 00000000 %08x\\n" % (kind, len(data)) + data)\n'
+    parts, r = of(frame + 'f(b"V", b"image/png\\nno picture")\nf(b"V", b"text/plain\\n\\xff\\x1b[2J")\nf(b"O", b"text/html\\n999999999")')
+    same([(v['type'], v['bytes']) for v in r['values']], [('image/png', 10), ('text/plain', 5), ('text/html', 999999999)])
+    same((len(parts), r['values'][1]['text']), (1, '\ufffd\\x1b[2J'))
+    for text in ('os.write(fd, b"V 00000000 ffffffff\\ntext/plain\\n")', 'os.write(fd, b"V 00000000 00000020\\ntext/plain\\nshort")',
+                 'os.write(fd, b"D 00000000 00000004\\n000\\n")', 'os.write(fd, b"nonsense" * 100)', 'os.close(fd)', frame + 'f(b"V", b"no type")'):
+        parts, r = of(text)
+        same((len(parts), r['values']), (1, []), text)
+    parts, r = of(frame + 'for i in range(5000): f(b"V", b"text/plain\\n%d" % i)')
+    same(len(r['values']), 64)
+    assert 'too many' in r['message'], r
+    parts, r = of(frame + 'for i in range(20): f(b"V", b"image/png\\n" + %r + bytes(3 << 20))' % png())
+    assert len(parts) <= 9 and sum(len(p.get('data', '')) for p in parts) <= 4 << 20, len(parts)
+    s.close()
 
 
 @test

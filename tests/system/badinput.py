@@ -58,6 +58,7 @@ WRONG = {
                'X=env:STRONGROOM_NOT_SET@example.org', 'X=file:/no/such/file@example.org', 'X@*', 'X@exa mple.org', 'X@example.org:99999'],
     'events': ['', 'fd:', 'fd:x', 'fd:-1', '/no/such/dir/file'],
     'result': ['', '/no/such/dir/file', '/etc', '/proc/version', '/dev/null/x'],
+    'reply-fd': ['', '0', '-1', 'x', '999', '99999999999', '1048577'],
     'result-fd': ['', '0', '-1', 'x', '999', '99999999999', '1048577'],
 }
 
@@ -90,7 +91,7 @@ def wrong_values_of_words():
 
 @test
 def wrong_places_for_the_result():
-    wrong_values(['result', 'result-fd', 'events'])
+    wrong_values(['result', 'result-fd', 'reply-fd', 'events'])
 
 
 @test
@@ -284,6 +285,19 @@ def a_result_that_cannot_be_kept():
     with open('/etc/passwd') as f:
         r = run('--result-fd', str(f.fileno()), record=False, pass_fds=(f.fileno(),))
     refused(r, 'result')
+
+
+@test
+def a_reply_that_cannot_be_kept():
+    with open('/etc/passwd') as f:
+        r = run('--reply-fd', str(f.fileno()), pass_fds=(f.fileno(),), command=('/bin/sh', '-c', 'echo x >&0'))
+    same(r.status, 125, r.err)
+    for other in ('--tty', '--detach'):
+        read_end, write_end = os.pipe()
+        r = run(other, '--reply-fd', str(write_end), record=False, pass_fds=(write_end,))
+        refused(r, 'reply-fd')
+        os.close(write_end)
+        os.close(read_end)
 
 
 @test

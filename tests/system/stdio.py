@@ -5,6 +5,7 @@ import random
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 import room
@@ -39,6 +40,41 @@ def both_outputs_stay_apart():
 def every_byte_value_and_no_final_newline():
     data = bytes(range(256)) * 3
     same(ended(room.room('/bin/cat', feed=data), 'exited', 0).out, data)
+
+
+def replied(script, feed=b'', size=None):
+    """What a script, or a command, wrote to its stdin."""
+    with tempfile.TemporaryFile() as f:
+        command = ('/bin/sh', '-c', script) if isinstance(script, str) else script
+        r = room.room(*command, options=['--reply-fd', str(f.fileno())], feed=feed, pass_fds=(f.fileno(),))
+        return r, os.pread(f.fileno(), size or 1 << 27, 0)
+
+
+@test
+def a_reply_goes_where_it_should():
+    r, said = replied('cat; echo answer >&0; exit 4', noise[:MIB])
+    ended(r, 'exited', 4)
+    same((r.out == noise[:MIB], said), (True, b'answer\n'), 'stdin came whole, and the reply by itself')
+    r, said = replied('exit 0', b'nobody reads this')
+    same((ended(r, 'exited', 0).out, said), (b'', b''))
+    r, said = replied('head -c 3000000 /dev/zero >&0; kill -KILL $$')
+    same((r.record['outcome'], len(said)), ('signalled', 3000000), 'a reply of one that was killed')
+    same(ended(room.room('/bin/sh', '-c', 'echo x >&0 2>/dev/null || echo closed', feed=b'x'), 'exited', 0).out, b'closed\n', 'without the option')
+
+
+@test
+def a_reply_has_a_bound():
+    r, said = replied([room.PYTHON, '-ISc', 'import os\nfor _ in range(80): os.write(0, bytes(1 << 20))'])
+    same(len(said), 64 * MIB, 'bytes of the reply')
+    assert r.status != 0, 'it was told nothing'
+
+
+@test
+def descriptors_in_a_reply_are_dropped():
+    """It is a socket: the program may send what it has open, and gains nothing by it."""
+    send = 'import socket, array\ns = socket.socket(fileno=0)\nfor _ in range(2000): s.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [1]))])'
+    r, said = replied([room.PYTHON, '-ISc', send])
+    same((ended(r, 'exited', 0).out, said), (b'', b'x' * 2000))
 
 
 @test
