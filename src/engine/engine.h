@@ -26,7 +26,7 @@ struct engine_request {
     void (*on_port)(void *ctx, const char *text);
     void *ctx;
     bool wants_record; /* somebody will read peaks, hash and the like: they are only gathered then */
-    int reply_fd; /* what the program writes to its stdin, a socket then, goes here, at most ENGINE_REPLY_MAX; 0: none */
+    int reply_fd;      /* what the program writes to its stdin, a socket then, goes here; 0: nothing does */
     int events_fd; /* each decision of the gate goes here as a line of JSON when it is made; -1: nowhere. A pipe that is
                         * full loses lines, and the next line says how many */
 };

@@ -1,7 +1,7 @@
 /* tool_values: the values that came of code, as a tool's result tells them, and as a program of Python hands them out.
  *
- * Lives in: strongroom-mcp. Trusts: no byte of a reply: the program in the room wrote it, whoever that was. Must not: hand
- * out a control character as text, what is no picture as one, or more than an answer can hold. */
+ * Lives in: strongroom-mcp. Trusts: no byte of a reply: the program in the room wrote it, whoever that was.
+ * Must not: hand out a control character as text, what is no picture as one, or more than an answer can hold. */
 #include "mcp/text.h"
 #include "mcp/tool_fns.h"
 #include "runtimes/cells.h"

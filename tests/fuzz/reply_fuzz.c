@@ -1,5 +1,5 @@
-/* reply_fuzz: any bytes as the reply of a program: what an answer tells of it is bounded, clean, and a picture only where it
- * begins as one.
+/* reply_fuzz: any bytes as the reply of a program: what an answer tells of it is bounded, clean, and a picture only
+ * where it begins as one.
  *
  * Lives in: a fuzzer or the corpus replay. May: compute. */
 #include "base/err.h"
