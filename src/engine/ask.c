@@ -201,9 +201,15 @@ static void take_line(struct room *r)
         end_question(r, GATE_ANSWER_ALWAYS, "allowed for as long as this room lives");
 }
 
-static void write_question(struct ask *a)
+static void write_question(struct room *r)
 {
+    struct ask *a = &r->ask;
     ssize_t n = write(a->fd, a->text + a->at, a->len - a->at);
+    if (n < 0 && errno != EAGAIN &&
+        errno != EINTR) { /* the terminal is gone, and is ready to say so for ever */
+        (void)ask_refuse(r);
+        return;
+    }
     if (n > 0)
         a->at += (size_t)n;
     if (a->at < a->len)
@@ -225,7 +231,7 @@ void ask_event(struct room *r)
     if (!a->open)
         return;
     if (a->at < a->len) {
-        write_question(a);
+        write_question(r);
         return;
     }
     ssize_t n = read(a->fd, keys, sizeof keys);
@@ -265,6 +271,13 @@ bool ask_refuse(struct room *r)
     return true;
 }
 
+/* Whatever the gate says: one name or one address, on one port. */
+static bool is_one_endpoint(const struct egress_rule *x)
+{
+    const bool address = (x->kind == EGRESS_V4 || x->kind == EGRESS_V6) && x->bits == 128;
+    return (x->kind == EGRESS_NAME || address) && x->port_count == 1 && x->ports[0].from == x->ports[0].to;
+}
+
 void ask_take(struct room *r, const struct gate_report *got)
 {
     struct ask *a = &r->ask;
@@ -280,7 +293,7 @@ void ask_take(struct room *r, const struct gate_report *got)
     one->id = got->count;
     sbuf_fmt(&b, strchr(name, ':') ? "[%s]:%u" : "%s:%u", name, got->port);
     a->count++;
-    if (b.full || egress_read(text, false, &one->rule, &why, &hint) < 0 || one->rule.port_count != 1 ||
+    if (b.full || egress_read(text, false, &one->rule, &why, &hint) < 0 || !is_one_endpoint(&one->rule) ||
         r->dead) {
         a->count--;
         (void)gate_answer(r, got->count, GATE_ANSWER_NO, 0); /* a gate that has ended has nobody waiting */
