@@ -93,7 +93,7 @@ static int review(const struct result_workspace *w, bool asks, struct err *e)
     if (r == 0 && !asks)
         r = changes_say(&c, &say, show_text, &s, NULL, e);
     if (r == 0 && asks)
-        r = step_changes(&c, &s, NULL, e);
+        r = step_changes(&c, &s, NULL, 0, e);
     changes_close(&c);
     return r;
 }

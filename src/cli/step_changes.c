@@ -25,6 +25,7 @@ struct step {
     struct show *show;
     char *const *paths;
     size_t path_count;
+    uint32_t flags; /* TREE_ALL */
     struct place place[DEPTH_MAX];
     size_t depth;        /* of the place that we are in */
     uint64_t first, got; /* of the window */
@@ -53,7 +54,7 @@ static const struct tree_report *item_at(struct step *s, uint64_t at)
     struct tree_totals t;
     if (!s->fresh || at < s->first || at >= s->first + s->got) {
         const struct tree_command c = {.type = TREE_ROWS,
-                                       .flags = TREE_FOLDED,
+                                       .flags = TREE_FOLDED | s->flags,
                                        .what = (uint32_t)here(s)->opened,
                                        .count = WINDOW,
                                        .row = at};
@@ -98,7 +99,7 @@ static void say(struct step *s, const struct sbuf *b)
 static const char *verb_of(const struct tree_report *r)
 {
     static const char *const words[] = {"", "deletion", "modification", "addition"};
-    return words[r->kind < TREE_KIND_COUNT ? r->kind : 0];
+    return r->git ? "work of git" : words[r->kind < TREE_KIND_COUNT ? r->kind : 0];
 }
 
 static const char *const said_words[] = {"", ", accepted", ", rejected", ", decided"};
@@ -111,7 +112,7 @@ static void show_item(struct step *s, const struct tree_report *r)
     s->show->stopped = false;
     sbuf_fmt(&b, "\n%s[%llu/%llu] %s", s->show->colours ? "\033[1m" : "", (unsigned long long)here(s)->at + 1,
              (unsigned long long)here(s)->count, verb_of(r));
-    if (r->inside)
+    if (r->inside && !r->git)
         sbuf_fmt(&b, " of a folder with %llu %s in it", (unsigned long long)r->inside,
                  r->inside == 1 ? "entry" : "entries");
     sbuf_fmt(&b, "%s%s%s\n", said_words[r->decision < 4 ? r->decision : 0],
@@ -124,8 +125,12 @@ static void show_item(struct step *s, const struct tree_report *r)
     say(s, &b);
     const struct tree_command c = {.type = TREE_DIFF,
                                    .row = r->row,
-                                   .flags =
-                                       (r->inside ? TREE_FOLDED : 0) | (s->show->colours ? TREE_COLOUR : 0)};
+                                   .flags = (r->git      ? TREE_GIT
+                                             : r->inside ? TREE_FOLDED
+                                                         : 0) |
+                                            (s->show->colours ? TREE_COLOUR : 0)};
+    if (r->git && tree_paths(&s->changes->tree, s->paths, s->path_count, s->e) < 0)
+        return;
     (void)changes_say(s->changes, &c, show_text, s->show, NULL, s->e); /* s->e tells */
 }
 
@@ -135,10 +140,12 @@ static bool decide(struct step *s, const struct tree_report *r, enum tree_decisi
     const struct tree_command c = {.type = TREE_DECIDE,
                                    .what = what,
                                    .row = r ? r->row : 0,
-                                   .flags = r ? TREE_ONE | (r->inside ? TREE_FOLDED : 0) : TREE_REST | flags};
+                                   .flags = !r       ? TREE_REST | flags
+                                            : r->git ? TREE_GIT
+                                                     : TREE_ONE | (r->inside ? TREE_FOLDED : 0)};
     if (changes_hold(s->changes, true, s->e) < 0)
         return false;
-    bool done = (r || tree_paths(&s->changes->tree, s->paths, s->path_count, s->e) == 0) &&
+    bool done = ((r && !r->git) || tree_paths(&s->changes->tree, s->paths, s->path_count, s->e) == 0) &&
                 changes_say(s->changes, &c, NULL, NULL, NULL, s->e) == 0;
     struct err second = {0};
     if (changes_hold(s->changes, false, done ? s->e : &second) < 0)
@@ -154,7 +161,7 @@ static void say_help(struct step *s)
                          "  r  reject it             R  reject all that is open\n"
                          "  n  go on, undecided      p  go back\n"
                          "  u  undecide it           d  show it again\n"
-                         "  o  open the folder       c  close it\n"
+                         "  o  open it: one by one   c  close it\n"
                          "  q  leave; what was decided is kept\n";
     say(s, &(struct sbuf){.text = text, .size = sizeof text, .len = sizeof text - 1});
 }
@@ -234,7 +241,7 @@ static bool act(struct step *s, const struct tree_report *r, char key, bool *aga
         return true;
     case 'o':
         if (r->inside && s->depth + 1 < DEPTH_MAX) {
-            s->place[++s->depth] = (struct place){.opened = r->row + 1};
+            s->place[++s->depth] = (struct place){.opened = r->git ? TREE_SUM : r->row + 1};
             s->fresh = false;
         }
         return true;
@@ -261,7 +268,7 @@ static int finish(struct step *s)
     char text[256];
     struct sbuf b = SBUF(text);
     const struct tree_decided *d = &s->changes->tree.decided;
-    const struct tree_command count = {.type = TREE_ROWS, .flags = TREE_FOLDED};
+    const struct tree_command count = {.type = TREE_ROWS, .flags = TREE_FOLDED | s->flags};
     if (changes_say(s->changes, &count, NULL, NULL, NULL, s->e) < 0)
         return -EIO;
     s->show->row = 0;
@@ -274,10 +281,10 @@ static int finish(struct step *s)
     return d->accepted && ask(s, "Apply what is accepted", " now", "y/n") == 'y';
 }
 
-int step_changes(struct changes *c, struct show *show, char *const *paths, struct err *e)
+int step_changes(struct changes *c, struct show *show, char *const *paths, uint32_t flags, struct err *e)
 {
     static struct step s;
-    s = (struct step){.changes = c, .show = show, .paths = paths, .e = e};
+    s = (struct step){.changes = c, .show = show, .paths = paths, .flags = flags, .e = e};
     while (paths && paths[s.path_count])
         s.path_count++;
     bool going = find_open(&s, 0), again = false;

@@ -9,13 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
-static unsigned format, paged, plain, anew;
+static unsigned format, paged, plain, anew, all;
 static const struct change_option options[] = {
     {"list", NULL, "what changed, without the differences", &format, TREE_LIST, NULL, NULL},
     {"stat", NULL, "how much of each file changed", &format, TREE_STAT, NULL, NULL},
     {"name-only", NULL, "names, one a line", &format, TREE_NAMES, NULL, NULL},
     {"patch", NULL, "a patch that git apply takes", &format, TREE_PATCH, NULL, NULL},
     {"json", NULL, "everything, for programs", &format, TREE_JSON, NULL, NULL},
+    {"all", NULL, "every file in .git, too, instead of a summary", &all, TREE_ALL, NULL, NULL},
     {"anew", NULL, "forget what was decided before", &anew, 1, NULL, NULL},
     {"no-pager", NULL, "do not stop, and ask nothing", &paged, 2, NULL, NULL},
     {"no-colour", NULL, "no colours on a terminal", &plain, 1, NULL, NULL},
@@ -41,7 +42,8 @@ static int say_header(const struct changes *c, struct show *s)
 /* Shows what is asked for. */
 static int show(struct changes *c, struct show *s, const struct change_words *w, unsigned what, struct err *e)
 {
-    struct tree_command say = {.type = TREE_SHOW, .what = what, .flags = s->colours ? TREE_COLOUR : 0};
+    struct tree_command say = {
+        .type = TREE_SHOW, .what = what, .flags = all | (s->colours ? TREE_COLOUR : 0)};
     int r = what == TREE_FULL || what == TREE_LIST ? say_header(c, s) : 0;
     if (r == 0)
         r = tree_paths(&c->tree, w->paths, w->path_count, e);
@@ -84,7 +86,7 @@ int verb_review(int argc, char **argv)
     if (r == 0)
         r = show(&c, &s, &w, what, &e);
     if (r == 0 && asks)
-        r = step_changes(&c, &s, w.paths, &e);
+        r = step_changes(&c, &s, w.paths, all, &e);
     changes_close(&c);
     if (r < 0)
         return say_error(&e);

@@ -3,6 +3,7 @@
  * Lives in: strongroom-tree. Trusts: the caller for what was said; the index by form. May: write the decisions of the
  * entry. Must not: touch a tree. */
 #include "sys/kernel.h"
+#include "tree/git_view.h"
 #include "tree/session.h"
 #include "tree/store.h"
 #include "tree/verbs.h"
@@ -59,7 +60,7 @@ static int decide_named(const struct index *x, struct decisions *d, const struct
     int r;
 
     for (size_t n = 0; (r = index_next(x, &at, &row, &path, &detail)) > 0; n++) {
-        if (!session_named(path) || session_excepted(path) ||
+        if (!session_named(path) || session_excepted(path) || (c->flags & TREE_GIT && !git_view_summed(n)) ||
             (c->flags & TREE_REST && d->row[n] != TREE_UNDECIDED) ||
             (c->flags & TREE_ONLY_CLEAN && row->alarm))
             continue;
@@ -84,6 +85,8 @@ void verb_decide(const struct tree_command *c)
     }
     if (r == 0 && c->what > TREE_REJECTED)
         r = -EPROTO;
+    if (r == 0 && c->flags & TREE_GIT)
+        r = git_view_load(&x, session.lower, false);
     if (r == 0)
         r = c->flags & TREE_ONE ? decide_one(&x, &d, c->row, (uint8_t)c->what, c->flags & TREE_FOLDED)
                                 : decide_named(&x, &d, c);

@@ -293,7 +293,8 @@ int diff_all(const struct index *x, const uint8_t *chosen, unsigned how)
     for (int group = 0; group < SHOW_GROUPS && r >= 0; group++) {
         size_t at = 0, n = 0;
         for (; (r = index_next(x, &at, &row, &path, &detail)) > 0; n++) {
-            if (show_group_of(row) != (enum show_group)group || !select_has(chosen, n))
+            if (show_group_of(row, n) != (enum show_group)group || !select_has(chosen, n) ||
+                (group == SHOW_GIT && !patch))
                 continue;
             if (!patch && row->file == TREE_FOLDER && !(row->flags & ROW_MODE))
                 continue;

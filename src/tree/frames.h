@@ -50,6 +50,7 @@
 #define TREE_PIECE_MAX      4000u
 #define TREE_TEXT_MAX       16000u
 #define TREE_HINT_MAX       256u
+#define TREE_SUM            UINT32_MAX /* ROWS: of what is summed up, one by one */
 #define TREE_PATHS_MAX      (1u << 20) /* bytes of all PATHS, and of all PICK rows, of one verb */
 
 enum tree_command_type {
@@ -90,6 +91,8 @@ enum {
     TREE_FOLDED = 1 << 6,  /* ROWS, DIFF, DECIDE */
     TREE_ONE = 1 << 7,     /* DECIDE */
     TREE_REST = 1 << 8,
+    TREE_ALL = 1 << 9,  /* SHOW, ROWS: what lies in a .git is not summed up */
+    TREE_GIT = 1 << 10, /* DIFF, DECIDE: about what is summed up, as far as PATHS name it */
 };
 
 enum tree_format {
@@ -105,7 +108,7 @@ enum tree_format {
 struct tree_command {
     uint32_t type, version; /* enum tree_command_type, TREE_FRAMES_VERSION */
     uint32_t flags;
-    uint32_t what;  /* SHOW: enum tree_format */
+    uint32_t what;  /* SHOW: enum tree_format; ROWS: see there, TREE_SUM */
     uint32_t count; /* ROWS */
     uint32_t size;  /* PATHS, PICK: bytes in text */
     uint64_t row;   /* ROWS, DIFF */
@@ -151,6 +154,8 @@ struct tree_report {
     uint64_t old_size, new_size;
     struct tree_totals totals;
     struct tree_decided decided;
+    uint32_t git; /* ROW: 1: stands for all that is summed up of a .git */
+    uint32_t unused;
     uint64_t inside; /* ROW: entries in a folder that comes or goes whole; 0: it is shown by itself */
     char hint[TREE_HINT_MAX];
     char text[TREE_TEXT_MAX]; /* FAILED, DONE with a code: one line, escaped */

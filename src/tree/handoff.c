@@ -20,6 +20,8 @@ static const struct {
     {".githooks/", ALARM_GIT_HOOK},
     {".git/config", ALARM_GIT_CONFIG},
     {".git/config.worktree", ALARM_GIT_CONFIG},
+    {".git", ALARM_GIT_CONFIG}, /* a file or link in the place of the folder: another repository */
+    {".git/commondir", ALARM_GIT_CONFIG},
     {".gitconfig", ALARM_GIT_CONFIG},
     {".config/git/", ALARM_GIT_CONFIG},
     {".gitmodules", ALARM_GIT_CONFIG},
@@ -174,6 +176,7 @@ static const struct {
     {".wgetrc", ALARM_TOOL_CONFIG},
     {".tmux.conf", ALARM_TOOL_CONFIG},
     {".screenrc", ALARM_TOOL_CONFIG},
+    {"config", ALARM_GIT_CONFIG}, /* a folder with this, HEAD, objects and refs is a repository, too */
 };
 
 static char lower(char c)

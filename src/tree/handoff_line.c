@@ -335,13 +335,21 @@ static bool first_new_piece(bool (*next)(struct handoff_reader *, struct handoff
     return false;
 }
 
+/* A file that only says where the rest of a repository is. */
+static bool names_repository(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
+    return same_word(name, strlen(name), ".git") || same_word(name, strlen(name), "commondir");
+}
+
 bool handoff_line(unsigned alarm, const char *path, struct handoff_text old, struct handoff_text new,
                   struct sbuf *line)
 {
     const size_t n = strlen(path);
     const bool package = n >= 12 && strcmp(path + n - 12, "package.json") == 0;
 
-    if (alarm == ALARM_GIT_CONFIG)
+    if (alarm == ALARM_GIT_CONFIG && !names_repository(path))
         return first_new_piece(handoff_git_next, old, new, line);
     if (alarm == ALARM_PACKAGE_SCRIPT && package)
         return first_new_piece(handoff_package_next, old, new, line);

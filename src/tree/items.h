@@ -10,6 +10,7 @@ struct inside {
     uint64_t
         count; /* 0: it does not come or go as one: there is an alarm, a conflict, or something of another kind */
     uint64_t bytes;
+    uint64_t unkept;         /* files that git has no copy of */
     enum tree_decision said; /* about all of it, the folder too; UNDECIDED: about some nothing was said */
     bool agreed;             /* the same about each */
 };
@@ -22,11 +23,12 @@ struct item {
     const struct index_row *row;
     const char *path, *detail;
     struct inside inside; /* count 0: it is by itself */
+    bool git;             /* the row stands for all that is summed up of a .git */
 };
 typedef int item_fn(void *ctx, const struct item *i);
 
 /* In the order of the review, of the paths that the session names; `opened`: 0, or 1 more than the row of a folder:
- * what is in it. Not 0 of `each` ends it and is returned. */
+ * what is in it, or TREE_SUM: what is summed up. git_view_load() comes before. Not 0 of `each` ends it and is returned. */
 int items_each(const struct index *x, const struct decisions *d, uint64_t opened, item_fn *each, void *ctx);
 
 #endif

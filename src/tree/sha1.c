@@ -61,23 +61,38 @@ static void add(struct sha1 *s, const void *bytes, size_t n)
     }
 }
 
-void sha1_blob(const void *bytes, size_t size, char ret[SHA1_HEX_SIZE])
+static const struct sha1 start = {.h = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0}};
+
+static void finish(struct sha1 *s, char ret[SHA1_HEX_SIZE])
 {
-    struct sha1 s = {.h = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0}};
-    char head[40];
+    const uint64_t bits = s->bytes * 8;
     uint8_t tail[8];
 
+    add(s, "\x80", 1);
+    while (s->bytes % 64 != 56)
+        add(s, "", 1);
+    for (int i = 0; i < 8; i++)
+        tail[i] = (uint8_t)(bits >> (56 - 8 * i));
+    add(s, tail, sizeof tail);
+    for (size_t i = 0; i < 20; i++)
+        (void)snprintf(ret + 2 * i, 3, "%02x", (unsigned)(s->h[i / 4] >> (24 - 8 * (i % 4)) & 0xff));
+}
+
+void sha1_blob(const void *bytes, size_t size, char ret[SHA1_HEX_SIZE])
+{
+    struct sha1 s = start;
+    char head[40];
     const int n = snprintf(head, sizeof head, "blob %zu", size);
 
     add(&s, head, (size_t)n + 1);
     add(&s, bytes, size);
-    const uint64_t bits = s.bytes * 8;
-    add(&s, "\x80", 1);
-    while (s.bytes % 64 != 56)
-        add(&s, "", 1);
-    for (int i = 0; i < 8; i++)
-        tail[i] = (uint8_t)(bits >> (56 - 8 * i));
-    add(&s, tail, sizeof tail);
-    for (size_t i = 0; i < 20; i++)
-        (void)snprintf(ret + 2 * i, 3, "%02x", (unsigned)(s.h[i / 4] >> (24 - 8 * (i % 4)) & 0xff));
+    finish(&s, ret);
+}
+
+void sha1_bytes(const void *bytes, size_t size, char ret[SHA1_HEX_SIZE])
+{
+    struct sha1 s = start;
+
+    add(&s, bytes, size);
+    finish(&s, ret);
 }

@@ -8,5 +8,6 @@
 
 /* git's name of a file with these bytes: the hash of "blob SIZE\0BYTES". */
 void sha1_blob(const void *bytes, size_t size, char ret[SHA1_HEX_SIZE]);
+void sha1_bytes(const void *bytes, size_t size, char ret[SHA1_HEX_SIZE]);
 
 #endif

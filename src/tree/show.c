@@ -7,6 +7,8 @@
 #include "base/num.h"
 #include "base/utf8.h"
 #include "tree/alarms.h"
+#include "tree/git_view.h"
+#include "tree/git_words.h"
 #include "tree/items.h"
 
 #include <errno.h>
@@ -18,11 +20,19 @@
 #define WIDTH       80
 #define JSON_ROW    (64 << 10)
 
-enum show_group show_group_of(const struct index_row *row)
+enum show_group show_group_of(const struct index_row *row, size_t n)
 {
+    const enum git_class class = git_view_class(n);
+
+    if (git_view_summed(n))
+        return SHOW_GIT;
     if (row->kind == TREE_DELETED)
         return SHOW_DELETED;
-    return row->alarm ? SHOW_ALARMED : row->kind == TREE_MODIFIED ? SHOW_MODIFIED : SHOW_ADDED;
+    if (row->alarm)
+        return SHOW_ALARMED;
+    if (class == GIT_IGNORED)
+        return SHOW_IGNORED;
+    return row->kind == TREE_MODIFIED ? SHOW_MODIFIED : class == GIT_UNTRACKED ? SHOW_UNTRACKED : SHOW_ADDED;
 }
 
 /* A size for people: three digits. */
@@ -129,7 +139,18 @@ static void put_decision(struct sbuf *b, enum tree_decision said)
         sbuf_fmt(b, "%s%s", b->len ? ", " : "", words[said]);
 }
 
-static void put_row(const struct index_row *row, const char *path, const char *detail,
+/* Where the heading does not say it: what git has no copy of. */
+static void put_class(struct sbuf *b, const struct index_row *row, size_t n)
+{
+    const enum git_class class = git_view_class(n);
+    const enum show_group group = show_group_of(row, n);
+
+    if ((class == GIT_UNTRACKED && row->kind != TREE_ADDED) ||
+        (class == GIT_IGNORED && group != SHOW_IGNORED))
+        sbuf_fmt(b, "%s%s", b->len ? ", " : "", git_class_name(class));
+}
+
+static void put_row(const struct index_row *row, size_t n, const char *path, const char *detail,
                     enum tree_decision said, bool colours)
 {
     char text[256];
@@ -151,6 +172,7 @@ static void put_row(const struct index_row *row, const char *path, const char *d
         sbuf_text(&b, b.len ? ", CONFLICT: " : "CONFLICT: ");
         sbuf_text(&b, detail[0] && !row->alarm ? detail : "changed on the host");
     }
+    put_class(&b, row, n);
     put_decision(&b, said);
     put_line(row, path, text, colours);
 }
@@ -158,7 +180,13 @@ static void put_row(const struct index_row *row, const char *path, const char *d
 static int list_group(const struct index *x, const struct decisions *d, const uint8_t *chosen,
                       enum show_group group, bool colours)
 {
-    static const char *const titles[SHOW_GROUPS] = {"Deleted", "To be looked at", "Modified", "Added"};
+    static const char *const titles[SHOW_GROUPS] = {"Deleted",
+                                                    "To be looked at",
+                                                    "Modified",
+                                                    "Added",
+                                                    "Untracked (git does not know them)",
+                                                    "Ignored by git",
+                                                    ""};
     const struct index_row *row;
     const char *path, *detail, *folded = NULL;
     size_t at = 0, n = 0, folded_len = 0;
@@ -166,7 +194,7 @@ static int list_group(const struct index *x, const struct decisions *d, const ui
     int r;
 
     for (; (r = index_next(x, &at, &row, &path, &detail)) > 0; n++) {
-        if (show_group_of(row) != group ||
+        if (show_group_of(row, n) != group ||
             (!select_has(chosen, n) && !(row->flags & ROW_LEFT_OUT && session_named(path))))
             continue;
         if (folded && strncmp(path, folded, folded_len) == 0 && path[folded_len] == '/')
@@ -184,10 +212,12 @@ static int list_group(const struct index *x, const struct decisions *d, const ui
             folded_len = row->path_len;
             sbuf_fmt(&b, "%llu in it, ", (unsigned long long)in.count);
             put_size(&b, in.bytes);
+            if (in.unkept && group == SHOW_DELETED)
+                sbuf_fmt(&b, ", %llu not in git", (unsigned long long)in.unkept);
             put_decision(&b, in.said);
             put_line(row, path, text, colours);
         } else {
-            put_row(row, path, detail, decision_of(d, n), colours);
+            put_row(row, n, path, detail, decision_of(d, n), colours);
         }
     }
     return r;
@@ -228,18 +258,41 @@ static int list_alarms(const struct index *x, const uint8_t *chosen, bool colour
     return r;
 }
 
+static void put_git(const struct git_words *w, bool colours)
+{
+    if (w->rows == 0)
+        return;
+    session_fmt("\n%sIn .git%s: %llu %s, summed up (--all lists them)\n", colour(colours, BOLD),
+                colour(colours, PLAIN), (unsigned long long)w->rows, w->rows == 1 ? "change" : "changes");
+    for (size_t i = 0; i < w->lines; i++)
+        session_fmt("  %s\n", w->line[i]);
+}
+
+void show_git(const struct index *x, const uint8_t *chosen, bool colours)
+{
+    static struct git_words w;
+
+    git_words_make(x, chosen, &w);
+    put_git(&w, colours);
+}
+
 int show_list(const struct index *x, const struct decisions *d, const uint8_t *chosen, bool colours)
 {
+    static struct git_words git;
     const struct tree_totals *t = &session.totals;
     char text[256];
     struct sbuf b = SBUF(text);
 
+    git_words_make(x, chosen, &git);
     sbuf_fmt(&b, "%llu deleted (", (unsigned long long)t->deleted);
     put_size(&b, t->bytes_deleted);
     sbuf_fmt(&b, "), %llu modified, %llu added (", (unsigned long long)t->modified,
              (unsigned long long)t->added);
     put_size(&b, t->bytes_added);
-    sbuf_text(&b, ")\n");
+    sbuf_text(&b, ")");
+    if (git.rows)
+        sbuf_fmt(&b, "; %llu of these in .git", (unsigned long long)git.rows);
+    sbuf_char(&b, '\n');
     session_text(text);
     if (d->any)
         session_fmt(
@@ -248,6 +301,8 @@ int show_list(const struct index *x, const struct decisions *d, const uint8_t *c
     if (t->conflicts)
         session_fmt("%llu in conflict: the host changed them while the room ran\n",
                     (unsigned long long)t->conflicts);
+    if (git_view_note()[0])
+        session_fmt("what git tracks is not known: %s\n", git_view_note());
     if (t->alarms) {
         session_fmt("\n%s%llu %s%s\n", colour(colours, BOLD), (unsigned long long)t->alarms,
                     t->alarms == 1 ? "alarm" : "alarms", colour(colours, PLAIN));
@@ -255,11 +310,12 @@ int show_list(const struct index *x, const struct decisions *d, const uint8_t *c
         if (r < 0)
             return r;
     }
-    for (int group = 0; group < SHOW_GROUPS; group++) {
+    for (int group = 0; group < SHOW_GIT; group++) {
         int r = list_group(x, d, chosen, (enum show_group)group, colours);
         if (r < 0)
             return r;
     }
+    put_git(&git, colours);
     return 0;
 }
 
@@ -267,15 +323,29 @@ int show_names(const struct index *x, const uint8_t *chosen)
 {
     static char text[LINE_MAX * 32];
     const struct index_row *row;
-    const char *path, *detail;
+    const char *path, *detail, *last = NULL;
+    size_t last_len = 0;
 
     for (int group = 0; group < SHOW_GROUPS; group++) {
         size_t at = 0, n = 0;
         int r;
         for (; (r = index_next(x, &at, &row, &path, &detail)) > 0; n++) {
             struct sbuf b = SBUF(text);
-            if (show_group_of(row) != (enum show_group)group || !select_has(chosen, n))
+            if (show_group_of(row, n) != (enum show_group)group || !select_has(chosen, n))
                 continue;
+            if (group == SHOW_GIT) { /* the folder stands for them */
+                const size_t len = git_internal(path);
+                if (last && last_len == len && memcmp(last, path, len) == 0)
+                    continue;
+                last = path;
+                last_len = len;
+                struct sbuf dir = {.text = text + sizeof text / 2, .size = sizeof text / 2};
+                sbuf_bytes(&dir, path, len);
+                sbuf_escaped(&b, dir.text);
+                session_text(text);
+                session_text("/\n");
+                continue;
+            }
             put_path(&b, path, row);
             session_text(text);
             session_text("\n");
@@ -325,7 +395,7 @@ static void json_mode(struct json *j, const char *key, uint32_t mode)
     json_str(j, key, text);
 }
 
-static int json_row(const struct index_row *row, const char *path, const char *detail,
+static int json_row(const struct index_row *row, size_t n, const char *path, const char *detail,
                     enum tree_decision said, bool first, bool chosen)
 {
     static char text[JSON_ROW];
@@ -351,6 +421,8 @@ static int json_row(const struct index_row *row, const char *path, const char *d
     json_bool(&j, "conflict", row->flags & ROW_CONFLICT);
     json_bool(&j, "left_out", row->flags & ROW_LEFT_OUT);
     json_bool(&j, "selected", chosen);
+    if (git_view_class(n) != GIT_NONE)
+        json_str(&j, "git", git_class_name(git_view_class(n)));
     if (said != TREE_UNDECIDED)
         json_str(&j, "decision", said == TREE_ACCEPTED ? "accepted" : "rejected");
     if (row->alarm) {
@@ -365,6 +437,25 @@ static int json_row(const struct index_row *row, const char *path, const char *d
     session_text(first ? "\n" : ",\n");
     session_bytes(b.text, b.len);
     return 0;
+}
+
+/* The sums, as in the list. */
+static void json_git(const struct index *x, const uint8_t *chosen)
+{
+    static struct git_words w;
+    static char text[GIT_WORDS_LINES * (2 * GIT_WORDS_LINE + 8)];
+    struct sbuf b = SBUF(text);
+    struct json j = {.out = &b};
+
+    git_words_make(x, chosen, &w);
+    if (w.rows == 0)
+        return;
+    json_open(&j, NULL, '[');
+    for (size_t i = 0; i < w.lines; i++)
+        json_str(&j, NULL, w.line[i]);
+    json_close(&j, ']');
+    session_text(",\"git\":");
+    session_bytes(b.text, b.len);
 }
 
 int show_json(const struct index *x, const struct decisions *d, const uint8_t *chosen)
@@ -405,14 +496,16 @@ int show_json(const struct index *x, const struct decisions *d, const uint8_t *c
     for (int group = 0; group < SHOW_GROUPS && r >= 0; group++) {
         size_t at = 0, n = 0;
         for (; (r = index_next(x, &at, &row, &path, &detail)) > 0; n++) {
-            if (show_group_of(row) != (enum show_group)group || !session_named(path))
+            if (show_group_of(row, n) != (enum show_group)group || !session_named(path))
                 continue;
-            r = json_row(row, path, detail, decision_of(d, n), first, select_has(chosen, n));
+            r = json_row(row, n, path, detail, decision_of(d, n), first, select_has(chosen, n));
             if (r < 0)
                 break;
             first = false;
         }
     }
-    session_text("]}");
+    session_text("]");
+    json_git(x, chosen);
+    session_text("}");
     return r;
 }

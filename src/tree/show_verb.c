@@ -5,6 +5,7 @@
 #include "sys/mem.h"
 #include "tree/alarms.h"
 #include "tree/diff.h"
+#include "tree/git_view.h"
 #include "tree/import.h"
 #include "tree/items.h"
 #include "tree/show.h"
@@ -60,6 +61,8 @@ void verb_show(const struct tree_command *c)
         r = chosen ? select_rows(&x, c->flags & TREE_DECIDED ? &d : NULL, chosen) : -ENOMEM;
     }
     if (r == 0)
+        r = git_view_load(&x, session.lower, c->flags & TREE_ALL);
+    if (r == 0)
         r = show(&x, &d, chosen, c);
     if (r < 0)
         (void)session_fail(r, NULL, "read the changes: %s", strerror(-r));
@@ -69,7 +72,7 @@ void verb_show(const struct tree_command *c)
 }
 
 static void send_row(const struct index_row *row, size_t n, const char *path, const char *detail,
-                     const struct inside *in, enum tree_decision said)
+                     const struct inside *in, enum tree_decision said, bool git)
 {
     struct tree_report *r = &session.report;
     struct sbuf b = {.text = r->text, .size = TREE_TEXT_MAX}, h = {.text = r->hint, .size = TREE_HINT_MAX};
@@ -86,8 +89,9 @@ static void send_row(const struct index_row *row, size_t n, const char *path, co
     r->new_size = row->new_size;
     r->left_out = (row->flags & ROW_LEFT_OUT) != 0;
     r->decision = said;
+    r->git = git;
     r->inside = in ? in->count : 0;
-    if (in && in->count)
+    if (in && in->count && !git)
         *(row->kind == TREE_DELETED ? &r->old_size : &r->new_size) = in->bytes;
     sbuf_escaped(&b, path);
     if (row->file == TREE_FOLDER)
@@ -109,7 +113,7 @@ static int send_item(void *ctx, const struct item *i)
 
     if (s->seen >= s->c->row && s->seen - s->c->row < s->c->count)
         send_row(i->row, i->n, i->path, i->detail, &i->inside,
-                 i->inside.count ? i->inside.said : decision_of(s->d, i->n));
+                 i->inside.count ? i->inside.said : decision_of(s->d, i->n), i->git);
     s->seen++;
     return 0;
 }
@@ -123,6 +127,8 @@ static void send_items(const struct tree_command *c)
 
     if (r == 0)
         r = decisions_load(session.entry, &x, &d);
+    if (r == 0)
+        r = git_view_load(&x, session.lower, c->flags & TREE_ALL);
     if (r == 0)
         r = items_each(&x, &d, c->what, send_item, &s);
     if (r == 0)
@@ -149,13 +155,15 @@ void verb_rows(const struct tree_command *c)
     uint64_t seen = 0;
     int r = index_open(session.entry, &x);
 
+    if (r == 0)
+        r = git_view_load(&x, session.lower, false);
     for (int group = 0; group < SHOW_GROUPS && r >= 0; group++) {
         size_t at = 0, n = 0;
         for (; (r = index_next(&x, &at, &row, &path, &detail)) > 0; n++) {
-            if (show_group_of(row) != (enum show_group)group)
+            if (show_group_of(row, n) != (enum show_group)group)
                 continue;
             if (seen >= c->row && seen - c->row < c->count)
-                send_row(row, n, path, detail, NULL, TREE_UNDECIDED);
+                send_row(row, n, path, detail, NULL, TREE_UNDECIDED, false);
             seen++;
         }
     }
@@ -208,8 +216,13 @@ void verb_diff(const struct tree_command *c)
     struct index x = {0};
     int r = index_open(session.entry, &x);
 
-    if (r == 0)
+    if (r == 0 && c->flags & TREE_GIT) {
+        r = git_view_load(&x, session.lower, false);
+        if (r == 0)
+            show_git(&x, NULL, c->flags & TREE_COLOUR);
+    } else if (r == 0) {
         r = diff_from(&x, c);
+    }
     if (r < 0)
         (void)session_fail(r, NULL, "compare: %s", strerror(-r));
     index_close(&x);

@@ -53,8 +53,8 @@ int show_stat(const struct index *x, const uint8_t *chosen)
         size_t at = 0, n = 0;
         for (; (r = index_next(x, &at, &row, &path, &detail)) > 0; n++) {
             long gone = 0, come = 0;
-            if (show_group_of(row) != (enum show_group)group || !select_has(chosen, n) ||
-                (row->file != TREE_REGULAR && row->file != TREE_LINK))
+            if (group == SHOW_GIT || show_group_of(row, n) != (enum show_group)group ||
+                !select_has(chosen, n) || (row->file != TREE_REGULAR && row->file != TREE_LINK))
                 continue;
             r = row->flags & (ROW_BINARY | ROW_WAS_BINARY) ? (gone = -1, 0)
                                                            : diff_count(row, path, &gone, &come);
@@ -72,6 +72,8 @@ int show_stat(const struct index *x, const uint8_t *chosen)
             sum_come += (unsigned long long)come;
         }
     }
+    if (r >= 0)
+        show_git(x, chosen, false);
     session_fmt(" %llu files changed, %llu insertions(+), %llu deletions(-)\n", files, sum_come, sum_gone);
     return r;
 }

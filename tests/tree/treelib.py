@@ -11,7 +11,7 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 COMMAND = struct.Struct("<6IQqq4000s")
-REPORT = struct.Struct("<2IiIQ8I2Q9Q3QQ256s16000s")
+REPORT = struct.Struct("<2IiIQ8I2Q9Q3Q2IQ256s16000s")
 OPEN, PATHS, PICK, STORE, SHOW, ROWS, DIFF, APPLY, UNDO, RECOVER, DISCARD, COPY, EXCEPT, DECIDE = range(1, 15)
 LIST, FULL, STAT, NAMES, JSON, PATCH = range(1, 7)
 READY, FAILED, TEXT, ROW, DONE = range(1, 6)

@@ -240,7 +240,7 @@ def a_git_history_is_rewritten():
     git = 'git -c user.name=a -c user.email=a@b.c -c init.defaultBranch=main -c safe.directory="*" '
     subprocess.run(git + 'init -q . && git add -A && ' + git + 'commit -qm one && echo 2 >>README && ' + git + 'commit -qam two', shell=True, cwd=top, check=True)
     top, before, r = over_project(git + 'reset -q --hard HEAD~1; ' + git + 'commit -q --amend -m rewritten', top)
-    shown(r, r'M \.git/', r'README')
+    shown(r, r'README', r'main: 1 new commit, HISTORY REWRITTEN')
     verb('apply', r.id)
     log = subprocess.run(git + 'log --format=%s', shell=True, cwd=top, stdout=subprocess.PIPE, check=True).stdout
     same(log, b'rewritten\n')
