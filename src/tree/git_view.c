@@ -1,8 +1,8 @@
 /* git_view: see git_view.h.
  *
  * Theory of operation. What git tracks stands in the index of the repository, and what it ignores in the .gitignore
- * files: both are read from the workspace on the host, never from the layer, so that a room cannot say of its own
- * files that they are nothing to look at. git itself is not asked: its configuration is full of words that run something.
+ * files: both are read from the workspace on the host, never from the layer, so that a room cannot say of its own files
+ * that they are nothing to look at. git itself is not asked: its configuration is full of words that run something.
  * Rows come in the order of the walk, so the ignore rules of the folders around the one at hand are a stack.
  *
  * Names in a .git that git itself writes and that run nothing are summed up in a review. They are a list of what may

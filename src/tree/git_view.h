@@ -21,8 +21,8 @@ const char *git_class_name(enum git_class c); /* "" for GIT_NONE */
 int git_view_load(const struct index *x, int lower, bool all);
 
 enum git_class git_view_class(size_t row);
-/* Whether the row is one of those that a reader gets as a sum: objects, refs, logs and their like, without an alarm or a
- * conflict. Never a hook, a configuration, or a name that is not known to be harmless. */
+/* Whether the row is one of those that a reader gets as a sum: objects, refs, logs and their like, without an alarm
+ * or a conflict. Never a hook, a configuration, or a name that is not known to be harmless. */
 bool git_view_summed(size_t row);
 bool git_view_aware(void);       /* the classes are known */
 const char *git_view_note(void); /* why they are not, though there is a repository; "" */

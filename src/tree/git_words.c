@@ -2,9 +2,9 @@
  *
  * Theory of operation. What a branch was is read from the workspace, what it is from the layer, where the list of
  * changes says that the layer has it. New commits are counted by reading them: from the branch's new value along the
- * parents, as long as the layer or the workspace has them as single objects whose hash is their name. A commit that is not
- * found so ends the counting, and what is then not known is not said. The log of a branch is a text that the room wrote;
- * it is not asked.
+ * parents, as long as the layer or the workspace has them as single objects whose hash is their name. A commit that is
+ * not found so ends the counting, and what is then not known is not said. The log of a branch is a text that the room
+ * wrote; it is not asked.
  *
  * Lives in: strongroom-tree. Trusts: nothing of either tree. Must not: change anything. */
 #include "tree/git_words.h"

@@ -28,7 +28,8 @@ struct item {
 typedef int item_fn(void *ctx, const struct item *i);
 
 /* In the order of the review, of the paths that the session names; `opened`: 0, or 1 more than the row of a folder:
- * what is in it, or TREE_SUM: what is summed up. git_view_load() comes before. Not 0 of `each` ends it and is returned. */
+ * what is in it, or TREE_SUM: what is summed up. git_view_load() comes before. Not 0 of
+ * `each` ends it and is returned. */
 int items_each(const struct index *x, const struct decisions *d, uint64_t opened, item_fn *each, void *ctx);
 
 #endif

@@ -127,7 +127,7 @@ static void reads_every_version(void **state)
 static void refuses_what_is_no_index(void **state)
 {
     (void)state;
-    static const char *const bad[][2] = {{"b", "a"},  {"a", "a"},    {"a", "a/../b"},
+    static const char *const bad[][2] = {{"b", "a"},  {"a", "a"},  {"a", "a/../b"},
                                          {"/a", "b"}, {"a", "b/"}, {"./a", "b"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         begin(2, 20);
