@@ -262,7 +262,10 @@ static void finish_receipt(struct room *r)
         l[LAYER_ID_UIDS].probed = r->place.version != LEAF_NONE;
     } else {
         l[LAYER_ID_UIDS].state = LAYER_STATE_DEGRADED;
-        note(res, LAYER_ID_UIDS, "not root: the room's kernel uid is the caller's own");
+        note(res, LAYER_ID_UIDS,
+             r->plan.is_root_outside
+                 ? "root that cannot map uids or the files shown: the room's kernel uid is 0"
+                 : "not root: the room's kernel uid is the caller's own");
     }
     if (r->policy->net == NET_HOST) {
         l[LAYER_ID_NET].state = LAYER_STATE_OFF;
@@ -398,6 +401,7 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     int n = intercept_start(r, e);
     if (n < 0 || (n = engine_plan(req, &r->plan, e)) < 0)
         goto out;
+    room_choose_identity(&r->plan);
     engine_phase(r, PHASE_PLAN);
     r->mounts = openat(AT_FDCWD, "/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
     leaf_find_place(&r->place);

@@ -164,6 +164,7 @@ struct room;
 void engine_phase(struct room *r, enum phase p); /* that phase is over now */
 
 /* spawn.c: makes pipes, leaf and child, writes id maps, says GO. On failure everything made is undone by room_close. */
+void room_choose_identity(struct room_plan *plan); /* whether the room gets a kernel uid of its own */
 int room_spawn(struct room *r, struct err *e);
 
 /* supervise.c: until the room is dead and its output delivered. */

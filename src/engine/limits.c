@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 struct holder {
     unsigned always;   /* holds it with every kernel and user */
@@ -42,6 +43,31 @@ static void note(struct room *r, enum limit_id id, const char *text)
     sbuf_text(&b, text);
 }
 
+/* The kernel bounds the processes of everybody but its own uid 0, which a room of root's may have to share: tried, for
+ * below other user namespaces our 0 may be anybody. */
+static bool rlimit_bounds_pids(void)
+{
+    int status = 0;
+    const pid_t pid = fork();
+    if (pid == 0) {
+        const struct rlimit none = {0, 0};
+        if (setrlimit(RLIMIT_NPROC, &none) < 0)
+            _exit(1);
+        const pid_t one = fork();
+        if (one == 0)
+            _exit(0);
+        const int code = errno;
+        if (one > 0)
+            (void)waitpid(one, NULL, 0);
+        _exit(one < 0 && code == EAGAIN ? 0 : 1);
+    }
+    while (pid > 0 && waitpid(pid, &status, 0) < 0) {
+        if (errno != EINTR)
+            return false;
+    }
+    return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 static int plan_one(struct room *r, enum limit_id id, struct err *e)
 {
     const struct holder *h = &holders[id];
@@ -52,6 +78,8 @@ static int plan_one(struct room *r, enum limit_id id, struct err *e)
     if (l->asked == LIMIT_UNLIMITED)
         return 0;
     l->by = h->always;
+    if (id == LIMIT_ID_PIDS && !leaf && r->plan.is_root_outside && !rlimit_bounds_pids())
+        l->by = 0;
     if (leaf)
         l->by |= r->place.version == LEAF_V2 ? LIMIT_BY_CGROUP2 : LIMIT_BY_CGROUP1;
     if (l->by) {
@@ -64,8 +92,8 @@ static int plan_one(struct room *r, enum limit_id id, struct err *e)
                         r->place.why[0] ? r->place.why : "no cgroup of ours carries its controller");
         err_hint(
             e,
-            "delegate a cgroup to this user (`strongroom doctor` says how), or accept less with --prefer %s",
-            limit_rows[id].name);
+            "delegate a cgroup to this user (`strongroom doctor` says how), %saccept less with --prefer %s",
+            id == LIMIT_ID_PIDS ? "start as another user than root, or " : "or ", limit_rows[id].name);
         return n;
     }
     l->by = h->fallback;

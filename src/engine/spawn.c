@@ -76,8 +76,18 @@ static int make_leaf(struct room *r, struct err *e)
     return 0;
 }
 
-/* Are we root over a user namespace wide enough to give rooms uids of their own? */
-static bool owns_uids(void)
+static bool shows_files(const struct room_plan *plan)
+{
+    for (size_t i = 0; i < plan->mount_count; i++) {
+        if (plan->mounts[i].kind != MOUNT_TMPFS)
+            return true;
+    }
+    return false;
+}
+
+/* Are we root over a user namespace wide enough to give rooms uids of their own? The files of the host that a room shows
+ * must then be mapped to it, which a container's root usually may not. */
+static bool gives_uids(const struct room_plan *plan)
 {
     char map[64];
     struct {
@@ -87,7 +97,8 @@ static bool owns_uids(void)
     uint32_t data[6];
     if (geteuid() != 0 || syscall(SYS_capget, &head, data) < 0)
         return false;
-    const uint32_t need = 1u << 6 /* CAP_SETGID */ | 1u << 7 /* CAP_SETUID */;
+    const uint32_t need = 1u << 6 /* CAP_SETGID */ | 1u << 7 /* CAP_SETUID */ |
+                          (shows_files(plan) ? 1u << 21 /* CAP_SYS_ADMIN */ : 0);
     if ((data[0] & need) != need)
         return false;
     ssize_t n = fd_read_file(AT_FDCWD, "/proc/self/uid_map", map, sizeof map);
@@ -152,8 +163,12 @@ static int explain_clone(int code, struct err *e)
         err_hint(e,
                  "no more namespaces may be made: raise sysctl user.max_user_namespaces (and its siblings)");
         break;
-    case EINVAL:
     case ENOSYS:
+        err_hint(
+            e, "a filter around us hides clone3, as docker's does unless told otherwise (`strongroom doctor` "
+               "knows the remedy), or this kernel is older than 6.1");
+        break;
+    case EINVAL:
         err_hint(e, "this kernel lacks a namespace that a room needs; 6.1 or later is supported");
         break;
     default:
@@ -221,14 +236,21 @@ static void close_childs_ends(struct room *r, int *ctl)
     fd_close(&r->pipes[2][1]);
 }
 
+void room_choose_identity(struct room_plan *plan)
+{
+    plan->privileged = gives_uids(plan);
+    plan->is_root_outside = !plan->privileged && geteuid() == 0;
+}
+
 int room_spawn(struct room *r, struct err *e)
 {
     int ctl[2] = {-1, -1};
-    r->plan.privileged = owns_uids();
-    r->plan.is_root_outside = !r->plan.privileged && geteuid() == 0;
     if (!r->plan.privileged && r->policy->layers[LAYER_ID_UIDS] == LAYER_REQUIRE) {
         int n = err_set(e, ERR_ROOM, EPERM, "require the layer uids: a uid for this room alone");
-        err_hint(e, "only root gives rooms uids of their own; accept the caller's with --prefer uids");
+        err_hint(e, r->plan.is_root_outside
+                        ? "root without CAP_SYS_ADMIN cannot map the files that this room shows; accept the "
+                          "caller's uid with --prefer uids"
+                        : "only root gives rooms uids of their own; accept the caller's with --prefer uids");
         return n;
     }
     int n = fault_at("call", "pipes");

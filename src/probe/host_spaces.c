@@ -250,7 +250,10 @@ void try_idmap(const struct host_facts *h, struct facility_answer *a)
 {
     int own = map_one(ROOM_UID, ROOM_UID);
     if (own == 0) {
-        answer_ok(a, "each room gets a uid of its own");
+        answer_ok(
+            a, h->admin
+                   ? "each room gets a uid of its own"
+                   : "each room gets a uid of its own, but those with files of the host (no CAP_SYS_ADMIN)");
         return;
     }
     int single = map_one(geteuid(), getegid());

@@ -84,6 +84,8 @@ static void find_userns(const struct host_facts *h, bool admin, int code, struct
 {
     if (code == ENOSPC || code == EUSERS) {
         say_too_few(h, SYSCTL_MAX_USER, r);
+    } else if (code == ENOSYS && h->container != CONTAINER_NONE) {
+        say_container(h, r); /* a filter that knows no clone3 */
     } else if (code == EINVAL || code == ENOSYS) {
         say(r, "this kernel was built without user namespaces: boot the distribution's own kernel "
                "(CONFIG_USER_NS=y)");

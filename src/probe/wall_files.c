@@ -171,8 +171,9 @@ void wall_proc_kernel(const struct wall_ask *a, struct wall_verdict *v)
     struct wall_tries t = {0};
     (void)a;
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char c;
         FD_AUTO fd = open(files[i], O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        wall_tried(&t, fd >= 0, files[i]);
+        wall_tried(&t, fd >= 0 && read(fd, &c, 1) != 0, files[i]); /* a mask is an empty file */
     }
     wall_tried(&t, syscall(SYS_syslog, 10 /* size of the log */, NULL, 0) >= 0, "syslog");
     wall_sum(v, &t, "opens", "none opens");

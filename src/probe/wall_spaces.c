@@ -73,10 +73,13 @@ void wall_user_map(const struct wall_ask *a, struct wall_verdict *v)
 
 /* --- processes ------------------------------------------------------------------------------------------ */
 
+/* Below this a room has processes of its own: in a container the supervisor's number may be as small, and tells nothing. */
+enum { TELLING_PID = 64 };
+
 void wall_pid_signal(const struct wall_ask *a, struct wall_verdict *v)
 {
-    if (!a->supervisor)
-        wall_skip(v, "not told which");
+    if (a->supervisor < TELLING_PID)
+        wall_skip(v, a->supervisor ? "its number is one that the room has too" : "not told which");
     else if (kill((pid_t)a->supervisor, 0) == 0 || errno == EPERM)
         wall_broke(v, "process %u of the host is there", (unsigned)a->supervisor);
     else
@@ -98,7 +101,7 @@ void wall_pid_list(const struct wall_ask *a, struct wall_verdict *v)
         char number[24];
         struct sbuf b = SBUF(number);
         sbuf_fmt(&b, "%llu", (unsigned long long)a->supervisor);
-        supervisor |= strcmp(number, d->d_name) == 0;
+        supervisor |= a->supervisor >= TELLING_PID && strcmp(number, d->d_name) == 0;
         count++;
     }
     (void)closedir(dir); /* read-only */

@@ -54,8 +54,6 @@ int step_program(const struct room_plan *plan, struct room_state *s)
                               .argv = plan->argv,
                               .envp = plan->envp};
     s->item = -1;
-    if (plan->workspace_count)
-        s->report.changes_ns = workspace_since(plan);
     pid_t pid = seat_start(plan, &seat, &s->item);
     if (pid < 0)
         return pid;

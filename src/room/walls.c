@@ -160,6 +160,9 @@ static int load_filter(const struct seccomp_program *filter, unsigned flags)
 
 int step_seccomp(const struct room_plan *plan, struct room_state *s)
 {
+    /* The last moment at which the clock can be asked: nobody answers yet what the filter asks a listener. */
+    if (plan->workspace_count)
+        s->report.changes_ns = workspace_since(plan);
     if (plan->filter_notify) {
         s->notify = load_filter(plan->filter_notify, SECCOMP_FILTER_FLAG_NEW_LISTENER);
         if (s->notify >= 0)

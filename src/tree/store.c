@@ -86,8 +86,10 @@ int store_open(struct err *e)
         return err_hint(e, "set HOME or XDG_STATE_HOME to an absolute path");
     }
     r = make_folders(path);
-    if (r < 0)
-        return err_set(e, ERR_IO, r, "make the folder for changes: %s", path);
+    if (r < 0) {
+        err_set(e, ERR_IO, r, "make the folder for changes: %s", path);
+        return err_hint(e, "set XDG_STATE_HOME to a folder that is yours and can be written to");
+    }
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return err_set(e, ERR_IO, errno, "open the folder for changes: %s", path);

@@ -571,5 +571,53 @@ def under_no_new_privs_and_without_capabilities():
     no_crash(result)
 
 
+CONTAINERS_ROOT = '+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,+net_bind_service,+net_raw,+sys_chroot,+mknod,+setfcap'
+
+
+@test
+def as_the_root_of_a_container():
+    """docker's root by default: uids to give away, but no right to mount. Files of the host are shown all the same."""
+    if not room.ROOT and not room.can_nest():
+        raise Skip('no user namespaces for this user')
+    top = os.path.dirname(room.path('container/ro/file', 'seen'))
+    own = ['setpriv', '--bounding-set=-all,' + CONTAINERS_ROOT, '--inh-caps=-all'] if room.ROOT else ['unshare', '-r']
+    space = os.path.join(os.path.dirname(top), 'space')
+    os.makedirs(space)
+    environment = dict(os.environ, XDG_STATE_HOME=os.path.join(os.path.dirname(top), 'state'))
+    r = room.outside(*own, room.PROGRAM, 'run', '--json', '--ro', top, '--rw', space, '-w', top + ':/copy', '--', '/bin/sh', '-c',
+                     'cat %s/file && echo real >%s/out && echo more >>/copy/file' % (top, space), env=environment)
+    result = room.Result([])
+    result.status, result.out, result.err = r.returncode, r.stdout, r.stderr
+    degraded(result, 'uids')
+    same(r.stdout, b'seen')
+    same(open(space + '/out').read(), 'real\n')
+    r = room.outside(*own, room.PROGRAM, 'apply', env=environment)
+    same((r.returncode, open(top + '/file').read()), (0, 'seenmore\n'), repr(r))
+    if '4294967295' in open('/proc/self/uid_map').read() and room.ROOT:  # without files, a uid of its own
+        r = room.outside(*own, room.PROGRAM, 'run', '--json', '--', '/bin/true')
+        result.status, result.out, result.err = r.returncode, r.stdout, r.stderr
+        same(degraded(result)['receipt']['uids']['state'], 'on')
+        r = room.outside(*own, room.PROGRAM, 'run', '--require', 'uids', '--ro', top, '--', '/bin/true')
+        result.status, result.out, result.err = r.returncode, r.stdout, r.stderr
+        refused(result, 'CAP_SYS_ADMIN', 'hint')
+
+
+@test
+def roots_own_uid_is_not_left_without_a_bound_on_processes():
+    """The kernel bounds no processes of its uid 0: without a cgroup there is no room, unless somebody says so."""
+    if not room.ROOT and not room.can_nest():
+        raise Skip('no user namespaces for this user')
+    path = room.path('unbound/file', 'text')
+    run = 'setpriv --bounding-set=-all,%s --inh-caps=-all "$1" run %%s --ro %s -- /bin/true' % (CONTAINERS_ROOT, path)
+    script = 'for m in $(grep -o " /sys/fs/cgroup[^ ]*" /proc/self/mountinfo); do mount -o remount,bind,ro $m || exit 9; done; exec ' + run
+    if not room.ROOT:  # our 0 is somebody else's number outside, and that one is bounded
+        degraded(elsewhere(script.replace(run, '"$1" run --json --ro %s -- /bin/true' % path), '-m'), 'cgroup')
+        return
+    refused(elsewhere(script % '', '-m'), 'pids', 'another user than root')
+    accepted = elsewhere(script % '--json --prefer pids', '-m')
+    record = json.loads(accepted.err)
+    same((accepted.status, record['limits']['pids']['enforced_by'], record['receipt']['uids']['state']), (0, [], 'degraded'))
+
+
 if __name__ == '__main__':
     room.main()

@@ -1,4 +1,5 @@
 """observe: --explain tells what was out of reach, and the option that it names is the one that helps."""
+import errno
 import os
 import shlex
 
@@ -8,8 +9,12 @@ from room import ended, sh, test
 
 def watched(script, *options):
     """Runs a script with --explain; the denials of the layers root and net, by object."""
-    r = ended(sh(script, options=['--explain', *options]))
-    if r.record['receipt']['denials']['state'] != 'on':
+    r = sh(script, options=['--explain', *options])
+    assert r.record['outcome'] in ('exited', 'signalled'), r
+    ended(r)
+    denials = r.record['receipt']['denials']
+    if denials['state'] != 'on':
+        assert denials.get('errno') == errno.EBUSY, denials
         raise room.Skip('an outer sandbox listens: nothing can be told')
     return r, {d['object']: d for d in r.record['denials'] if 'object' in d}
 
@@ -66,6 +71,15 @@ def names_are_escaped_for_people_and_exact_for_programs():
     r, seen = watched('mkdir "%s" 2>/dev/null' % name)
     assert name in seen, seen
     assert b'\x1b]0;' not in r.err and b'\nHELD' not in r.err, r.err
+
+
+@test
+def a_room_with_a_workspace_and_copies_is_watched_too():
+    top, other = os.path.dirname(room.path('observe/space/file', 'old')), room.path('observe/other', 'text')
+    os.environ['XDG_STATE_HOME'] = os.path.join(os.path.dirname(top), 'state')
+    r, seen = watched('echo new >file; chmod 755 file; cat ' + other, '-w', top, '--copy-in', top + '/file:/work/copy',
+                      '--copy-out', '/work/copy:' + top + '/out')
+    assert other in seen and r.record['workspaces'][0]['changes'], r.record['workspaces']
 
 
 @test
