@@ -371,8 +371,8 @@ void conn_answered(uint32_t question, enum gate_answer answer, int rule)
     }
 }
 
-/* Where nftables is missing, a port's listener also gets what a program meant for the room itself: nothing of the room's
- * listens there, and no rule leads it anywhere else. */
+/* Where nftables is missing, a port's listener also gets what a program meant for the room itself: nothing of the
+ * room's listens there, and no rule leads it anywhere else. */
 static bool is_rooms_own(const struct gate_addr *a)
 {
     static const uint8_t own4[4] = {198, 18, 0, 1}, own6[16] = {0xfd, 0x57, [15] = 1}, loop6[16] = {[15] = 1};
