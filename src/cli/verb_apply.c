@@ -200,7 +200,7 @@ int verb_undo(int argc, char **argv)
         r = wrong_state(&c, "undo", &e);
     const struct tree_command say = {.type = TREE_UNDO};
     if (r == 0)
-        r = changes_say(&c, &say, NULL, NULL, &t, &e);
+        r = changes_say(&c, &say, tell, NULL, &t, &e);
     if (r == 0)
         say_done("undone", &c, NULL, "");
     changes_close(&c);

@@ -15,6 +15,7 @@
 #include "sys/mem.h"
 #include "tree/alarms.h"
 #include "tree/ops.h"
+#include "tree/restored.h"
 #include "tree/session.h"
 #include "tree/stage.h"
 #include "tree/step.h"
@@ -33,6 +34,7 @@ struct applying {
     struct index index;
     uint8_t *chosen;
     struct decisions decisions;
+    struct restored restored;
     struct beneath_parent lower;
     struct journal_writer out;
     struct stage stage;
@@ -59,11 +61,14 @@ static bool no_folder(int dir)
     return dir == -ENOENT || dir == -ENOTDIR || dir == -ELOOP;
 }
 
-static bool same_folder(int dir, const struct fingerprint *seen)
+static bool same_folder(const struct applying *a, int dir, const struct fingerprint *seen)
 {
     struct stat s;
 
-    return dir >= 0 && fstat(dir, &s) == 0 && (uint64_t)s.st_dev == seen->dev && s.st_ino == seen->ino;
+    if (dir < 0 || fstat(dir, &s) < 0)
+        return false;
+    const struct fingerprint f = restored_as(&a->restored, seen, &s);
+    return (uint64_t)s.st_dev == f.dev && s.st_ino == f.ino;
 }
 
 /* NULL: nothing speaks against it. */
@@ -78,7 +83,7 @@ static const char *conflict(struct applying *a, const struct index_row *row, con
         return detail[0] ? detail : "changed on the host while the room ran";
     if (dir < 0 && !no_folder(dir))
         return dir == -EXDEV ? "on another file system than the workspace" : strerror(-dir);
-    if (row->kind == TREE_ADDED && row->old.ino && !same_folder(dir, &row->old))
+    if (row->kind == TREE_ADDED && row->old.ino && !same_folder(a, dir, &row->old))
         return dir < 0 ? "its folder is gone from the host"
                        : "another folder is in this place on the host since";
     bool there = dir >= 0 && fstatat(dir, name, &s, AT_SYMLINK_NOFOLLOW) == 0;
@@ -86,7 +91,8 @@ static const char *conflict(struct applying *a, const struct index_row *row, con
         return there && !(row->flags & ROW_RETYPED) ? "the host has a file of this name now" : NULL;
     if (!there)
         return "gone from the host";
-    return fingerprint_same(&row->old, &s, a->before == STORE_PENDING) ? NULL : "changed on the host since";
+    const struct fingerprint f = restored_as(&a->restored, &row->old, &s);
+    return fingerprint_same(&f, &s, a->before == STORE_PENDING) ? NULL : "changed on the host since";
 }
 
 static void count(struct tree_totals *t, const struct index_row *row)
@@ -177,6 +183,8 @@ static int choose(struct applying *a, const struct tree_command *c)
 {
     int r = index_open(session.entry, &a->index);
 
+    if (r == 0)
+        r = restored_load(session.entry, &a->restored);
     if (r < 0)
         return session_fail(r, NULL, "read the list of changes: %s", strerror(-r));
     if (c->flags & TREE_DECIDED && (r = decisions_load(session.entry, &a->index, &a->decisions)) < 0)
@@ -248,9 +256,24 @@ static bool opens(const struct index_row *row)
     return (row->new_mode & ~row->old.mode & 0700) != 0;
 }
 
+/* What an operation may take away. */
+static struct fingerprint old_of(struct applying *a, const struct index_row *row, const char *path)
+{
+    const char *name;
+    struct stat s;
+
+    if (a->restored.count == 0 || row->kind == TREE_ADDED)
+        return row->old;
+    const int dir = beneath_parent(&a->lower, path, &name);
+    return dir >= 0 && fstatat(dir, name, &s, AT_SYMLINK_NOFOLLOW) == 0
+               ? restored_as(&a->restored, &row->old, &s)
+               : row->old;
+}
+
 static int plan_row(struct applying *a, enum pass pass, const struct index_row *row, const char *path)
 {
-    struct journal_op op = {.file = row->file, .number = (uint32_t)a->out.head.ops, .old = row->old};
+    struct journal_op op = {
+        .file = row->file, .number = (uint32_t)a->out.head.ops, .old = old_of(a, row, path)};
     const bool content = row->kind == TREE_ADDED || (row->kind == TREE_MODIFIED && row->flags & ROW_CONTENT);
     const bool mode = row->kind == TREE_MODIFIED && !content && row->flags & ROW_MODE;
     int r = 0;
@@ -435,6 +458,7 @@ void verb_apply(const struct tree_command *c)
     stage_close(&a.stage);
     mem_release(a.chosen, a.index.head ? select_bytes(&a.index) : 0);
     decisions_free(&a.decisions);
+    restored_free(&a.restored);
     index_close(&a.index);
     beneath_parent_close(&a.lower);
 }

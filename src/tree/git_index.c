@@ -10,6 +10,8 @@
 #define STAT_BYTES   40 /* of an entry, before the hash */
 #define NAME_MASK    0x0fff
 #define EXTENDED     0x4000
+#define SAYS         0x8000 /* of the flags: that a file counts as unchanged */
+#define SAYS_MORE    0x6000 /* of the others: that it is not in the work tree, or only meant to be added */
 #define STAGE_SHIFT  12
 #define MODE_AT      24 /* in the stat part */
 #define TYPE_FOLDER  0040000u
@@ -23,6 +25,8 @@ struct reading {
     char path[GIT_INDEX_PATH_MAX + 1]; /* of the entry at hand, and before that of the last one */
     size_t len;
     unsigned stage;
+    const uint8_t *entry; /* the one at hand */
+    unsigned flags, more;
 };
 
 static uint32_t be32(const uint8_t *p)
@@ -88,9 +92,13 @@ static int take_entry(struct reading *r, int *ret_folder)
     const uint32_t type = be32(r->bytes + r->at + MODE_AT) & 0170000u;
     const unsigned flags = (unsigned)r->bytes[from + fixed - 2] << 8 | r->bytes[from + fixed - 1];
     r->at += fixed;
+    r->entry = r->bytes + from;
+    r->flags = flags;
+    r->more = 0;
     if (flags & EXTENDED) {
         if (r->version < 3)
             return -EBADMSG;
+        r->more = (unsigned)r->bytes[r->at] << 8 | r->bytes[r->at + 1];
         r->at += 2;
     }
     const int n = take_path(r, flags >> STAGE_SHIFT & 3);
@@ -129,14 +137,19 @@ static int take_rest(struct reading *r)
     return r->size - r->at != r->hash ? -EBADMSG : split ? -ENOTSUP : 0;
 }
 
+static void rewind_to_entries(struct reading *r)
+{
+    r->at = HEADER;
+    r->len = r->stage = 0;
+    r->path[0] = '\0';
+}
+
 static int pass(struct reading *r, git_index_fn *each, void *ctx)
 {
     const uint32_t count = be32(r->bytes + 8);
     int folder, n = 0;
 
-    r->at = HEADER;
-    r->len = r->stage = 0;
-    r->path[0] = '\0';
+    rewind_to_entries(r);
     for (uint32_t i = 0; i < count; i++) {
         if ((n = take_entry(r, &folder)) < 0)
             return n;
@@ -152,26 +165,56 @@ static int pass(struct reading *r, git_index_fn *each, void *ctx)
     return take_rest(r);
 }
 
-int git_index_each(const uint8_t *bytes, size_t size, git_index_fn *each, void *ctx)
+/* Looks at all of it; the reading then knows how long a hash is. */
+static int check(struct reading *r, const uint8_t *bytes, size_t size)
 {
     static const size_t hashes[] = {20, 32};
-    static struct reading r;
     int result = -EBADMSG;
 
     if (size < HEADER + 20 || size > GIT_INDEX_MAX || memcmp(bytes, "DIRC", 4) != 0)
         return -EBADMSG;
-    r.bytes = bytes;
-    r.size = size;
-    r.version = be32(bytes + 4);
-    if (r.version < 2 || r.version > 4)
+    r->bytes = bytes;
+    r->size = size;
+    r->version = be32(bytes + 4);
+    if (r->version < 2 || r->version > 4)
         return -EBADMSG;
     for (size_t i = 0; i < sizeof hashes / sizeof *hashes; i++) {
-        r.hash = hashes[i];
-        const int n = pass(&r, NULL, NULL);
+        r->hash = hashes[i];
+        const int n = pass(r, NULL, NULL);
         if (n == 0)
-            return pass(&r, each, ctx);
+            return 0;
         if (n == -ENOTSUP && memmem(bytes, size, "link", 4)) /* the part that says so */
             result = n;
     }
     return result;
+}
+
+int git_index_each(const uint8_t *bytes, size_t size, git_index_fn *each, void *ctx)
+{
+    static struct reading r;
+    const int n = check(&r, bytes, size);
+
+    return n < 0 ? n : pass(&r, each, ctx);
+}
+
+bool git_index_same(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size)
+{
+    static struct reading r[2];
+    int folder;
+
+    if (check(&r[0], a, a_size) < 0 || check(&r[1], b, b_size) < 0 || r[0].hash != r[1].hash ||
+        be32(a + 8) != be32(b + 8))
+        return false;
+    rewind_to_entries(&r[0]);
+    rewind_to_entries(&r[1]);
+    for (uint32_t i = 0; i < be32(a + 8); i++) {
+        if (take_entry(&r[0], &folder) < 0 || take_entry(&r[1], &folder) < 0)
+            return false;
+        if (r[0].len != r[1].len || memcmp(r[0].path, r[1].path, r[0].len) != 0 || r[0].stage != r[1].stage ||
+            (r[0].flags ^ r[1].flags) & SAYS || (r[0].more ^ r[1].more) & SAYS_MORE ||
+            be32(r[0].entry + MODE_AT) != be32(r[1].entry + MODE_AT) ||
+            memcmp(r[0].entry + STAT_BYTES, r[1].entry + STAT_BYTES, r[0].hash) != 0)
+            return false;
+    }
+    return true;
 }

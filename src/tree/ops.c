@@ -44,6 +44,14 @@ static bool unchanged(const struct fingerprint *f, const struct stat *s)
            (uint32_t)s->st_mtim.tv_nsec == f->mtime_nsec && s->st_mode == f->mode;
 }
 
+/* As this journal left it. */
+static bool as_made(const struct ops *o, const struct journal_op *op, int dir, const char *name,
+                    const struct stat *s)
+{
+    return (is_made(op, s) && unchanged(&op->made, s)) ||
+           (o->same && S_ISREG(s->st_mode) && op->file == TREE_REGULAR && o->same(o->path, dir, name));
+}
+
 /* As it was before; an undo from another file system brought back a copy, so it may be another inode. */
 static bool is_old(const struct journal_op *op, const struct stat *s)
 {
@@ -123,8 +131,9 @@ static bool may_go_forward(const struct ops *o, const struct journal_op *op, int
     case OP_ADD:
         return !there || !look(o->stage, number, &staged);
     case OP_REPLACE:
-        return there && (is_made(op, &s) ||
-                         (look(o->stage, number, &staged) && is_made(op, &staged) && is_old(op, &s)));
+        return there && (is_made(op, &s) || as_made(o, op, dir, name, &s) ||
+                         (look(o->stage, number, &staged) && is_old(op, &s) &&
+                          (is_made(op, &staged) || as_made(o, op, o->stage, number, &staged))));
     case OP_MODE:
         return there &&
                ((s.st_mode & 07777) == op->new_mode || (s.st_mode & 07777) == (op->old.mode & 07777));
@@ -153,7 +162,7 @@ static int forward_one(struct ops *o, const struct journal_op *op, int dir, cons
             return 0;
         return move(o->stage, number, dir, name, RENAME_NOREPLACE);
     case OP_REPLACE:
-        if (look(dir, name, &s) && is_made(op, &s))
+        if (look(dir, name, &s) && (is_made(op, &s) || as_made(o, op, dir, name, &s)))
             return 0;
         r = move(o->stage, number, dir, name, RENAME_EXCHANGE);
         return r < 0 ? r : check_taken(o, op, dir, name, number);
@@ -192,7 +201,7 @@ static int add_back(struct ops *o, const struct journal_op *op, int dir, const c
     if (look(o->stage, number, &s))
         return 0;
     if (op->file != TREE_FOLDER) {
-        if (o->tell && look(dir, name, &s) && !(is_made(op, &s) && unchanged(&op->made, &s)))
+        if (o->tell && look(dir, name, &s) && !as_made(o, op, dir, name, &s))
             return leave(o, STAYS);
         return move(dir, name, o->stage, number, RENAME_NOREPLACE);
     }
@@ -209,8 +218,9 @@ static int replace_back(struct ops *o, const struct journal_op *op, int dir, con
     struct stat s, staged;
 
     stage_name(op, number);
-    const bool there = look(dir, name, &s), made = there && is_made(op, &s);
-    if (o->tell && !(made && unchanged(&op->made, &s))) /* staged is what was made: it was not done at all */
+    const bool there = look(dir, name, &s), whole = there && as_made(o, op, dir, name, &s),
+               made = whole || (there && is_made(op, &s));
+    if (o->tell && !whole) /* staged is what was made: it was not done at all */
         return look(o->stage, number, &staged) && !is_made(op, &staged) ? put_beside(o, op, dir, name)
                : made                                                   ? leave(o, STAYS)
                                                                         : 0;
@@ -363,7 +373,7 @@ int ops_sync(struct ops *o, struct journal *j, uint64_t few)
     return r;
 }
 
-static const char *touched(const struct journal_op *op, int dir, const char *name)
+static const char *touched(const struct ops *o, const struct journal_op *op, int dir, const char *name)
 {
     struct stat s;
     bool there = look(dir, name, &s);
@@ -380,7 +390,7 @@ static const char *touched(const struct journal_op *op, int dir, const char *nam
             return "is gone";
         if (op->file == TREE_FOLDER)
             return S_ISDIR(s.st_mode) ? NULL : "is another file since";
-        return is_made(op, &s) && unchanged(&op->made, &s) ? NULL : "changed since";
+        return as_made(o, op, dir, name, &s) ? NULL : "changed since";
     }
 }
 
@@ -393,7 +403,8 @@ int ops_untouched(struct ops *o, struct journal *j, void (*tell)(const char *pat
     j->at = sizeof *j->head;
     while ((r = journal_next(j, &op, &path)) > 0) {
         int dir = beneath_parent(&o->tree, path, &name);
-        const char *why = dir >= 0 ? touched(op, dir, name) : op->what == OP_DELETE ? NULL : "is gone";
+        o->path = path;
+        const char *why = dir >= 0 ? touched(o, op, dir, name) : op->what == OP_DELETE ? NULL : "is gone";
         if (!why)
             continue;
         tell(path, why);

@@ -23,6 +23,9 @@ struct ops {
      * what it would have been given back lies beside it, as NAME.before-ID. */
     void (*tell)(const char *path, const char *why);
     const char *path, *id; /* of the operation; of the entry */
+    /* Whether the file `name` in `dir` means what `path` meant when it was made, though it is another one. NULL: no
+     * file does. */
+    bool (*same)(const char *path, int dir, const char *name);
 };
 
 /* 0, or -errno with `failed`; what was done before stays done. */

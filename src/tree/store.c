@@ -428,7 +428,8 @@ int store_find(int changes, const char *word, char ret[STORE_ID_SIZE], struct er
 
 int store_remove(int changes, const char *id, struct err *e)
 {
-    static const char *const names[] = {"state", STORE_INDEX, STORE_DECISIONS, STORE_JOURNAL, ".new", "meta"};
+    static const char *const names[] = {"state",       STORE_INDEX, STORE_DECISIONS, STORE_RESTORED,
+                                        STORE_JOURNAL, ".new",      "meta"};
     FD_AUTO fd = openat(changes, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
     if (fd < 0)

@@ -15,6 +15,7 @@
  *       index                  the changes, one record each (index.h)
  *       decisions              about single changes (decisions.h)
  *       journal                of the last apply: what was done, in order, and what was there before (journal.h)
+ *       restored               what an undo brought back as copies (restored.h)
  *       old/                   what the apply replaced or removed, by number
  *   $STATE/layers/NAME/        saved layers: an upper/ and a meta
  *
@@ -38,6 +39,7 @@
 #define STORE_JOURNAL     "journal"
 #define STORE_DECISIONS   "decisions"
 #define STORE_OLD         "old"
+#define STORE_RESTORED    "restored"
 #define STORE_ENTRIES_MAX 65536
 
 enum store_state {

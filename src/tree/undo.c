@@ -9,7 +9,10 @@
 #include "sys/fd.h"
 #include "sys/kernel.h"
 #include "sys/mem.h"
+#include "tree/git_index.h"
+#include "tree/git_view.h"
 #include "tree/ops.h"
+#include "tree/restored.h"
 #include "tree/session.h"
 #include "tree/step.h"
 #include "tree/verbs.h"
@@ -77,9 +80,54 @@ static int tidy(struct stage *s, enum store_state state)
     return r;
 }
 
+/* The bytes of a file, copied; NULL: none, or too many. mem_release(bytes, *ret_size). */
+static uint8_t *load(int dir, const char *name, bool ours, size_t *ret_size)
+{
+    FD_AUTO fd = (ours ? beneath_open_ours : beneath_open)(dir, name, O_RDONLY);
+    struct stat st;
+    size_t got = 0;
+    ssize_t n;
+
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 ||
+        (uint64_t)st.st_size > GIT_INDEX_MAX)
+        return NULL;
+    uint8_t *bytes = mem_reserve((size_t)st.st_size);
+    while (bytes && got < (size_t)st.st_size &&
+           (n = pread(fd, bytes + got, (size_t)st.st_size - got, (off_t)got)) > 0)
+        got += (size_t)n;
+    *ret_size = (size_t)st.st_size;
+    return bytes;
+}
+
+/* git writes the index of a repository anew whenever it looks at the files. What counts of it is what it says of
+ * them, as the layer has it that was applied. */
+static bool same_index(const char *path, int dir, const char *name)
+{
+    const size_t internal = git_internal(path);
+    const char *last;
+    size_t a_size = 0, b_size = 0;
+    bool same = false;
+
+    if (internal == 0 || strcmp(path + internal, "/index") != 0)
+        return false;
+    FD_AUTO upper = beneath_open(session.entry, STORE_UPPER, O_PATH | O_DIRECTORY);
+    struct beneath_parent layer = {.root = upper, .fd = upper};
+    const int around = upper < 0 ? upper : beneath_parent(&layer, path, &last);
+    uint8_t *a = around < 0 ? NULL : load(around, last, true, &a_size), *b = load(dir, name, false, &b_size);
+    if (a && b)
+        same = git_index_same(a, a_size, b, b_size);
+    mem_release(a, a_size);
+    mem_release(b, b_size);
+    beneath_parent_close(&layer);
+    return same;
+}
+
 static int backwards(struct stage *s, struct journal *j, uint64_t *ret_kept)
 {
-    struct ops o = {.tree = {.root = session.lower, .fd = session.lower}, .stage = s->fd, .tell = tell};
+    struct ops o = {.tree = {.root = session.lower, .fd = session.lower},
+                    .stage = s->fd,
+                    .tell = tell,
+                    .same = same_index};
     int r = ops_backward(&o, j);
 
     if (r == 0)
@@ -148,7 +196,7 @@ int finish_apply(struct stage *s)
 /* An undo that did not end: the tree becomes again what the apply had made, unless all was taken back already. */
 static int recover_undo(const char *id)
 {
-    struct ops o = {.tree = {.root = session.lower, .fd = session.lower}, .tell = tell};
+    struct ops o = {.tree = {.root = session.lower, .fd = session.lower}, .tell = tell, .same = same_index};
     struct journal j = {0};
     struct stage s = {.fd = -1};
     int found = stage_open(&s, id), r = journal_open(session.entry, &j);
@@ -179,7 +227,7 @@ static int recover_undo(const char *id)
 
 static int undo(const char *id)
 {
-    struct ops o = {.tree = {.root = session.lower, .fd = session.lower}};
+    struct ops o = {.tree = {.root = session.lower, .fd = session.lower}, .same = same_index};
     struct journal j;
     struct stage s = {.fd = -1};
     uint64_t kept = 0;
@@ -203,6 +251,8 @@ static int undo(const char *id)
         r = stage_bring_back(&s, id);
         if (r == 0)
             r = backwards(&s, &j, &kept);
+        if (r == 0)
+            r = restored_keep(session.entry, session.lower, &j);
         if (r == 0)
             r = close_journal();
         if (r == 0)

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "tree/decisions.h"
 #include "tree/journal.h"
+#include "tree/restored.h"
 #include "tree/store.h"
 #include <stdint.h>
 #include <stdlib.h>
@@ -53,6 +54,7 @@ static void as_journal(char *bytes, size_t size)
     const char *path;
 
     (void)journal_check(bytes, size);
+    (void)restored_check(bytes, size);
     if (size < sizeof(struct journal_header))
         return;
     while (journal_next(&j, &op, &path) > 0)

@@ -42,6 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     seen = (struct seen){.count = 0};
     const int r = git_index_each(data, size, see, &seen);
     CHECK(r == 0 || seen.count == 0);
+    CHECK(git_index_same(data, size, data, size) == (r == 0));
     const size_t half = size / 2, n = git_ignore_read(text, half, rules, 256);
     CHECK(n <= 256);
     for (size_t i = 0; i < n; i++)

@@ -1,4 +1,5 @@
 """plain: what people do, and what agents do to people's folders."""
+import errno
 import json
 import os
 import shutil
@@ -108,6 +109,23 @@ def other_file_system(b):
         check(got.code == 0, f"undo: {got.why}")
         bad = differ(before, manifest(b.lower))
         check(not bad, f"undone: {bad}")
+        for turn in range(3):  # what came back is a copy each time
+            got = b.apply()
+            check(got.code == 0, f"apply again, {turn}: {got.why}")
+            bad = differ(wanted, manifest(b.lower, times=False))
+            check(not bad, f"applied again: {bad}")
+            got = b.undo()
+            check(got.code == 0, f"undo again: {got.why}")
+            bad = differ(before, manifest(b.lower))
+            check(not bad, f"undone again: {bad}")
+        changed = b.lower / "a/x.txt"
+        times = changed.stat()
+        other = changed.with_name("other")
+        other.write_bytes(changed.read_bytes())
+        shutil.copystat(changed, other)
+        os.utime(other, ns=(times.st_atime_ns, times.st_mtime_ns))
+        os.rename(other, changed)
+        check(b.apply().code == errno.EBUSY, "another file in the place of what came back is a conflict")
     finally:
         subprocess.run(["chmod", "-R", "u+rwx", shm], check=False)
         shutil.rmtree(shm)

@@ -162,6 +162,49 @@ static void refuses_what_is_no_index(void **state)
     assert_int_equal(read_made(), -EBADMSG);
 }
 
+static void tells_what_an_index_says(void **state)
+{
+    (void)state;
+    static uint8_t first[sizeof made.bytes];
+    begin(3, 20);
+    entry("a", 0100644, 0);
+    entry("b", 0100644, 0x4000);
+    end("TREE");
+    const size_t size = made.size;
+    memcpy(first, made.bytes, size);
+    assert_true(git_index_same(first, size, made.bytes, made.size));
+    made.bytes[12 + 8] = 9; /* a time */
+    assert_true(git_index_same(first, size, made.bytes, made.size));
+    begin(4, 20);
+    entry("a", 0100644, 0);
+    entry("b", 0100644, 0x4000);
+    end(NULL);
+    assert_true(git_index_same(first, size, made.bytes, made.size)); /* in another form */
+    made.bytes[12 + 40] = 9;                                         /* a hash */
+    assert_false(git_index_same(first, size, made.bytes, made.size));
+    static const struct {
+        const char *path;
+        uint32_t mode;
+        unsigned flags;
+    } rows[] = {{"c", 0100644, 0x4000},
+                {"b", 0100755, 0x4000},
+                {"b", 0100644, 0},
+                {"b", 0100644, 0x5000},
+                {"b", 0100644, 0xc000}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        begin(3, 20);
+        entry("a", 0100644, 0);
+        entry(rows[i].path, rows[i].mode, rows[i].flags);
+        end(NULL);
+        assert_false(git_index_same(first, size, made.bytes, made.size));
+    }
+    begin(3, 20);
+    entry("a", 0100644, 0);
+    end(NULL);
+    assert_false(git_index_same(first, size, made.bytes, made.size));
+    assert_false(git_index_same(first, 30, first, 30));
+}
+
 /* --- .gitignore --------------------------------------------------------------------------------------- */
 
 static int says(const char *rules, const char *path)
@@ -341,9 +384,13 @@ static void finds_packed_refs(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_every_version),   cmocka_unit_test(refuses_what_is_no_index),
-        cmocka_unit_test(ignores_as_git_does),   cmocka_unit_test(unpacks),
-        cmocka_unit_test(knows_what_git_writes), cmocka_unit_test(finds_packed_refs),
+        cmocka_unit_test(reads_every_version),
+        cmocka_unit_test(refuses_what_is_no_index),
+        cmocka_unit_test(tells_what_an_index_says),
+        cmocka_unit_test(ignores_as_git_does),
+        cmocka_unit_test(unpacks),
+        cmocka_unit_test(knows_what_git_writes),
+        cmocka_unit_test(finds_packed_refs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -182,3 +182,45 @@ def modes_types_and_packed_branches():
     same((len(lines), git(top, 'status', '--porcelain')), (154, ''))
     same(git(top, 'symbolic-ref', 'HEAD').strip(), 'refs/heads/topic/one')
     assert stat.S_IMODE(os.stat(top + '/x.sh').st_mode) & 0o100
+
+
+def after_commit():
+    """A commit of what a room did; git has looked at the files since and written its index anew."""
+    top = repository()
+    git(top, 'status')
+    before = manifest(top)
+    r = run('echo new >a.txt; echo n >n.txt; rm b.txt', top)
+    second = commit(r).stderr.decode().split('strongroom undo ')[1].split()[0]
+    with open(top + '/.git/index', 'rb') as f:
+        made = f.read()
+    os.utime(top + '/c.txt', (1, 1))
+    subprocess.run(['git', 'update-index', '--refresh'], cwd=top, stdout=subprocess.DEVNULL)
+    os.utime(top + '/c.txt', ns=(0, dict(before)[b'c.txt'][4]))
+    with open(top + '/.git/index', 'rb') as f:
+        assert f.read() != made, 'git wrote its index'
+    return top, before, r, second
+
+
+@test
+def a_commit_is_undone_though_git_looked_at_the_files_since():
+    top, before, r, second = after_commit()
+    verb('undo', second)
+    verb('undo', r.id)
+    same(manifest(top), before)
+    same(git(top, 'status', '--porcelain'), '')
+    commit(r)
+    same(git(top, 'rev-list', '--count', 'HEAD').strip(), '2')
+
+
+@test
+def a_commit_is_not_undone_over_what_somebody_did_in_git_since():
+    for script, named in (('echo s >s; git add s', '.git/index'), ('git commit -q --allow-empty -m more', '.git/refs/heads/main'),
+                          ('git checkout -q -b other', '.git/logs/HEAD'), ('git branch -q -m moved', '.git/refs/heads/main'),
+                          ('git update-index --assume-unchanged c.txt', '.git/index'), ('git update-index --chmod=+x c.txt', '.git/index'),
+                          ('git rm -q --cached c.txt', '.git/index'), ('head -c 40 .git/index >x; cat x >.git/index; rm x', '.git/index')):
+        top, _, r, second = after_commit()
+        subprocess.run(script, shell=True, cwd=top, env=ENV, check=True)
+        now = manifest(top)
+        done = verb('undo', second, status=125)
+        assert named in done.stderr.decode() and b'changed' in done.stderr, (script, done.stderr)
+        same(manifest(top), now, script)
