@@ -20,8 +20,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define ACCEPT_MAX 64
-#define TICK_MS    50
+#define TICK_MS 50
 
 struct conn conn_table[CONNS_MAX];
 const struct egress_rules *conn_rules;
@@ -425,14 +424,14 @@ static void decide(int *fd)
     }
 }
 
+/* One at a time: to ask for the next is dearer, where there is none, than to be told of it. */
 int conn_accept(int listener)
 {
-    for (int i = 0; i < ACCEPT_MAX; i++) {
-        int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) /* nothing there, or the program has left again */
-            return loop_is_short(errno) ? -errno : 0;
-        decide(&fd);
-    }
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd < 0) /* nothing there, or the program has left again */
+        return loop_is_short(errno) ? -errno : 0;
+    decide(&fd);
     return 0;
 }
 
