@@ -150,6 +150,7 @@ static int deliver(const struct run_options *o, const struct result *r, int resu
         result_explain(r, &b);
     else if (!o->quiet)
         result_brief(r, &b);
+    result_failures(r, &b);
     say_stderr(&b);
     if (!o->json && result_fd < 0)
         return 0;

@@ -449,18 +449,23 @@ void result_brief(const struct result *r, struct sbuf *out)
     }
     for (size_t i = 0; i < r->copy_count; i++) {
         const struct result_copy *c = &r->copies[i];
-        if (c->failed[0])
-            sbuf_fmt(out, "strongroom: %s\n", c->failed);
-        else if (c->totals.left_out) {
+        if (!c->failed[0] && c->totals.left_out)
             sbuf_fmt(
                 out,
                 "strongroom: copied out %s, but for %llu of its files: links that lead out, special files\n",
                 c->src, (unsigned long long)c->totals.left_out);
-        }
     }
     if (r->network) {
         network_denials(r->network, 8, out);
         network_kept(r->network, out);
+    }
+}
+
+void result_failures(const struct result *r, struct sbuf *out)
+{
+    for (size_t i = 0; i < r->copy_count; i++) {
+        if (r->copies[i].failed[0])
+            sbuf_fmt(out, "strongroom: %s\n", r->copies[i].failed);
     }
     if (r->has_room && (r->teardown.survivors > 0 || r->teardown.cgroups > 0 || r->teardown.mounts > 0))
         sbuf_fmt(out, "strongroom: left behind: survivors %d, mounts %d, cgroups %d\n", r->teardown.survivors,

@@ -159,6 +159,9 @@ void result_explain(const struct result *r, struct sbuf *out);
 /* One line when a bound was met or something was denied, nothing otherwise. */
 void result_brief(const struct result *r, struct sbuf *out);
 
+/* What was wanted and did not come about although the program ran: said under --quiet too. */
+void result_failures(const struct result *r, struct sbuf *out);
+
 /* Numbered step times (--trace-steps). */
 void result_trace(const struct result *r, struct sbuf *out);
 

@@ -50,6 +50,9 @@ def what_is_not_there_is_told():
     out = folder({})
     r = room.sh('true', options=['--copy-out', '/work/none:' + out])
     assert r.status == 125 and b'copy out /work/none: No such file' in r.err, r
+    for also in (['--quiet'], ['--explain']):
+        r = room.sh('true', options=['--copy-out', '/work/none:' + out, *also])
+        same((r.status, r.err.count(b'strongroom: copy out /work/none: No such file')), (125, 1))
 
 
 @test
