@@ -1,4 +1,5 @@
 """options: each option of `strongroom run --help` does what its line says."""
+import itertools
 import json
 import os
 import re
@@ -499,6 +500,32 @@ def abstract_sockets_of_the_host_are_out_of_reach():
         assert told['state'] == 'degraded' and told.get('note'), told
         return
     same(r.status, 1, str(r))
+
+
+@test
+def every_two_of_the_larger_parts_fit_together():
+    """Each has a process, a listener or a step of its own, which waits for another: together none may wait for ever."""
+    top = os.path.dirname(room.path('pairs/ro/file', 'text'))
+    for name in ('space', 'other', 'rw', 'out'):
+        os.makedirs(os.path.join(os.path.dirname(top), name))
+        room.path('pairs/%s/file' % name, 'text')
+    base = os.path.dirname(top)
+    os.environ.update(XDG_STATE_HOME=base + '/state', TOKEN='value')
+    parts = {
+        'explain': ['--explain'], 'json': ['--json'], 'trace': ['--trace-steps'], 'tty': ['-t'], 'uid': ['--uid', '1234'],
+        'layer': ['-w', base + '/space'], 'on disk': ['-w', base + '/other', '--upper', 'disk:16M', '--apply', 'always'],
+        'guard': ['-w', base + '/rw:/guarded', '--guard-deletes', '5'], 'in': ['--copy-in', base + '/rw:/work/in'],
+        'out': ['--copy-out', '/tmp:' + base + '/out'], 'gate': ['--allow', 'example.org:443'], 'publish': ['--publish', '127.0.0.1:0:80'],
+        'http': ['--allow', 'example.com http=GET:/*'], 'secret': ['--secret', 'TOKEN=env:TOKEN@example.net', '--allow', 'example.net:443'],
+        'ro': ['--ro', top], 'tmpfs': ['--tmpfs', '/scratch:4M'], 'hide': ['--hide', '/usr/bin/env'], 'name': ['--name', 'pair-%d' % os.getpid()],
+        'memory': ['-m', '128M', '--prefer', 'memory'], 'output': ['--output', '1M'],
+    }
+    for a, b in itertools.combinations(parts, 2):
+        try:
+            r = room.room('/bin/true', options=parts[a] + parts[b])
+            ended(r, 'exited', 0)
+        except AssertionError as e:
+            raise AssertionError('%s and %s: %s' % (a, b, e)) from None
 
 
 if __name__ == '__main__':
