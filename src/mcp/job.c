@@ -1,14 +1,17 @@
 /* job: runs strongroom for a call.
  *
  * Theory of operation. Each tool call that needs a room is one `strongroom run` of its own, with the user's options
- * in front and ours behind them. Its stdin, stdout, stderr and result are memory files: nothing is relayed meanwhile,
- * the whole output can be read on later, and strongroom's own limit bounds it. A job waits until there is a place, in
- * the order of asking. To end it, SIGTERM and SIGHUP are sent together: two requests mean "now" to strongroom, which
- * takes its room down in an orderly way; what lives after KILL_MS is killed. The kernel sends SIGTERM when we die.
+ * in front and ours behind them. Its stdin, stdout, stderr, result and reply are memory files: nothing is relayed
+ * meanwhile, the whole output can be read on later, and strongroom's own limit bounds it. A job waits until there is a
+ * place, in the order of asking. The launcher (launch.c), a process that is not confined as we are, starts it and
+ * tells its end. To end it, SIGTERM and SIGHUP are sent together: two requests mean "now" to strongroom, which takes
+ * its room down in an orderly way; what lives after KILL_MS is killed. The kernel sends SIGTERM when the launcher dies.
  *
- * Lives in: strongroom-mcp. Trusts: strongroom. May: start that one program. Must not: leave one behind. */
+ * Lives in: strongroom-mcp, confined. Trusts: the launcher, strongroom. Must not: leave a job behind. */
 #include "mcp/job.h"
+#include "mcp/launch.h"
 #include "sys/fd.h"
+#include "sys/words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,8 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/pidfd.h>
-#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,7 +31,7 @@
 #define PROGRESS_MS 1000 /* between two reports */
 #define SHORT_MAX   8    /* jobs at once that are no rooms */
 
-void words_add(struct words *w, const char *word)
+void words_add(struct command *w, const char *word)
 {
     char *copy = w->count < JOB_WORDS_MAX && word ? strdup(word) : NULL;
 
@@ -39,7 +41,7 @@ void words_add(struct words *w, const char *word)
         w->bad = true;
 }
 
-void words_fmt(struct words *w, const char *fmt, ...)
+void words_fmt(struct command *w, const char *fmt, ...)
 {
     char *made = NULL;
     va_list ap;
@@ -52,7 +54,7 @@ void words_fmt(struct words *w, const char *fmt, ...)
     free(made);
 }
 
-void words_free(struct words *w)
+void words_free(struct command *w)
 {
     while (w->count > 0)
         free(w->word[--w->count]);
@@ -64,7 +66,6 @@ static void job_free(struct job *j)
         free(j->argv[i]);
     for (size_t i = 0; i < JOB_FILES; i++)
         fd_close(&j->file[i]);
-    fd_close(&j->pidfd);
     json_decref(j->args);
     free(j->argv);
     free(j->input);
@@ -83,7 +84,7 @@ static void unlink_job(struct job *j)
     *at = j->next;
     if (s->last == j)
         s->last = before;
-    if (j->pid) {
+    if (j->id) {
         s->running -= j->room;
     } else {
         s->waiting--;
@@ -92,7 +93,7 @@ static void unlink_job(struct job *j)
 }
 
 /* The words, NULL at the end, in memory of their own; empties w. */
-static char **words_take(struct words *w)
+static char **words_take(struct command *w)
 {
     char **argv = calloc(w->count + 1, sizeof *argv);
 
@@ -103,7 +104,7 @@ static char **words_take(struct words *w)
     return argv;
 }
 
-void job_add(struct server *s, struct rpc_call *c, const json_t *args, bool room, struct words *w,
+void job_add(struct server *s, struct rpc_call *c, const json_t *args, bool room, struct command *w,
              const char *input, size_t input_len, job_done *done)
 {
     if (s->waiting >= QUEUE_MAX || s->waiting_bytes + input_len > QUEUE_BYTES) {
@@ -135,7 +136,6 @@ void job_add(struct server *s, struct rpc_call *c, const json_t *args, bool room
                       .input = copy,
                       .input_len = input_len,
                       .file = {-1, -1, -1, -1, -1},
-                      .pidfd = -1,
                       .asked_ms = loop_now_ms()};
     c->work = j;
     if (s->last)
@@ -148,36 +148,12 @@ void job_add(struct server *s, struct rpc_call *c, const json_t *args, bool room
     (void)jobs_look(s);
 }
 
-/* In vfork's child: never returns, and writes nothing that we read. */
-__attribute__((noreturn)) static void become(const struct job *j, pid_t parent)
-{
-    sigset_t none;
-
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    (void)signal(SIGPIPE, SIG_DFL);
-    if (prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0 || getppid() != parent)
-        _exit(125);
-    for (int i = 0; i < JOB_FILES; i++) {
-        if (j->file[i] == i ? fcntl(i, F_SETFD, 0) < 0 : dup2(j->file[i], i) < 0)
-            _exit(125);
-    }
-    execv(j->server->program, j->argv);
-    _exit(125);
-}
-
-/* Memory files above those numbers that the child gives them. */
 static int open_files(struct job *j)
 {
     static const char *const names[JOB_FILES] = {"stdin", "stdout", "stderr", "result", "reply"};
 
     for (size_t i = 0; i < JOB_FILES; i++) {
-        int fd = memfd_create(names[i], MFD_CLOEXEC);
-        if (fd >= 0 && fd < JOB_FILES) {
-            const int higher = fcntl(fd, F_DUPFD_CLOEXEC, JOB_FILES);
-            fd_close(&fd);
-            fd = higher;
-        }
+        const int fd = memfd_create(names[i], MFD_CLOEXEC);
         if (fd < 0)
             return -errno;
         j->file[i] = fd;
@@ -186,43 +162,68 @@ static int open_files(struct job *j)
     return n < 0 ? n : lseek(j->file[JOB_IN], 0, SEEK_SET) < 0 ? -errno : 0;
 }
 
-static void ended(void *ctx, int fd)
+static int order(const struct server *s, enum launch_type type, uint32_t id, const int *fds, size_t n)
 {
-    struct job *j = ctx;
+    const struct launch_frame f = {.type = type, .id = id};
+    return fd_frame_send(s->launcher, &f, sizeof f, fds, n, MSG_DONTWAIT);
+}
 
-    loop_forget(&j->server->loop, fd, POLLIN);
-    while (waitpid(j->pid, &j->wait_status, 0) < 0 && errno == EINTR)
-        ;
+static void ended(struct job *j, int wait_status, int code)
+{
+    j->wait_status = wait_status;
     unlink_job(j);
     if (j->call) {
         j->call->work = NULL;
-        j->done(j);
+        if (code)
+            tool_failed(j->call, "strongroom could not be started: %s; try again later", strerror(code));
+        else
+            j->done(j);
     }
     job_free(j);
+}
+
+static void hear(void *ctx, int fd)
+{
+    struct server *s = ctx;
+    struct launch_frame f;
+
+    if (fd_frame_recv(fd, &f, sizeof f, NULL, 0, MSG_DONTWAIT) < 0 || f.type != LAUNCH_ENDED)
+        _exit(125); /* without the other process, nothing of ours is of use */
+    for (struct job *j = s->jobs; j; j = j->next) {
+        if (j->id == f.id) {
+            ended(j, f.wait_status, f.code);
+            return;
+        }
+    }
+}
+
+int jobs_begin(struct server *s, int launcher)
+{
+    s->launcher = launcher;
+    return loop_watch(&s->loop, launcher, POLLIN, hear, s);
 }
 
 static int start(struct job *j)
 {
     struct server *s = j->server;
-    const pid_t parent = getpid();
+    char *none = NULL;
+    const struct words w = {.workdir = "", .paths = &none, .args = j->argv, .vars = &none};
     int n = open_files(j);
+    int fds[1 + JOB_FILES] = {-1};
 
     if (n < 0)
         return n;
-    /* Our memory is shared until execv, not copied: become() only calls the kernel. */
-    const pid_t pid = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork) */
-    if (pid == 0)
-        become(j, parent); /* NOLINT(clang-analyzer-unix.Vfork): noreturn; ends in execv or _exit */
-    if (pid < 0)
-        return -errno;
-    j->pidfd = pidfd_open(pid, 0);
-    n = j->pidfd < 0 ? -errno : loop_watch(&s->loop, j->pidfd, POLLIN, ended, j);
-    if (n < 0) {
-        (void)kill(pid, SIGKILL);
-        (void)waitpid(pid, NULL, 0);
-        return n;
+    fds[0] = words_write(&w);
+    if (fds[0] < 0)
+        return fds[0];
+    memcpy(fds + 1, j->file, sizeof j->file);
+    while (++s->last_id == 0) {
     }
-    j->pid = pid;
+    n = order(s, LAUNCH_START, s->last_id, fds, 1 + JOB_FILES);
+    fd_close(&fds[0]);
+    if (n < 0)
+        return n;
+    j->id = s->last_id;
     j->started_ms = j->told_ms = loop_now_ms();
     s->running += j->room;
     s->waiting--;
@@ -248,8 +249,7 @@ static void start_or_fail(struct job *j)
 
 static void ask_to_end(struct job *j)
 {
-    (void)kill(j->pid, SIGTERM); /* not reaped yet, so the number is still its own */
-    (void)kill(j->pid, SIGHUP);
+    (void)order(j->server, LAUNCH_ASK, j->id, NULL, 0); /* else it is killed a little later */
     j->killed_ms = loop_now_ms();
 }
 
@@ -257,7 +257,7 @@ void job_cancel(struct job *j)
 {
     j->call->work = NULL;
     j->call = NULL;
-    if (j->pid) {
+    if (j->id) {
         ask_to_end(j);
         return;
     }
@@ -281,7 +281,7 @@ static void tell(struct job *j, int64_t now)
     j->told_ms = now;
     if (!j->call || !j->call->progress)
         return;
-    if (j->pid)
+    if (j->id)
         (void)snprintf(text, sizeof text, "running for %.0f s, %lld bytes printed",
                        (double)(now - j->started_ms) / 1000, printed);
     else
@@ -303,17 +303,17 @@ int jobs_look(struct server *s)
     bool any = false, dying = false;
 
     for (const struct job *j = s->jobs; j; j = j->next)
-        shorts += j->pid && !j->room;
+        shorts += j->id && !j->room;
     for (struct job *j = s->jobs, *next; j; j = next) {
         next = j->next;
-        if (!j->pid && may_start(s, j, shorts)) {
+        if (!j->id && may_start(s, j, shorts)) {
             shorts += !j->room;
             start_or_fail(j);
             any = true;
             continue;
         }
         if (j->killed_ms && now - j->killed_ms >= KILL_MS)
-            (void)kill(j->pid, SIGKILL);
+            (void)order(s, LAUNCH_KILL, j->id, NULL, 0); /* the next look tries again */
         if (now - (j->told_ms ? j->told_ms : j->asked_ms) >= PROGRESS_MS)
             tell(j, now);
         dying = dying || j->killed_ms;
@@ -324,14 +324,12 @@ int jobs_look(struct server *s)
 
 void jobs_kill_all(struct server *s)
 {
-    for (struct job *j = s->jobs; j; j = j->next) {
-        if (j->pid)
-            (void)kill(j->pid, SIGKILL);
+    for (const struct job *j = s->jobs; j; j = j->next) {
+        if (j->id)
+            (void)order(s, LAUNCH_KILL, j->id, NULL, 0); /* our end does the same */
     }
     while (s->jobs) {
         struct job *j = s->jobs;
-        if (j->pid)
-            (void)waitpid(j->pid, NULL, 0);
         unlink_job(j);
         job_free(j);
     }

@@ -23,26 +23,28 @@ struct job {
     char *input; /* its stdin */
     size_t input_len;
     int file[JOB_FILES]; /* memory files; -1 before the start and when taken over */
-    pid_t pid;           /* 0: it waits */
-    int pidfd;
+    uint32_t id;         /* what the launcher knows it by; 0: it waits */
     int wait_status;
     int64_t asked_ms, started_ms, told_ms, killed_ms; /* 0: not yet */
     struct job *next;
 };
 
 /* A command line that grows; what does not fit or finds no memory shows in `bad`. */
-struct words {
+struct command {
     char *word[JOB_WORDS_MAX + 1];
     size_t count;
     bool bad;
 };
-void words_add(struct words *w, const char *word);
-void words_fmt(struct words *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void words_free(struct words *w);
+void words_add(struct command *w, const char *word);
+void words_fmt(struct command *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void words_free(struct command *w);
+
+/* Jobs are started by whoever listens at that socket (launch.h). 0 or -errno. */
+int jobs_begin(struct server *s, int launcher);
 
 /* Queues a job and starts what can be started. Takes the words over. `input` may be NULL. Answers the call itself when
  * that is not possible. */
-void job_add(struct server *s, struct rpc_call *c, const json_t *args, bool room, struct words *w,
+void job_add(struct server *s, struct rpc_call *c, const json_t *args, bool room, struct command *w,
              const char *input, size_t input_len, job_done *done);
 
 /* The call is gone: the process is ended, and what it says is dropped. */

@@ -1,15 +1,18 @@
 /* strongroom-mcp: serves the Model Context Protocol for strongroom.
  *
  * Theory of operation. `strongroom mcp` checks the user's options, writes down what they allow at most, and becomes
- * this program, which needs a JSON library that strongroom does not carry. Each tool call that needs a room starts
- * strongroom again with the same options in front: what a tool's arguments add can only tighten. This program itself
- * opens no file for a client and reaches no network.
+ * this program, which needs a JSON library that strongroom does not carry. Each tool call that needs a room has
+ * strongroom started again with the same options in front: what a tool's arguments add can only tighten. To serve, it
+ * becomes two processes: one that reads what clients and rooms say, confined (confine.c), and its parent, which starts
+ * strongroom for it (launch.c).
  *
  * Lives in: a process of the user's, started by the client. Trusts: its own words, which strongroom made.
- * May: start strongroom. Must not: decide what a room may do. */
+ * Must not: decide what a room may do. */
+#include "mcp/confine.h"
 #include "mcp/hook.h"
 #include "mcp/install.h"
 #include "mcp/job.h"
+#include "mcp/launch.h"
 #include "mcp/resource.h"
 #include "mcp/server.h"
 #include "mcp/stdio.h"
@@ -17,9 +20,11 @@
 #include "sys/fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PAGE 50
@@ -71,8 +76,17 @@ static int read_ceiling(const char *text, struct server *s)
     return 0;
 }
 
-static int serve(struct server *s)
+static int serve(struct server *s, int launcher)
 {
+    const char *what = NULL;
+    int r = server_confine(&what);
+
+    if (r < 0) {
+        fprintf(stderr, "strongroom: mcp: give up %s before the client is heard: %s\n", what, strerror(-r));
+        return r;
+    }
+    if ((r = jobs_begin(s, launcher)) < 0)
+        return r;
     s->host = (struct rpc_host){.ctx = s,
                                 .instructions = instructions,
                                 .page = PAGE,
@@ -87,6 +101,56 @@ static int serve(struct server *s)
     json_decref(s->host.tools);
     json_decref(s->host.templates);
     return n;
+}
+
+/* The client's words are for the other process alone. */
+static void let_go_of_the_client(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (null >= 0) {
+        (void)dup2(null, STDIN_FILENO);
+        (void)dup2(null, STDOUT_FILENO);
+    }
+    fd_close(&null);
+}
+
+/* One process serves the client, and one starts strongroom for it; the second is the one that the client knows. */
+static int serve_apart(struct server *s)
+{
+    const struct launch_rules rules = {.program = s->program,
+                                       .user = s->words,
+                                       .timeout_s = s->ceiling.timeout_s,
+                                       .memory_mb = s->ceiling.memory_mb,
+                                       .lifetime_s = s->ceiling.lifetime_s,
+                                       .prefers_memory = s->ceiling.prefers_memory,
+                                       .may_apply = s->ceiling.may_apply};
+    int pair[2], status;
+    int n = fd_frame_pair(pair);
+
+    if (n < 0)
+        return n;
+    const pid_t pid = fork();
+    if (pid == 0) {
+        fd_close(&pair[0]);
+        n = serve(s, pair[1]);
+        if (n < 0)
+            fprintf(stderr, "strongroom: mcp: serve the client: %s\n", strerror(-n));
+        _exit(n < 0 ? 125 : 0);
+    }
+    if (pid < 0)
+        return -errno;
+    fd_close(&pair[1]);
+    let_go_of_the_client();
+    n = launch_serve(&rules, pair[0]);
+    fd_close(&pair[0]);
+    if (n < 0)
+        (void)kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (WIFSIGNALED(status))
+        fprintf(stderr, "strongroom: mcp: what served the client was ended by signal %d\n", WTERMSIG(status));
+    return n < 0 ? n : WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ECHILD;
 }
 
 int main(int argc, char **argv)
@@ -107,8 +171,8 @@ int main(int argc, char **argv)
     }
     s.program = argv[2];
     s.words = argv + 4;
-    const int n = serve(&s);
-    if (n < 0)
+    const int n = serve_apart(&s);
+    if (n < 0 && n != -ECHILD)
         fprintf(stderr, "strongroom: mcp: serve the client: %s\n", strerror(-n));
     return n < 0 ? 125 : 0;
 }

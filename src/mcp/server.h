@@ -34,6 +34,8 @@ struct server {
     struct ceiling ceiling;
     size_t rooms_max, running, waiting, waiting_bytes;
     struct job *jobs, *last; /* oldest first: those that run, and those that wait */
+    int launcher;            /* where jobs are started */
+    uint32_t last_id;        /* given to one */
     struct outputs outputs;
     char live[LIVE_MAX][HANDLE_MAX];       /* rooms that this server made; empty: none */
     char changes[CHANGES_MAX][HANDLE_MAX]; /* of workspaces, by runs of this server */

@@ -86,7 +86,7 @@ void cell_start(struct server *s, struct rpc_call *c, const json_t *args, const 
                 const char *code, size_t len)
 {
     static const char *const others[] = {"memory_mb", "explain"};
-    struct words w = {0};
+    struct command w = {0};
     int64_t seconds = tool_number(args, "timeout_seconds", s->ceiling.timeout_s);
 
     if (!live_id_ok(c, args))

@@ -54,7 +54,7 @@ static const struct starter {
     {"bash", {"bash", "-c", "eval \"$(</dev/stdin)\"", "main.sh"}},
 };
 
-void room_words(struct words *w, const struct server *s, const char *verb, const json_t *args)
+void room_words(struct command *w, const struct server *s, const char *verb, const json_t *args)
 {
     words_add(w, "strongroom");
     words_add(w, verb);
@@ -297,7 +297,7 @@ void tool_run_code(struct server *s, struct rpc_call *c, const json_t *args)
 {
     const char *name = tool_text(args, "language", NULL), *room = tool_text(args, "sandbox_id", NULL);
     const struct starter *l = &starters[0];
-    struct words w = {0};
+    struct command w = {0};
     size_t len;
 
     for (size_t i = 0; name && i < sizeof starters / sizeof *starters; i++) {
@@ -353,7 +353,7 @@ void tool_explain_denial(struct server *s, struct rpc_call *c, const json_t *arg
 {
     size_t len;
     const char *id = tool_text(args, "run_id", &len), *peer = tool_text(args, "endpoint", NULL);
-    struct words w = {0};
+    struct command w = {0};
 
     if (!id == !peer) {
         tool_failed(c, "explain_denial: wanted either run_id or endpoint");

@@ -13,7 +13,7 @@ tool_fn tool_run_code, tool_explain_denial, tool_read_file, tool_create, tool_li
 #define CODE_MAX          (1 << 20) /* bytes of code */
 
 /* "strongroom VERB" with the user's options and what tightens them by the tool's arguments. */
-void room_words(struct words *w, const struct server *s, const char *verb, const json_t *args);
+void room_words(struct command *w, const struct server *s, const char *verb, const json_t *args);
 
 /* What a run of strongroom left, as the tool's result; keeps its output where it is cut or something was refused. For
  * a room that could not be built the call is answered with an error and NULL comes back. */
@@ -37,7 +37,7 @@ job_done exec_done;
 
 /* "strongroom exec ROOM" with what the tool's arguments say; the room is known to be a handle of ours when live_id_ok()
  * says so, which otherwise answers the call. */
-void exec_words(struct words *w, const json_t *args, int64_t output); /* bytes that it may print; 0: any */
+void exec_words(struct command *w, const json_t *args, int64_t output); /* bytes that it may print; 0: any */
 /* Answers the call with `value` (taken over), or with strongroom's own words where it failed. */
 void live_done(struct job *j, json_t *value);
 /* One cell for an interpreter of such a room. */

@@ -39,7 +39,7 @@ bool live_id_ok(struct rpc_call *c, const json_t *args)
     return false;
 }
 
-void exec_words(struct words *w, const json_t *args, int64_t output)
+void exec_words(struct command *w, const json_t *args, int64_t output)
 {
     const char *cwd = tool_text(args, "cwd", NULL), *key;
     json_t *value;
@@ -154,7 +154,7 @@ static void create_done(struct job *j)
 void tool_create(struct server *s, struct rpc_call *c, const json_t *args)
 {
     char id[RUN_ID_MAX], *slot = NULL;
-    struct words w = {0};
+    struct command w = {0};
     const char *key;
     json_t *value;
 
@@ -208,7 +208,7 @@ static void list_done(struct job *j)
 
 void tool_list(struct server *s, struct rpc_call *c, const json_t *args)
 {
-    struct words w = {0};
+    struct command w = {0};
 
     words_add(&w, "strongroom");
     words_add(&w, "ps");
@@ -224,7 +224,7 @@ static void renew_done(struct job *j)
 
 void tool_renew(struct server *s, struct rpc_call *c, const json_t *args)
 {
-    struct words w = {0};
+    struct command w = {0};
 
     if (!live_id_ok(c, args))
         return;
@@ -243,7 +243,7 @@ static void kill_done(struct job *j)
 
 void tool_kill(struct server *s, struct rpc_call *c, const json_t *args)
 {
-    struct words w = {0};
+    struct command w = {0};
 
     if (!live_id_ok(c, args))
         return;
@@ -257,7 +257,7 @@ void tool_kill(struct server *s, struct rpc_call *c, const json_t *args)
 
 void tool_exec(struct server *s, struct rpc_call *c, const json_t *args)
 {
-    struct words w = {0};
+    struct command w = {0};
     size_t len;
     const char *command = tool_text(args, "command", &len);
 
@@ -274,7 +274,7 @@ void tool_exec(struct server *s, struct rpc_call *c, const json_t *args)
 void live_script(struct server *s, struct rpc_call *c, const json_t *args, const char *path, const char *text,
                  int64_t a, int64_t b, job_done *done)
 {
-    struct words w = {0};
+    struct command w = {0};
     size_t len;
     const char *content = tool_text(args, "content", &len);
 

@@ -13,7 +13,7 @@
 
 #define LISTED_MAX (1 << 20)
 
-static void job_words(struct words *w, const char *act)
+static void job_words(struct command *w, const char *act)
 {
     words_add(w, "strongroom");
     words_add(w, "job");
@@ -21,7 +21,7 @@ static void job_words(struct words *w, const char *act)
 }
 
 /* The room and the process. */
-static void add_ids(struct words *w, const json_t *args)
+static void add_ids(struct command *w, const json_t *args)
 {
     words_add(w, tool_text(args, "sandbox_id", NULL));
     words_fmt(w, "%lld", (long long)tool_number(args, "process_id", 0));
@@ -47,7 +47,7 @@ static void start_done(struct job *j)
 void tool_start_process(struct server *s, struct rpc_call *c, const json_t *args)
 {
     const char *cwd = tool_text(args, "cwd", NULL), *key;
-    struct words w = {0};
+    struct command w = {0};
     size_t len;
     const char *command = tool_text(args, "command", &len);
     json_t *value;
@@ -91,7 +91,7 @@ static void list_done(struct job *j)
 
 void tool_list_processes(struct server *s, struct rpc_call *c, const json_t *args)
 {
-    struct words w = {0};
+    struct command w = {0};
 
     if (!live_id_ok(c, args))
         return;
@@ -133,7 +133,7 @@ static void output_done(struct job *j)
 void tool_process_output(struct server *s, struct rpc_call *c, const json_t *args)
 {
     const char *stream = tool_text(args, "stream", NULL);
-    struct words w = {0};
+    struct command w = {0};
 
     if (!live_id_ok(c, args))
         return;
@@ -156,7 +156,7 @@ static void input_done(struct job *j)
 
 void tool_process_input(struct server *s, struct rpc_call *c, const json_t *args)
 {
-    struct words w = {0};
+    struct command w = {0};
     size_t len;
     const char *text = tool_text(args, "text", &len);
 
@@ -184,7 +184,7 @@ static void kill_done(struct job *j)
 void tool_process_kill(struct server *s, struct rpc_call *c, const json_t *args)
 {
     const char *name = tool_text(args, "signal", NULL);
-    struct words w = {0};
+    struct command w = {0};
 
     if (!live_id_ok(c, args))
         return;

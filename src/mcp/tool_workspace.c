@@ -45,7 +45,7 @@ static bool known(struct server *s, struct rpc_call *c, const char *id)
     return false;
 }
 
-static void verb_words(struct words *w, const char *verb, const char *option, const json_t *args)
+static void verb_words(struct command *w, const char *verb, const char *option, const json_t *args)
 {
     const json_t *paths = json_object_get(args, "paths");
 
@@ -95,7 +95,7 @@ static void review_done(struct job *j)
 
 void tool_review(struct server *s, struct rpc_call *c, const json_t *args)
 {
-    struct words w = {0};
+    struct command w = {0};
 
     if (!known(s, c, tool_text(args, "change_id", NULL)))
         return;
@@ -118,7 +118,7 @@ static void apply_done(struct job *j)
 void tool_apply(struct server *s, struct rpc_call *c, const json_t *args)
 {
     const char *id = tool_text(args, "change_id", NULL);
-    struct words w = {0};
+    struct command w = {0};
 
     if (!known(s, c, id))
         return;

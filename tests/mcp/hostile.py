@@ -11,7 +11,7 @@ MANY = int(os.environ.get('MCP_CALLS', '1000'))
 
 
 def rss(s):
-    with open('/proc/%d/statm' % s.p.pid) as f:
+    with open('/proc/%d/statm' % s.reader_pid()) as f:
         return int(f.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
 
 
@@ -39,7 +39,7 @@ def a_thousand_calls_are_all_answered():
     took = time.monotonic() - began
     print('# %d calls at once: %.1f s, %.1f ms each; %.1f MiB resident' % (MANY, took, took * 1000 / MANY, rss(s) / 2**20))
     same(s.children(), [])
-    assert len(os.listdir('/proc/%d/fd' % s.p.pid)) < 90, 'descriptors'
+    assert len(os.listdir('/proc/%d/fd' % s.reader_pid())) < 90, 'descriptors'
     s.close()
 
 

@@ -71,7 +71,7 @@ def a_message_that_is_too_long_is_dropped_and_the_next_is_served():
         s.write(b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"' + b'x' * (9 << 20) + b'"}}\n')
         same(s.line()['error']['code'], -32600)
         same(s.ask('ping')['result'], {})
-    memory = int(open('/proc/%d/statm' % s.p.pid).read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
+    memory = int(open('/proc/%d/statm' % s.reader_pid()).read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
     assert memory < 64 << 20, memory
     s.close()
 
@@ -230,6 +230,6 @@ def a_client_that_does_not_read_is_not_waited_for_by_memory():
         except BlockingIOError:
             time.sleep(0.01)
         assert sent < 8 << 20, 'it went on reading: %d bytes' % sent
-    memory = int(open('/proc/%d/statm' % s.p.pid).read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
+    memory = int(open('/proc/%d/statm' % s.reader_pid()).read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
     assert memory < 80 << 20, memory
     s.kill()

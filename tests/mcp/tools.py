@@ -217,7 +217,7 @@ def only_so_many_runs_are_kept():
         last = s.tool('run_code', language='bash', code='echo 2')['run_id']
     assert 'no run' in s.refused('sandbox_read_file', sandbox_id=first, path='stdout')
     same(s.tool('sandbox_read_file', sandbox_id=last, path='stdout')['content'], '2\n')
-    same(len(os.listdir('/proc/%d/fd' % s.p.pid)) < 90, True, 'descriptors')
+    same(len(os.listdir('/proc/%d/fd' % s.reader_pid())) < 90, True, 'descriptors')
     s.close()
 
 

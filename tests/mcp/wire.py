@@ -148,8 +148,19 @@ class Server:
             self.p.kill()
         self.p.wait()
 
+    def _below(self):
+        """The process that starts strongroom is ours; below it are the one that reads what we say, and jobs."""
+        for pid in pathlib.Path('/proc/%d/task/%d/children' % (self.p.pid, self.p.pid)).read_text().split():
+            try:
+                yield pid, pathlib.Path('/proc/%s/comm' % pid).read_text().strip() == 'strongroom-mcp'
+            except FileNotFoundError:
+                pass  # it has ended
+
     def children(self):
-        return pathlib.Path('/proc/%d/task/%d/children' % (self.p.pid, self.p.pid)).read_text().split()
+        return [pid for pid, serves in self._below() if not serves]
+
+    def reader_pid(self):
+        return next(int(pid) for pid, serves in self._below() if serves)
 
 
 def processes_with(word):
