@@ -174,7 +174,9 @@ static void ended(struct job *j, int wait_status, int code)
     unlink_job(j);
     if (j->call) {
         j->call->work = NULL;
-        if (code)
+        if (code == EPERM)
+            tool_failed(j->call, "these arguments make no command line that this server may run");
+        else if (code)
             tool_failed(j->call, "strongroom could not be started: %s; try again later", strerror(code));
         else
             j->done(j);

@@ -49,7 +49,7 @@ static const struct {
     {"re", "--timeout=#s"},
     {"rej", "--result-fd=3"},
     {"rej", "--env=$"},
-    {"ej", "--workdir=/*"},
+    {"ej", "--workdir=*"},
     {"ejnk", "@"},
     {"n", "#s"},
     {"j", "#"},

@@ -102,9 +102,22 @@ static bool room_gone(struct job *j)
     return true;
 }
 
+/* The command was not begun: strongroom says why, or a program that wants to be taken for it, and is welcome. */
+static bool not_begun(struct job *j)
+{
+    static const char words[] = "strongroom: ";
+    char *text = status_is(j, 125) && job_size(j, JOB_OUT) == 0 ? said(j) : NULL;
+    const bool refused = text && strncmp(text, words, sizeof words - 1) == 0;
+
+    if (refused)
+        tool_failed(j->call, "%s", text + sizeof words - 1);
+    free(text);
+    return refused;
+}
+
 void exec_done(struct job *j)
 {
-    if (!room_gone(j))
+    if (!room_gone(j) && !not_begun(j))
         tool_done(j->call, exec_report(j));
 }
 

@@ -1,3 +1,4 @@
+# main.py of run_code
 """Runs one program of Python that comes in on descriptor 0, a socket, as the main module, and answers there with its last
 value, what it displays and its open figures (frames as cells.h has them, those of values only). What is not needed for a
 plain program is neither imported nor compiled. Lives in: a room, as its program, with no right that others lack."""

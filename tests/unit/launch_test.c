@@ -101,7 +101,6 @@ static void nothing_else_may(void **state)
         "strongroom exec myroom -- x",
         "strongroom exec --tty " BOX " -- x",
         "strongroom exec --env=HOME " BOX " -- x",
-        "strongroom exec --workdir=x " BOX " -- x",
         "strongroom exec " BOX " sh",
         "strongroom job start " BOX " -- sh",
         "strongroom rm myroom",
