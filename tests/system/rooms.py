@@ -358,6 +358,8 @@ def a_background_child_outlives_its_parent_and_not_the_room():
     word = room.token()
     with Living() as x:
         x.exec('/bin/sh', '-c', 'sh -c "sleep 100; :" "$1" >/dev/null 2>&1 &', 'sh', word)
+        room.within(2, lambda: not room.holding(word), 'no background child of a program that ended')  # while it execs it has no words
+        time.sleep(0.2)
         assert room.holding(word), 'a background child of a program that ended'
     room.within(2, lambda: room.holding(word), 'processes of a room that ended')
 
