@@ -3,8 +3,10 @@
  * Theory of operation. Every GUARD_MS a strongroom-tree, confined to the layer and the folder below it, counts the
  * files of the folder that the layer hides by now. It is asked and heard through the supervisor's poll, which waits for
  * nothing; a count that takes long is followed by a rest ten times as long. Above the bound every process of the room
- * is stopped; who sits at the terminal is asked, and elsewhere, or without a clear word, the room ends. The folder
- * itself is untouched in any case: what is guarded is the work of the room and the time of who reviews it.
+ * is stopped; who sits at the terminal is asked, and elsewhere, or without a clear word, the room ends. A bound in percent
+ * waits for the first deletion; then the files of the folders are counted, which no room changes, so that a start costs
+ * the same in a folder of any size. The folder itself is untouched in any case: what is guarded is the work of the room
+ * and the time of who reviews it.
  *
  * Lives in: the supervisor. Trusts: strongroom-tree, its frames by size. A count that fails ends the room: a guard
  * that does not see is none. */
@@ -61,9 +63,12 @@ static bool ask_next(struct room *r, unsigned slot)
             }
             r->guard.open[slot] = true;
         }
-        const uint64_t most = r->guard.most < UINT32_MAX ? r->guard.most : UINT32_MAX;
-        command = (struct tree_command){
-            .type = TREE_COUNT, .version = TREE_FRAMES_VERSION, .count = (uint32_t)most};
+        const bool all = r->guard.all;
+        const uint64_t most = r->guard.most < UINT32_MAX && !all ? r->guard.most : UINT32_MAX;
+        command = (struct tree_command){.type = TREE_COUNT,
+                                        .version = TREE_FRAMES_VERSION,
+                                        .flags = all ? TREE_ALL : 0,
+                                        .count = (uint32_t)most};
         r->guard.waiting = (int)slot;
         if (fd_frame_send(t->ctl, &command, sizeof command, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
             blind(r);
@@ -75,8 +80,9 @@ static bool ask_next(struct room *r, unsigned slot)
 void guard_begin(struct room *r)
 {
     r->guard.waiting = -1;
-    r->guard.most = r->policy->guard_deletes;
-    r->guard.next_ms = r->guard.most && r->plan.workspace_count ? engine_now_ms() + GUARD_MS : 0;
+    r->guard.unknown = r->policy->guard_share;
+    r->guard.most = r->guard.unknown ? 0 : r->policy->guard_deletes;
+    r->guard.next_ms = r->policy->guard_deletes && r->plan.workspace_count ? engine_now_ms() + GUARD_MS : 0;
 }
 
 void guard_tick(struct room *r, uint64_t now)
@@ -131,14 +137,24 @@ static void trip(struct room *r)
     struct command c = {.type = COMMAND_SIGNAL, .signal = SIGSTOP, .group = 2};
     struct sbuf b = SBUF(r->result->guard_note);
     sbuf_fmt(&b, "more than %llu files of the workspace were deleted", (unsigned long long)r->guard.most);
+    if (r->policy->guard_share)
+        sbuf_fmt(&b, " (%llu%%)", (unsigned long long)r->policy->guard_deletes);
     if (r->ctl >= 0 && fd_frame_send(r->ctl, &c, sizeof c, NULL, 0, MSG_DONTWAIT) == 0 && may_go_on(r)) {
         r->result->guard_note[0] = '\0';
-        r->guard.most *= 2; /* and asks again */
+        r->guard.most = r->guard.most ? r->guard.most * 2 : 1; /* and asks again */
         c.signal = SIGCONT;
         if (fd_frame_send(r->ctl, &c, sizeof c, NULL, 0, MSG_DONTWAIT) == 0)
             return;
     }
     room_kill(r, OUTCOME_GUARD);
+}
+
+/* The first deletion was seen: only now it matters how many files there are. */
+static bool count_all(struct room *r)
+{
+    r->guard.all = true;
+    r->guard.sum = 0;
+    return ask_next(r, 0);
 }
 
 void guard_take(struct room *r)
@@ -154,6 +170,16 @@ void guard_take(struct room *r)
     r->guard.waiting = -1;
     r->guard.sum += report.totals.deleted;
     if (r->exited || r->killed)
+        return;
+    if (r->guard.all) {
+        if (ask_next(r, slot + 1))
+            return;
+        r->guard.most = r->guard.sum * r->policy->guard_deletes / 100;
+        r->guard.all = r->guard.unknown = false;
+        r->guard.next_ms = engine_now_ms();
+        return;
+    }
+    if (r->guard.sum > r->guard.most && r->guard.unknown && count_all(r))
         return;
     if (r->guard.sum > r->guard.most)
         trip(r);

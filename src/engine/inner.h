@@ -75,6 +75,8 @@ struct guard {
     uint64_t next_ms;       /* of the next look; 0: there is no guard */
     uint64_t began_ms, sum; /* of the look that is under way */
     uint64_t most;
+    bool unknown; /* a bound in percent, as long as nothing was deleted: then it is 0 */
+    bool all;     /* the look that is under way is about how many files there are */
 };
 
 struct room {

@@ -46,7 +46,7 @@ const struct field fields[] = {
          "bring SRC out into DST at the end; -: a tar"),
     VALUE("apply", 0, 0, NULL, "never|ask|clean|always", 0, apply, "files",
           "when changes become real; clean: no alarm [ask]"),
-    VALUE("guard-deletes", 0, 0, NULL, "N", FIELD_TIGHTENS, guard, "files",
+    VALUE("guard-deletes", 0, 0, NULL, "N[%]", FIELD_TIGHTENS, guard, "files",
           "ask, or end the room, when it deletes more files"),
     LIST("accept", 0, NULL, "ALARM[:PATH]", 0, set_accept, show_accept, 0, "files",
          "an alarm that --apply clean may apply"),

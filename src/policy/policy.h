@@ -156,6 +156,7 @@ struct policy {
     enum apply_mode apply;
     enum upper_kind upper;
     uint64_t guard_deletes; /* end the room when it has deleted more files of its workspaces; 0: never */
+    bool guard_share;       /* that many in a hundred of those that were there */
     const char *from;       /* a saved layer that the workspace begins with; NULL */
     bool copy_workspaces;   /* lay over a copy of the folder instead of the folder */
     uint64_t upper_size;    /* UPPER_TMPFS: bytes; UPPER_DISK: bytes, 0: the limit disk */

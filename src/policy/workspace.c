@@ -173,17 +173,23 @@ SHOW_FUNCTION(show_upper)
 
 SET_FUNCTION(set_guard)
 {
+    const size_t len = strlen(value);
+    const bool share = len > 0 && value[len - 1] == '%';
+    char digits[24];
+    struct sbuf b = SBUF(digits);
     uint64_t n = 0;
 
-    if (num_u64(value, &n) < 0 || n == 0 || n > 1000000000) {
+    sbuf_bytes(&b, value, len - share);
+    if (b.full || num_u64(digits, &n) < 0 || n == 0 || n > (share ? 99 : 1000000000)) {
         value_bad(p, f, value, e, "not a number of files");
-        return err_hint(e, "wanted 1 to 1000000000");
+        return err_hint(e, "wanted 1 to 1000000000, or 1%% to 99%% of the files that are there");
     }
-    if (source == SOURCE_PROJECT && p->guard_deletes && n > p->guard_deletes) {
+    if (source == SOURCE_PROJECT && p->guard_deletes && (n > p->guard_deletes || share != p->guard_share)) {
         value_bad(p, f, value, e, "a policy found in a project may only tighten");
         return err_hint(e, "say it on the command line");
     }
     p->guard_deletes = n;
+    p->guard_share = share;
     return 0;
 }
 
@@ -193,7 +199,7 @@ SHOW_FUNCTION(show_guard)
     struct sbuf b = SBUF(text);
     if (!p->guard_deletes)
         return;
-    sbuf_fmt(&b, "%" PRIu64, p->guard_deletes);
+    sbuf_fmt(&b, "%" PRIu64 "%s", p->guard_deletes, p->guard_share ? "%" : "");
     show_line(f, out, text, field_origin(p, f), explain);
 }
 

@@ -27,7 +27,7 @@
  *              and what makes no sense without it, with TREE_FOLDED all in that folder; TREE_REST: only where
  *              nothing is decided; TREE_ONLY_CLEAN: only where no alarm is
  *   COUNT      upper, lower, while a room writes to the upper: totals.deleted gets the files of the lower that are
- *              hidden, `count` and one more at most
+ *              hidden, or with TREE_ALL those that it has, `count` and one more at most
  *   APPLY      upper, lower (writable), entry: all or nothing. TREE_SKIP_CONFLICTS: without the rows whose host file
  *              changed since; TREE_ONLY_CLEAN: not if there is an alarm but those of ACCEPT; TREE_DECIDED: what was
  *              accepted, or, of what PATHS name, what was not rejected

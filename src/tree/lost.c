@@ -41,7 +41,8 @@ void verb_count(const struct tree_command *c)
 {
     struct walk w;
     uint64_t lost = 0;
-    int r = walk_open(&w, session.upper, session.lower, UPPER_BIT);
+    const bool all = c->flags & TREE_ALL;
+    int r = walk_open(&w, all ? -1 : session.upper, session.lower, all ? LOWER_BIT : UPPER_BIT);
 
     w.ours[WALK_UPPER] = true;
     while (r == 0 && lost <= c->count && (r = walk_next(&w)) > 0) {

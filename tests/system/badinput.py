@@ -46,7 +46,7 @@ WRONG = {
     'deny': ['', 'a.org:', '[::1', '1.2.3.4 internal'],
     'workspace': ['', '/', 'x', '/no/such', '/etc/passwd', '/proc', '/etc/..'], 'at': ['', '/x', 'x'], 'apply': ['', 'yes', 'Ask'],
     'accept': ['', 'nonsense', 'git-hook:', 'git-hook:/etc', 'git-hook:../x', 'git-hook,build-file', 'git-hook:' + 'x' * 5000],
-    'guard-deletes': COUNTS + ['0', '5%', '1000000001'],
+    'guard-deletes': COUNTS + ['0', '0%', '100%', '5%%', '%', '1000000001'],
     'upper': ['', 'ram', 'tmpfs:', 'tmpfs:1', 'disk:x', 'scratch:4M'], 'from': ['', '../x', 'no-such', 'x' * 100], 'copy-in': ['', 'x', '..', '/no/such', '/dev/null', '/etc/passwd:/srv/x'],
     'copy-out': ['', '/work', '/work:', ':/tmp', 'work:/tmp', '/:/tmp', '/work:/etc/passwd', '/work:/no/such/dir'],
     'upstream-proxy': ['', 'proxy:1', 'http://a', 'http://a:1/b', 'https://a:1', 'http://a:0'], 'upstream-login': ['', 'a:b', 'env:', 'file:', 'env:X'],

@@ -33,6 +33,25 @@ def a_room_that_deletes_too_much_is_ended():
 
 
 @test
+def a_share_of_the_files_is_a_bound_too():
+    top, more = folder(MANY), folder({'m%d' % i: 'x\n' for i in range(100)})
+    r = run(slow_delete(), top, '-w', more, '--guard-deletes', '20%')
+    ended(r, 'guard', 137)
+    assert b'more than 60 files of the workspace were deleted (20%)' in r.err, r.err
+    r = ended(run('rm -r d0 d1; sleep 2; echo end', top, '--guard-deletes', '20%'), 'exited', 0)
+    same((r.out, r.work['deleted']), (b'end\n', 42), 'as many as allowed')
+    r = ended(run('rm d0/f1; sleep 20', folder({'d0/f1': '1', 'b': '2'}), '--guard-deletes', '1%'), 'guard', 137)
+    write(top, '.strongroom.yaml', 'guard-deletes: 30%\n')
+    for words in (['--guard-deletes', '10%'], ['--guard-deletes', '5000']):
+        write(os.path.dirname(top), 'p.yaml', 'guard-deletes: %s\n' % words[1])
+        done = subprocess.run([room.PROGRAM, 'run', '-w', top, '-p', os.path.dirname(top) + '/p.yaml', '--', 'true'], cwd=top,
+                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        assert done.returncode == 125 and b'may only tighten' in done.stderr, (words, done)
+    shown = subprocess.run([room.PROGRAM, 'policy', 'show', '--guard-deletes', '7%'], stdout=subprocess.PIPE).stdout
+    assert b'guard-deletes: 7%' in shown.replace(b'"', b''), shown
+
+
+@test
 def the_layer_on_disk_is_guarded_too():
     top = folder(MANY)
     r = run(slow_delete(), top, '--guard-deletes', '60', '--upper', 'disk')
@@ -81,5 +100,5 @@ def a_project_may_only_lower_it():
     write(os.path.dirname(top), 'p.yaml', 'guard-deletes: 50\n')
     done = go('-p', os.path.dirname(top) + '/p.yaml')
     assert done.returncode == 125 and b'only tighten' in done.stderr, done
-    for bad in ('0', '-1', 'x', '5%'):
+    for bad in ('0', '-1', 'x', '100%'):
         refused(room.room('true', options=['-w', top, '--guard-deletes', bad], record=False), 'not a number of files')
