@@ -3,10 +3,10 @@
  * Theory of operation. Every GUARD_MS a strongroom-tree, confined to the layer and the folder below it, counts the
  * files of the folder that the layer hides by now. It is asked and heard through the supervisor's poll, which waits for
  * nothing; a count that takes long is followed by a rest ten times as long. Above the bound every process of the room
- * is stopped; who sits at the terminal is asked, and elsewhere, or without a clear word, the room ends. A bound in percent
- * waits for the first deletion; then the files of the folders are counted, which no room changes, so that a start costs
- * the same in a folder of any size. The folder itself is untouched in any case: what is guarded is the work of the room
- * and the time of who reviews it.
+ * is stopped; who sits at the terminal is asked, and elsewhere, or without a clear word, the room ends. A bound in
+ * percent waits for the first deletion; then the files of the folders are counted, which no room changes, so that a
+ * start costs the same in a folder of any size. The folder itself is untouched in any case: what is guarded is the work
+ * of the room and the time of who reviews it.
  *
  * Lives in: the supervisor. Trusts: strongroom-tree, its frames by size. A count that fails ends the room: a guard
  * that does not see is none. */
