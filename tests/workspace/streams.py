@@ -90,6 +90,18 @@ def what_goes_into_a_room_is_the_rooms_own():
         assert b'more than 1048576 bytes' in verb('cp', '--max', '1M', r.top + '/big', r.name + ':/work', status=None).stderr
 
 
+@test
+def folders_with_many_files_go_both_ways():
+    with Living() as r:
+        for i in range(600):
+            work.write(r.top, 'many/%04d-%s' % (i, 'x' * 40), str(i))
+        r.into('many', '/work')
+        same(r.sh('ls /work/many | wc -l; cat /work/many/0599-*').split(), ['600', '599'])
+        r.into('many/0007-' + 'x' * 40, '/work/one')
+        r.out('/work/many', 'back')
+        same(sorted(os.listdir(r.top + '/back')), sorted(os.listdir(r.top + '/many')))
+
+
 def big(top):
     with open(top + '/big', 'wb') as f:
         f.truncate(1 << 30)
