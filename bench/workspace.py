@@ -236,10 +236,60 @@ def work(top, command, rounds):
     return rows(seen)
 
 
+def watched(argv, peaks):
+    """Seconds; into peaks goes the most memory of its own (MiB; mapped files are the page cache's) that each of
+    strongroom's processes held, as a look every 20 ms finds it."""
+    begun = time.monotonic()
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        while process.poll() is None:
+            pids = [process.pid]
+            for pid in pids:
+                try:
+                    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+                        pids += map(int, f.read().split())
+                    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+                        status = dict(line.split(":", 1) for line in f)
+                    name, held = status["Name"].strip(), int(status["RssAnon"].split()[0]) / 1024
+                except (OSError, KeyError):
+                    continue  # it has ended
+                if name.startswith("strongroom"):
+                    peaks[name] = max(peaks.get(name, 0), held)
+            time.sleep(0.02)
+        if process.returncode:
+            raise Failed(f"{argv[1]}: {process.stderr.read().decode(errors='replace').strip()[-160:]}")
+    return time.monotonic() - begun
+
+
+def many(top, files, memory):
+    """Tiny files without end, over a layer on disk, once through everything: seconds, and the memory of it."""
+    os.makedirs(top)
+    script = ("import os, time\n"
+              f"for i in range({files}):\n"
+              "    d = f'd{i // 1000}'\n"
+              "    i % 1000 or os.mkdir(d)\n"
+              "    with open(f'{d}/f{i}', 'w') as f: f.write(str(i))\n"
+              "open('/work/ended', 'w').write(str(time.time()))\n")
+    peaks, seen = {}, {}
+    with tempfile.TemporaryDirectory() as out:
+        record = os.path.join(out, "record")
+        watched([ROOM, "run", "-q", *LIMITS, "--upper", "disk", "--result", record, "--copy-out", "/work:" + out,
+                 "-w", top, "--apply", "never", "--", "/usr/bin/python3", "-c", script], peaks)
+        now = time.time()
+        with open(os.path.join(out, "ended"), encoding="ascii") as f:
+            seen["room's end"] = now - float(f.read())
+        with open(record, encoding="utf-8") as f:
+            id_ = json.load(f)["workspaces"][0]["changes"]
+    for verb in (["review", "--stat"], ["apply"], ["undo"], ["discard"]):
+        seen[verb[0]] = watched([ROOM, *verb, id_], peaks)
+    memory.update({name: {"state": "ok", "value": held} for name, held in peaks.items()})
+    return {name: {"state": "ok", "value": took} for name, took in seen.items()}
+
+
 def main():
-    """Arguments: files of the big tree, files of the archive, seconds for the start, rounds of the others, names."""
-    files, sources, seconds, few = map(int, sys.argv[1:5])
-    only = sys.argv[5:]
+    """Arguments: files of the big tree, files of the archive, seconds for the start, rounds of the others, tiny files
+    (0: without them), names."""
+    files, sources, seconds, few, tiny = map(int, sys.argv[1:6])
+    only = sys.argv[6:]
     if os.geteuid() == 0:
         call(["mount", "--make-rprivate", "/"])
     result, temp = {}, tempfile.mkdtemp(prefix="strongroom-bench-", dir=os.environ.get("STRONGROOM_BENCH_DIR"))
@@ -248,7 +298,7 @@ def main():
     if os.geteuid() == 0:  # whose changes lie elsewhere: in our mount namespace they lie here, on the same mount
         call(["mount", "-t", "tmpfs", "none", "/var/lib"])
         os.symlink(os.path.join(temp, "state", "strongroom"), "/var/lib/strongroom")
-    at = {name: os.path.join(temp, name) for name in ("big", "other", "small", "c", "npm", "tar")}
+    at = {name: os.path.join(temp, name) for name in ("big", "other", "small", "c", "npm", "tar", "tiny")}
 
     def measure(name, what, *arguments):
         if only and name not in only:
@@ -272,6 +322,10 @@ def main():
         with open(os.path.join(temp, "before"), "w", encoding="ascii"):
             pass
         measure("ws-setup", set_up, at["big"], at["small"], seconds)
+        if tiny:
+            memory = {}
+            measure("ws-tiny", many, at["tiny"], tiny, memory)
+            result["ws-tiny-memory"] = memory
         measure("ws-review", review, at["big"], at["other"], files, few)
         measure("ws-apply", apply, at["big"], temp, files, few)
         measure("ws-clone", work, at["big"], f"git clone -q --no-hardlinks {shlex.quote(at['big'])} copy", few)

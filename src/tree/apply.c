@@ -206,26 +206,21 @@ static int choose(struct applying *a, const struct tree_command *c)
     return a->totals.rows ? 0 : nothing_chosen(a);
 }
 
-/* What an operation needs to know of the folder around: its times, and for what it replaces, the file itself. */
-static int look_around(struct applying *a, const char *path, struct journal_op *op, struct stat *ret_like)
+/* What an operation needs to know of the folder around: its times. Returns the folder; -ENOENT: it is not there. */
+static int look_around(struct applying *a, const char *path, struct journal_op *op, const char **ret_name)
 {
-    const char *name;
     struct stat s;
-    int dir = beneath_parent(&a->lower, path, &name);
+    int dir = beneath_parent(&a->lower, path, ret_name);
 
     op->old_mtime_nsec = UTIME_OMIT;
-    if (no_folder(dir))
-        return 0;
     if (dir < 0)
-        return dir;
+        return no_folder(dir) ? -ENOENT : dir;
     if (fstat(dir, &s) < 0)
         return -errno;
     const struct timespec *t = strchr(path, '/') ? &s.st_mtim : &a->stage.root.st_mtim;
     op->old_mtime = t->tv_sec;
     op->old_mtime_nsec = (uint32_t)t->tv_nsec;
-    if (ret_like && fstatat(dir, name, ret_like, AT_SYMLINK_NOFOLLOW) < 0)
-        return -errno;
-    return 0;
+    return dir;
 }
 
 static int plan_content(struct applying *a, const struct index_row *row, const char *path,
@@ -234,18 +229,18 @@ static int plan_content(struct applying *a, const struct index_row *row, const c
     const bool replaces = row->kind == TREE_MODIFIED;
     const char *name;
     struct stat like;
-    int r = look_around(a, path, op, replaces ? &like : NULL), like_fd = -1;
+    int dir = look_around(a, path, op, &name);
 
     op->what = replaces ? OP_REPLACE : OP_ADD;
     op->new_mode = row->new_mode;
-    if (r == 0 && replaces && row->file == TREE_REGULAR) {
-        int dir = beneath_parent(&a->lower, path, &name);
-        like_fd = dir < 0 ? -1 : beneath_open(dir, name, O_RDONLY);
-    }
-    if (r == 0)
-        r = stage_fill(&a->stage, row, path, op, replaces ? &like : NULL, like_fd);
-    fd_close(&like_fd);
-    return r;
+    if (dir < 0 && (replaces || dir != -ENOENT))
+        return dir;
+    FD_AUTO like_fd =
+        replaces && row->file == TREE_REGULAR ? beneath_open(dir, name, O_RDONLY) : -1; /* if we may */
+    if (replaces &&
+        (like_fd >= 0 ? fstat(like_fd, &like) : fstatat(dir, name, &like, AT_SYMLINK_NOFOLLOW)) < 0)
+        return -errno;
+    return stage_fill(&a->stage, row, path, op, replaces ? &like : NULL, like_fd);
 }
 
 enum pass { PASS_OPEN, PASS_DELETE, PASS_CONTENT, PASS_CLOSE, PASS_COUNT };
@@ -276,12 +271,14 @@ static int plan_row(struct applying *a, enum pass pass, const struct index_row *
         .file = row->file, .number = (uint32_t)a->out.head.ops, .old = old_of(a, row, path)};
     const bool content = row->kind == TREE_ADDED || (row->kind == TREE_MODIFIED && row->flags & ROW_CONTENT);
     const bool mode = row->kind == TREE_MODIFIED && !content && row->flags & ROW_MODE;
+    const char *name;
     int r = 0;
 
     if (pass == PASS_DELETE && row->kind == TREE_DELETED) {
         op.what = OP_DELETE;
         op.reserved[0] = (row->flags & ROW_RETYPED) != 0;
-        r = look_around(a, path, &op, NULL);
+        r = look_around(a, path, &op, &name);
+        r = r == -ENOENT || r > 0 ? 0 : r;
     } else if (pass == PASS_CONTENT && content) {
         r = plan_content(a, row, path, &op);
     } else if (mode && pass == (opens(row) ? PASS_OPEN : PASS_CLOSE)) {
@@ -290,7 +287,6 @@ static int plan_row(struct applying *a, enum pass pass, const struct index_row *
         op.new_mode = (row->old.mode & 01000) | row->new_mode;
     } else if (pass == PASS_CLOSE && row->kind == TREE_ADDED && row->file == TREE_FOLDER) {
         struct stat s;
-        const char *name;
         int dir = beneath_parent(&a->stage.upper, path, &name);
         r = dir < 0 ? dir : fstatat(dir, name, &s, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
         op.what = OP_SETTLE;
@@ -397,7 +393,7 @@ static int prepare(struct applying *a, const char *id)
 static int carry_out(struct applying *a)
 {
     struct ops o = {
-        .tree = {.root = session.lower, .fd = session.lower}, .stage = a->stage.fd, .checks = true};
+        .tree = {.root = session.lower, .fd = session.lower}, .stage = a->stage.fd, .fresh = true};
     struct journal j;
     char text[2048];
     struct sbuf b = SBUF(text);

@@ -108,7 +108,7 @@ static int check_taken(struct ops *o, const struct journal_op *op, int dir, cons
         return -errno;
     if (op->file == TREE_FOLDER && op->what == OP_DELETE)
         r = folder_empty(o->stage, number);
-    if (r == 0 && o->checks && !fingerprint_same(&op->old, &s, false))
+    if (r == 0 && o->fresh && !fingerprint_same(&op->old, &s, false))
         r = -EBUSY;
     if (r == 0)
         return 0;
@@ -153,16 +153,16 @@ static int forward_one(struct ops *o, const struct journal_op *op, int dir, cons
     stage_name(op, number);
     switch (op->what) {
     case OP_DELETE:
-        if (look(o->stage, number, &s))
+        if (!o->fresh && look(o->stage, number, &s))
             return 0;
         r = move(dir, name, o->stage, number, RENAME_NOREPLACE);
         return r < 0 ? r : check_taken(o, op, dir, name, number);
     case OP_ADD:
-        if (!look(o->stage, number, &s))
+        if (!o->fresh && !look(o->stage, number, &s))
             return 0;
         return move(o->stage, number, dir, name, RENAME_NOREPLACE);
     case OP_REPLACE:
-        if (look(dir, name, &s) && (is_made(op, &s) || as_made(o, op, dir, name, &s)))
+        if (!o->fresh && look(dir, name, &s) && (is_made(op, &s) || as_made(o, op, dir, name, &s)))
             return 0;
         r = move(o->stage, number, dir, name, RENAME_EXCHANGE);
         return r < 0 ? r : check_taken(o, op, dir, name, number);

@@ -15,7 +15,9 @@
 struct ops {
     struct beneath_parent tree;
     int stage;
-    bool checks; /* what an operation takes away must be what the journal says; not when it is done again */
+    bool
+        fresh; /* forward for the first time: nothing of it was done before, and what an operation takes away must
+                 * be what the journal says */
     const char *failed; /* the path of the operation that failed; in the journal */
     const char *why;    /* NULL: the errno says it */
     uint64_t kept;      /* folders that stay because somebody put something into them */

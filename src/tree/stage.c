@@ -12,12 +12,14 @@
 #include "tree/step.h"
 #include "tree/walk.h"
 
+#include <limits.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
 
 #define LINKS_MAX  65536 /* files with several names that are kept one file */
 #define TARGET_MAX 4096
+#define HANG_DEPTH 64 /* levels of a tree that is removed without hanging up what is below */
 #define OLD_TMP    ".old"
 
 struct stage_links {
@@ -103,9 +105,26 @@ static int own(struct stage *s, const char *number, const struct stat *like)
     return fchownat(s->fd, number, whose->st_uid, whose->st_gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
-static int fill_file(struct stage *s, const struct index_row *row, int dir, const char *name,
-                     const char *number, const struct stat *like, int like_fd)
+/* A file that was just made has its owner and mode already, as a rule: only what differs (by access lists that the
+ * workspace's folder passes on, or because it belongs to somebody else) is set. *ret: as it is then. */
+static int settle_file(struct stage *s, int fd, mode_t mode, const struct stat *like, struct stat *ret)
 {
+    const struct stat *whose = like ? like : &s->root;
+
+    if (fstat(fd, ret) < 0)
+        return -errno;
+    const bool owner = ret->st_uid == whose->st_uid && ret->st_gid == whose->st_gid;
+    if ((owner || geteuid() != 0) && (ret->st_mode & 07777) == mode)
+        return 0;
+    if (!owner && geteuid() == 0 && fchown(fd, whose->st_uid, whose->st_gid) < 0)
+        return -errno;
+    return fchmod(fd, mode) < 0 || fstat(fd, ret) < 0 ? -errno : 0;
+}
+
+static int fill_file(struct stage *s, const struct index_row *row, int dir, const char *name,
+                     const char *number, const struct stat *like, int like_fd, struct stat *ret)
+{
+    const mode_t mode = row->new_mode & 0777;
     FD_AUTO from = beneath_open_ours(dir, name, O_RDONLY);
     struct stat st;
 
@@ -115,18 +134,16 @@ static int fill_file(struct stage *s, const struct index_row *row, int dir, cons
         return -errno;
     if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != row->new_size)
         return -ESTALE;
-    FD_AUTO fd = openat(s->fd, number, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    FD_AUTO fd = openat(s->fd, number, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
     if (fd < 0)
         return -errno;
     int r = copy_bytes(from, fd, &st);
     const struct timespec t[2] = {st.st_atim, st.st_mtim};
-    if (r == 0)
-        r = own(s, number, like);
     if (r == 0 && like_fd >= 0)
         r = copy_xattrs(like_fd, fd);
-    if (r == 0 && (fchmod(fd, row->new_mode & 0777) < 0 || futimens(fd, t) < 0))
+    if (r == 0 && futimens(fd, t) < 0)
         r = -errno;
-    return r;
+    return r < 0 ? r : settle_file(s, fd, mode, like, ret);
 }
 
 static int fill_link(struct stage *s, int dir, const char *name, const char *number, const struct stat *like)
@@ -157,8 +174,12 @@ int stage_fill(struct stage *s, const struct index_row *row, const char *path, s
     step_done();
     if (r >= 0 && row->file == TREE_REGULAR) {
         r = link_known(s, row, number, op->number);
-        if (r == 0)
-            r = fill_file(s, row, dir, name, number, like, like_fd);
+        if (r == 0) {
+            r = fill_file(s, row, dir, name, number, like, like_fd, &st);
+            if (r == 0)
+                fingerprint_take(&st, &op->made);
+            return r;
+        }
     } else if (r >= 0 && row->file == TREE_LINK) {
         r = fill_link(s, dir, name, number, like);
     } else if (r >= 0 && row->file != TREE_FOLDER) {
@@ -278,24 +299,57 @@ int stage_remove(struct stage *s)
     return r;
 }
 
-int remove_tree(int dir, const char *name)
+/* A folder of a tree that is being removed. One far down is hung up at the top first: the kernel's check of each call
+ * goes all the way up (Landlock), which makes the square of the depth. 1: hung up, for a later walk. */
+static int enter_or_hang(struct walk *w, int top, unsigned *hung)
 {
-    FD_AUTO fd = beneath_open_ours(dir, name, O_RDONLY | O_DIRECTORY);
-    struct walk w;
+    const int dir = w->dir[WALK_UPPER];
+    char name[32];
+    int r = -EEXIST;
 
-    if (fd < 0)
-        return fd == -ENOENT ? 0 : fd;
-    int r = walk_open(&w, fd, -1, 1 << WALK_UPPER);
+    if ((w->stat[WALK_UPPER].st_mode & 0700) != 0700)
+        (void)copy_mode(dir, w->name, 0700); /* what it keeps from us shows below */
+    if (w->depth <= HANG_DEPTH)
+        return walk_enter(w, 1 << WALK_UPPER, 1 << WALK_UPPER, 0);
+    while (r == -EEXIST && *hung < UINT_MAX) {
+        (void)snprintf(name, sizeof name, "hung.%u", ++*hung);
+        r = rename_dir(dir, w->name, top, name);
+    }
+    return r < 0 ? r : 1;
+}
+
+/* Everything in the folder `top`, but what was hung up meanwhile. 1: something was. */
+static int remove_inside(int top, unsigned *hung)
+{
+    const unsigned before = *hung;
+    struct walk w;
+    int r = walk_open(&w, top, -1, 1 << WALK_UPPER);
+
     w.ours[WALK_UPPER] = true;
     while (r == 0 && (r = walk_next(&w)) > 0) {
         step_done();
         if (r == WALK_LEAVE)
             r = unlinkat(w.dir[WALK_UPPER], w.name, AT_REMOVEDIR) < 0 ? -errno : 0;
         else if (S_ISDIR(w.stat[WALK_UPPER].st_mode))
-            r = walk_enter(&w, 1 << WALK_UPPER, 1 << WALK_UPPER, 0);
+            r = enter_or_hang(&w, top, hung);
         else
             r = unlinkat(w.dir[WALK_UPPER], w.name, 0) < 0 ? -errno : 0;
+        r = r > 0 ? 0 : r;
     }
     walk_close(&w);
+    return r < 0 ? r : *hung != before;
+}
+
+int remove_tree(int dir, const char *name)
+{
+    FD_AUTO fd = beneath_open_ours(dir, name, O_RDONLY | O_DIRECTORY);
+    unsigned hung = 0;
+    int r;
+
+    if (fd < 0)
+        return fd == -ENOENT ? 0 : fd;
+    do
+        r = remove_inside(fd, &hung);
+    while (r > 0);
     return r < 0 ? r : unlinkat(dir, name, AT_REMOVEDIR) < 0 ? -errno : 0;
 }

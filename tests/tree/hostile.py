@@ -3,9 +3,10 @@ import json
 import os
 import random
 import subprocess
+import sys
 import time
 
-from treelib import (APPLY, COPY, COPY_UPPER, JSON, LIST, SHOW, STAT, STORE, UNDO, Session, differ, manifest)
+from treelib import (APPLY, COPY, COPY_UPPER, DISCARD, JSON, LIST, SHOW, STAT, STORE, UNDO, Session, differ, manifest)
 from treetest import Skip, check, test
 
 
@@ -109,6 +110,23 @@ def too_deep(b):
     got = b.store()
     check(got.code == 0 and got.totals["left_out"] == 1 and got.totals["alarms"] == 1, f"{got.why} {got.totals}")
     subprocess.run(["rm", "-rf", b.upper / "d"], check=True)
+
+
+@test("a layer nested absurdly deep is discarded in time that grows with its size alone")
+def deep_discard(b):
+    levels, layer = 8000, b.entry / "upper"
+    layer.mkdir()
+    b.start()
+    b.write_meta()
+    script = (f"import os\nos.mkdir('hung.1')\nfor i in range({levels}):\n os.mkdir('d'); os.chdir('d')\n"
+              " i and os.chmod('..', 0o500)\n")
+    subprocess.run([sys.executable, "-c", script], cwd=layer, check=True)
+    with Session(layer, None, b.entry, wait=300) as s:
+        got = s.call(DISCARD)
+        with open(f"/proc/{s.process.pid}/stat", encoding="ascii") as f:
+            took = sum(map(int, f.read().rpartition(")")[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+    check(got.code == 0 and not layer.exists(), f"{got.code} {got.why}")
+    check(took < 3, f"{took:.1f} s of a processor for {levels} levels")
 
 
 BIG = bool(os.environ.get("STRONGROOM_BIG"))  # as large as they come: minutes, and gigabytes in the temporary folder

@@ -3,6 +3,8 @@ import errno
 import json
 import os
 import shutil
+import stat
+import struct
 import subprocess
 
 from treelib import JSON, LIST, NAMES, PATCH, STAT, Died, differ, manifest
@@ -74,6 +76,22 @@ def applied(b):
     bad = differ(wanted, manifest(b.lower, times=False))
     check(not bad, bad)
     check(os.stat(b.lower / "new/f").st_ino == os.stat(b.lower / "new/g").st_ino, "a hard link became two files")
+
+
+@test("an access list that the workspace passes on changes no mode of what is applied")
+def access_list(b):
+    rows = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", tag, bits, who) for tag, bits, who in (
+        (1, 7, 0xffffffff), (2, 7, 1234), (4, 5, 0xffffffff), (16, 5, 0xffffffff), (32, 0, 0xffffffff)))
+    ready(b)
+    try:
+        os.setxattr(b.lower, "system.posix_acl_default", rows)
+    except OSError as e:
+        raise Skip(f"no access lists here: {e.strerror}") from e
+    wanted = {p.relative_to(b.upper): stat.S_IMODE(p.lstat().st_mode) for p in b.upper.rglob("*") if p.is_file()}
+    got = b.apply()
+    check(got.code == 0, f"apply: {got.why} {got.text}")
+    now = {p: stat.S_IMODE((b.lower / p).lstat().st_mode) for p in wanted}
+    check(now == wanted and len(now) > 4, f"{now} instead of {wanted}")
 
 
 @test("undo gives everything back, times included")
