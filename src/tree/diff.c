@@ -10,6 +10,7 @@
 #include "tree/alarms.h"
 #include "tree/beneath.h"
 #include "tree/binary_patch.h"
+#include "tree/git_view.h"
 #include "tree/show.h"
 
 #include <string.h>
@@ -294,7 +295,7 @@ int diff_all(const struct index *x, const uint8_t *chosen, unsigned how)
         size_t at = 0, n = 0;
         for (; (r = index_next(x, &at, &row, &path, &detail)) > 0; n++) {
             if (show_group_of(row, n) != (enum show_group)group || !select_has(chosen, n) ||
-                (group == SHOW_GIT && !patch))
+                group == SHOW_GIT || (patch && git_view_class(n) == GIT_INTERNAL)) /* git apply takes none */
                 continue;
             if (!patch && row->file == TREE_FOLDER && !(row->flags & ROW_MODE))
                 continue;

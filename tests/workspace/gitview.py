@@ -57,6 +57,9 @@ def each_change_has_its_class_and_git_its_own_few_lines():
     stat = plain(verb('review', '--stat', r.id).stdout)
     assert 'main: 2 new commits' in stat and '.git/index' not in stat and '.git/index' in plain(verb('review', '--stat', '--all', r.id).stdout), stat
     assert work.review(r)['git'][0].startswith('main: 2 new commits')
+    patch = verb('review', '--patch', r.id).stdout
+    assert b'a.txt' in patch and b'.git/' not in patch, patch
+    subprocess.run(['git', 'apply', '--check', '-'], cwd=top, input=patch, check=True)
     verb('apply', r.id)
     same(git(top, 'rev-list', '--count', 'main').strip(), '3')
     git(top, 'fsck', '--strict')
