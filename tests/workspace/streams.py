@@ -93,6 +93,7 @@ def what_goes_into_a_room_is_the_rooms_own():
 @test
 def folders_with_many_files_go_both_ways():
     with Living() as r:
+        os.mkdir(r.top + '/many')
         for i in range(600):
             work.write(r.top, 'many/%04d-%s' % (i, 'x' * 40), str(i))
         r.into('many', '/work')
