@@ -85,8 +85,8 @@ static bool shows_files(const struct room_plan *plan)
     return false;
 }
 
-/* Are we root over a user namespace wide enough to give rooms uids of their own? The host's files that a room shows must
- * then be mapped to it, which a container's root usually may not. */
+/* Are we root over a user namespace wide enough to give rooms uids of their own? The host's files that a room shows
+ * must then be mapped to it, which a container's root usually may not. */
 static bool gives_uids(const struct room_plan *plan)
 {
     char map[64];

@@ -48,8 +48,8 @@ void dial_opened(struct conn *c)
     relay_open(c);
 }
 
-/* What nobody waits for: it is set when the first words have been handed on. A first segment is not held back anyway, and
- * one behind it goes out when this is said. */
+/* What nobody waits for: it is set when the first words have been handed on. A first segment is not held back anyway,
+ * and one behind it goes out when this is said. */
 static void set_quick(const struct conn *c)
 {
     static const int on = 1;

@@ -73,7 +73,7 @@ void wall_user_map(const struct wall_ask *a, struct wall_verdict *v)
 
 /* --- processes ------------------------------------------------------------------------------------------ */
 
-/* Below this a room has processes of its own: in a container the supervisor's number may be as small; it tells nothing. */
+/* Below this a room has processes of its own: the supervisor's number, as small in a container, tells nothing. */
 enum { TELLING_PID = 64 };
 
 void wall_pid_signal(const struct wall_ask *a, struct wall_verdict *v)

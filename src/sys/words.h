@@ -23,8 +23,8 @@ struct words {
 int words_write(const struct words *w);
 
 /* Takes the file and splits it. Trusts nothing of it. Memory comes from mmap alone (usable where malloc is not), or,
- * for one short file at a time, is our own; it is given back by words_release(), also after an error. 0, -E2BIG, -EBADMSG,
- * -EPERM (it could still change), … */
+ * for one short file at a time, is our own; it is given back by words_release(), also after an error. 0, -E2BIG,
+ * -EBADMSG, -EPERM (it could still change), … */
 int words_read(int fd, struct words *ret);
 void words_release(struct words *w);
 

@@ -1,4 +1,4 @@
-/* engine_ask_test: questions at a terminal: what is shown, which words answer, what time, crowds and a dead terminal do.
+/* engine_ask_test: questions at a terminal: what is shown, what answers, what time, crowds and a dead terminal do.
  *
  * Lives in: a test program that makes itself a session with a terminal of its own: it is the person at the one end, and
  * the gate at the other end of the control socket. */

@@ -1,7 +1,7 @@
-/* gate_ask_test: connections that wait for a person's word: who is asked about, how often, how many, and what answers do.
+/* gate_ask_test: connections that wait for a person's word: who is asked about, how often, how many; what answers do.
  *
- * Lives in: a test program, which is the supervisor on one end of a socket and the gate on the other. The clock is ours.
- * The tests share the module's state, and run in their order. */
+ * Lives in: a test program, which is the supervisor on one end of a socket and the gate on the other. The clock is
+ * ours. The tests share the module's state, and run in their order. */
 #include "gate/ask.h"
 #include "gate/budget.h"
 #include "gate/loop.h"

@@ -144,7 +144,8 @@ static void containers(void **state)
     h.container = CONTAINER_DOCKER;
     struct remedy r = ask(&h, FACILITY_USERNS, FACILITY_MISSING, EPERM);
     assert_non_null(strstr(r.lines[0], "--security-opt systempaths=unconfined"));
-    assert_non_null(strstr(ask(&h, FACILITY_CLONE3, FACILITY_MISSING, ENOSYS).lines[0], "seccomp=unconfined"));
+    assert_non_null(
+        strstr(ask(&h, FACILITY_CLONE3, FACILITY_MISSING, ENOSYS).lines[0], "seccomp=unconfined"));
     r = ask(&h, FACILITY_PROC_MOUNT, FACILITY_MISSING, EPERM);
     assert_non_null(strstr(r.lines[0], "systempaths=unconfined"));
     assert_non_null(strstr(r.lines[1], "--prefer proc"));
