@@ -178,18 +178,42 @@ static int keep_copy(const char *path, const struct content *old, char backup[PA
     return n;
 }
 
-/* Is there still what was read? The client may write its own file at any time. */
-static bool is_unchanged(const char *path, const struct content *old)
+static bool holds(const char *path, const char *text, size_t len)
 {
     struct content now;
     struct err e = {0};
 
     if (read_all(path, &now, &e) < 0)
         return false;
-    const bool same = !now.text == !old->text && now.len == old->len &&
-                      (!now.text || memcmp(now.text, old->text, now.len) == 0);
+    const bool same = !now.text == !text && now.len == len && (!text || memcmp(now.text, text, len) == 0);
     free(now.text);
     return same;
+}
+
+/* The client may write its own file at any time, so the two change places, and what comes back tells what was there
+ * at that very moment. -ESTALE: not what was read; then it is put back, and so is what came instead of it meanwhile. */
+static int exchange(const char *fresh, const char *text, const char *path, const struct content *old)
+{
+    enum { TRIES = 100 };
+
+    if (!old->text)
+        return renameat2(AT_FDCWD, fresh, AT_FDCWD, path, RENAME_NOREPLACE) == 0 ? 0
+               : errno == EEXIST                                                 ? -ESTALE
+                                                                                 : -errno;
+    if (renameat2(AT_FDCWD, fresh, AT_FDCWD, path, RENAME_EXCHANGE) < 0) {
+        if (errno != EINVAL) /* a file system that knows no exchange */
+            return errno == ENOENT ? -ESTALE : -errno;
+        return !holds(path, old->text, old->len) ? -ESTALE : rename(fresh, path) < 0 ? -errno : 0;
+    }
+    if (holds(fresh, old->text, old->len))
+        return unlink(fresh) < 0 ? -errno : 0;
+    for (int i = 0; i < TRIES; i++) {
+        if (renameat2(AT_FDCWD, fresh, AT_FDCWD, path, RENAME_EXCHANGE) < 0)
+            return -errno;
+        if (holds(fresh, text, strlen(text)))
+            return -ESTALE;
+    }
+    return -EBUSY;
 }
 
 static int replace(const char *path, const struct content *old, const char *text, char backup[PATH_MAX],
@@ -205,15 +229,15 @@ static int replace(const char *path, const struct content *old, const char *text
         return err_set(e, ERR_IO, -n, "mcp install: keep a copy as %s", backup);
     (void)snprintf(fresh, sizeof fresh, "%s.strongroom-%d", path, (int)getpid());
     n = write_new(fresh, text, strlen(text), old);
-    if (n == 0 && !is_unchanged(path, old)) {
+    if (n == 0 && (n = exchange(fresh, text, path, old)) < 0 && n != -EBUSY)
         (void)unlink(fresh);
+    if (n == -ESTALE) {
         err_set(e, ERR_IO, 0, "mcp install: write %s: it was changed meanwhile", path);
         return err_hint(e, "close the client, or try again; nothing was written");
     }
-    if (n == 0 && rename(fresh, path) < 0) {
-        n = -errno;
-        (void)unlink(fresh);
-    }
+    if (n == -EBUSY)
+        return err_set(e, ERR_IO, -n, "mcp install: write %s: it changes all the time; look at %s", path,
+                       fresh);
     return n < 0 ? err_set(e, ERR_IO, -n, "mcp install: write %s", path) : 0;
 }
 
