@@ -137,8 +137,12 @@ static int write_maps(struct room *r, struct err *e)
     int n = fault_at("call", "maps");
     if (n == 0)
         n = fd_write_file(dir, "uid_map", map);
-    if (n < 0)
-        return err_set(e, ERR_ROOM, -n, "map the room's uid: \"%s\" into %s/uid_map", map, path);
+    if (n < 0) {
+        const bool lacks = n == -EPERM && r->plan.is_root_outside;
+        n = err_set(e, ERR_ROOM, -n, "map the room's uid: \"%s\" into %s/uid_map", map, path);
+        return lacks ? err_hint(e, "root lends its uid to a room by CAP_SETFCAP only: start as another user")
+                     : n;
+    }
     m = SBUF(map);
     sbuf_fmt(&m, "%u %u 1", r->plan.gid, r->plan.gid_outside);
     n = fd_write_file(dir, "gid_map", map);

@@ -565,10 +565,13 @@ def inside_a_network_namespace_without_loopback():
 
 @test
 def under_no_new_privs_and_without_capabilities():
-    r = room.outside('setpriv', '--no-new-privs', *(['--bounding-set=-all', '--inh-caps=-all'] if room.ROOT else []), room.PROGRAM, 'run', '--', '/bin/true')
+    r = room.outside('setpriv', '--no-new-privs', *(['--bounding-set=-all', '--inh-caps=-all'] if room.ROOT else []), room.PROGRAM,
+                     'run', '--prefer', 'pids', '--', '/bin/true')
     result = room.Result([])
     result.status, result.out, result.err = r.returncode, r.stdout, r.stderr
     no_crash(result)
+    if room.ROOT:
+        refused(result, 'CAP_SETFCAP', 'another user')
 
 
 CONTAINERS_ROOT = '+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,+net_bind_service,+net_raw,+sys_chroot,+mknod,+setfcap'
