@@ -75,6 +75,29 @@ static int open_source(const struct room *r, const char *path, const char **ret_
     return fd_resolve(r->root, dir, closed);
 }
 
+/* Is it mounted below that path of the room? The rest of its own; NULL: it is not. */
+static const char *below(const char *path, const struct plan_mount *m)
+{
+    const size_t len = strlen(path + 1);
+    return strncmp(m->dst, path + 1, len) == 0 && m->dst[len] == '/' ? m->dst + len + 1 : NULL;
+}
+
+static bool is_hosts(const struct plan_mount *m)
+{
+    return m->kind == MOUNT_RO || m->kind == MOUNT_RW;
+}
+
+/* What is the host's is there already, and nobody misses it. */
+static void forget_hosts(const struct room *r, size_t i)
+{
+    struct tree_totals *all = &r->result->copies[i].totals;
+    for (size_t k = 0; k < r->plan.mount_count; k++) {
+        const struct plan_mount *m = &r->plan.mounts[k];
+        if (is_hosts(m) && below(r->policy->copies[i].src, m) && all->left_out > 0)
+            all->left_out--;
+    }
+}
+
 /* The folder `from`, or with `name` that file in it, as a tar stream. */
 static int take_as_stream(struct room *r, size_t i, int from, const char *name, struct err *e)
 {
@@ -91,14 +114,60 @@ static int take_as_stream(struct room *r, size_t i, int from, const char *name, 
     if (n == 0)
         r->result->copies[i].totals = (struct tree_totals){
             .added = report.files, .bytes_added = report.bytes, .left_out = report.left_out};
+    forget_hosts(r, i);
+    return n;
+}
+
+/* What is in the folder `from`, or with `name` that file in it, into the folder `to`. */
+static int take_tree(int from, int to, const char *name, struct tree_totals *ret, struct err *e)
+{
+    const struct tree_command say = {.type = TREE_COPY, .flags = TREE_STRICT};
+    const struct tree_dirs dirs = {.upper = from, .lower = to, .entry = -1, .lower_writable = true};
+    struct tree_session tree;
+    int n = tree_open(&tree, &dirs, e);
+    if (n < 0)
+        return n;
+    char *const paths[] = {(char *)(uintptr_t)name};
+    if (name)
+        n = tree_paths(&tree, paths, 1, e);
+    if (n == 0)
+        n = tree_call(&tree, &say, NULL, NULL, ret, e);
+    tree_close(&tree);
+    return n;
+}
+
+/* Mount points were left out. Those of the room's own files come now, parents first. */
+static int take_mounts(struct room *r, size_t i, struct err *e)
+{
+    struct tree_totals *all = &r->result->copies[i].totals;
+    int n = 0;
+    for (size_t k = 0; n == 0 && k < r->plan.mount_count; k++) {
+        const struct plan_mount *m = &r->plan.mounts[k];
+        const char *rest = below(r->policy->copies[i].src, m), *name;
+        char path[POLICY_PATH_MAX + 1] = "";
+        struct sbuf b = SBUF(path);
+        struct tree_totals part = {0};
+        if (!rest || is_hosts(m) ||
+            m->kind == MOUNT_COPY_IN) /* a file that was copied in is an ordinary one */
+            continue;
+        sbuf_fmt(&b, "/%s", m->dst);
+        FD_AUTO from = open_source(r, path, &name);
+        FD_AUTO to =
+            fd_resolve(r->outs[i], rest, 0x08 | 0x04 | 0x02 /* BENEATH, NO_SYMLINKS, NO_MAGICLINKS */);
+        if (from < 0 || to < 0) /* the program renamed what it lies in */
+            continue;
+        n = take_tree(from, to, NULL, &part, e);
+        all->added += part.added;
+        all->bytes_added += part.bytes_added;
+        all->left_out += part.left_out;
+        all->left_out -= all->left_out > 0;
+    }
     return n;
 }
 
 static int take(struct room *r, size_t i, struct err *e)
 {
     const struct policy_copy *c = &r->policy->copies[i];
-    const struct tree_command say = {.type = TREE_COPY, .flags = TREE_STRICT};
-    struct tree_session tree;
     const char *name;
     FD_AUTO from = open_source(r, c->src, &name);
     if (from < 0) {
@@ -109,16 +178,10 @@ static int take(struct room *r, size_t i, struct err *e)
     }
     if (strcmp(c->dst, "-") == 0)
         return take_as_stream(r, i, from, name, e);
-    const struct tree_dirs dirs = {.upper = from, .lower = r->outs[i], .entry = -1, .lower_writable = true};
-    int n = tree_open(&tree, &dirs, e);
-    if (n < 0)
-        return n;
-    char *const paths[] = {(char *)(uintptr_t)name};
-    if (name)
-        n = tree_paths(&tree, paths, 1, e);
-    if (n == 0)
-        n = tree_call(&tree, &say, NULL, NULL, &r->result->copies[i].totals, e);
-    tree_close(&tree);
+    int n = take_tree(from, r->outs[i], name, &r->result->copies[i].totals, e);
+    if (n == 0 && !name)
+        n = take_mounts(r, i, e);
+    forget_hosts(r, i);
     return n;
 }
 

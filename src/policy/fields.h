@@ -18,7 +18,8 @@ enum {
         4, /* adding it can only make the room smaller: allowed from a project file (hide, require) */
     FIELD_CLI_ONLY =
         8, /* no meaning in a file (env-file, policy, settings are handled by the command line) */
-    FIELD_NO_PROJECT = 16 /* never from a project file */
+    FIELD_NO_PROJECT = 16, /* never from a project file */
+    FIELD_BARE = 32 /* on the command line a path may begin with a name: it is below the current directory */
 };
 
 struct field {

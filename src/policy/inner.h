@@ -114,6 +114,8 @@ int mount_add(struct policy *p, const struct field *f, struct policy_mount m, co
               struct err *e);
 int mount_dst_allowed(const struct policy *p, const struct field *f, const char *value, const char *dst,
                       struct err *e);
+int mount_dst_writable(const struct policy *p, const struct field *f, const char *value, const char *dst,
+                       struct err *e); /* the same of what can be written to */
 /* "PATH:/PLACE": the last colon with a slash behind it, NULL. */
 const char *place_in(const char *value);
 size_t workspaces_count(const struct policy *p); /* with what is copied in */

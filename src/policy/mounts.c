@@ -50,8 +50,12 @@ static const char *base_of(const struct policy *p, const struct field *f, const 
     bool here =
         text[0] == '.' && (len == 1 || text[1] == '/' || (text[1] == '.' && (len == 2 || text[2] == '/')));
 
+    const struct origin *o = &p->arena->now;
+    const bool bare = f->flags & FIELD_BARE && text[0] != '~' && o->source == SOURCE_FLAG &&
+                      o->line == 0; /* as shells have it */
+
     *ret_skip = home ? 1 : 0;
-    if (!home && !here) {
+    if (!home && !here && !bare) {
         value_bad(p, f, value, e, "\"%.*s\" is not a full path", len > 60 ? 60 : (int)len, text);
         err_hint(e, "start it with / or, from the current directory, with ./");
         return NULL;
@@ -125,13 +129,29 @@ int mount_dst_allowed(const struct policy *p, const struct field *f, const char 
     return 0;
 }
 
+int mount_dst_writable(const struct policy *p, const struct field *f, const char *value, const char *dst,
+                       struct err *e)
+{
+    static const char *const system[] = {"/usr", "/etc"};
+    int r = mount_dst_allowed(p, f, value, dst, e);
+
+    for (size_t i = 0; r == 0 && i < sizeof system / sizeof *system; i++)
+        if (strcmp(dst, system[i]) == 0) {
+            value_bad(p, f, value, e, "%s of the room stays read-only", dst);
+            r = err_hint(e, "name a folder below it, or another place in the room");
+        }
+    return r;
+}
+
 int mount_add(struct policy *p, const struct field *f, struct policy_mount m, const char *value,
               struct err *e)
 {
     const struct origin *o = &p->arena->now;
     void *array = p->mounts;
 
-    int r = m.dst ? mount_dst_allowed(p, f, value, m.dst, e) : 0;
+    int r = !m.dst               ? 0
+            : m.kind == MOUNT_RO ? mount_dst_allowed(p, f, value, m.dst, e)
+                                 : mount_dst_writable(p, f, value, m.dst, e);
     if (r < 0)
         return r;
     if (p->mount_count == POLICY_MOUNTS_MAX)

@@ -70,7 +70,7 @@ SET_FUNCTION(set_at)
         return err_hint(e, "wanted --workspace DIR --at PATH");
     }
     int r = path_take(p, f, value, value, strlen(value), true, &m->dst, e);
-    return r < 0 ? r : mount_dst_allowed(p, f, value, m->dst, e);
+    return r < 0 ? r : mount_dst_writable(p, f, value, m->dst, e);
 }
 
 static const char *const apply_names[] = {

@@ -210,8 +210,8 @@ static int copy_one_file(struct job *j, const struct walk *w, int to, const char
     }
     FD_AUTO from =
         (w->ours[WALK_UPPER] ? beneath_open_ours : beneath_open)(w->dir[WALK_UPPER], w->name, O_RDONLY);
-    if (from == -EACCES && j->kind == COPY_OUT)
-        return leave_out(j, w->path, "cannot be read");
+    if ((from == -EACCES || from == -EXDEV) && j->kind == COPY_OUT)
+        return leave_out(j, w->path, from == -EXDEV ? "a mount point" : "cannot be read");
     if (from < 0)
         return from;
     if (fstat(from, &s) < 0)

@@ -44,7 +44,7 @@ WRONG = {
     'require': ['', ',', 'nothing', 'user,', 'seccomp,,pid', 'x' * 5000], 'prefer': ['', ',', 'nothing', 'all-of-it'],
     'allow': ['', 'http://a.org', 'a.org:0', 'a.org:x', '127.1', '*', 'a.org/b', '10.0.0.1/8'],
     'deny': ['', 'a.org:', '[::1', '1.2.3.4 internal'],
-    'workspace': ['', '/', 'x', '/no/such', '/etc/passwd', '/proc', '/etc/..'], 'at': ['', '/x', 'x'], 'apply': ['', 'yes', 'Ask'],
+    'workspace': ['', '/', 'x', '/no/such', '/etc/passwd', '/proc', '/usr', '/etc', '/etc/..'], 'at': ['', '/x', 'x'], 'apply': ['', 'yes', 'Ask'],
     'accept': ['', 'nonsense', 'git-hook:', 'git-hook:/etc', 'git-hook:../x', 'git-hook,build-file', 'git-hook:' + 'x' * 5000],
     'guard-deletes': COUNTS + ['0', '0%', '100%', '5%%', '%', '1000000001'],
     'upper': ['', 'ram', 'tmpfs:', 'tmpfs:1', 'disk:x', 'scratch:4M'], 'from': ['', '../x', 'no-such', 'x' * 100], 'copy-in': ['', 'x', '..', '/no/such', '/dev/null', '/etc/passwd:/srv/x'],

@@ -309,6 +309,12 @@ static void volumes_refuse_nonsense(void **state)
     bad(flag("rootfs", "/"), "--rootfs: \"/\": the host's own root is not shown as a whole");
     policy_set_base(p, NULL, NULL);
     bad(flag("ro", "./x"), "--ro: \"./x\": the current directory is not known");
+    bad(flag("workspace", "x"), "--workspace: \"x\": the current directory is not known");
+    bad(flag("hide", "x"), "--hide: \"x\": \"x\" is not a full path");
+    bad(file(3, "ro", "x"), "p.yaml:3: ro: \"x\": \"x\" is not a full path");
+    bad(flag("rw", "/usr"), "--rw: \"/usr\": /usr of the room stays read-only");
+    bad(flag("tmpfs", "/etc"), "--tmpfs: \"/etc\": /etc of the room stays read-only");
+    good(flag("ro", "/etc"));
     bad(flag("ro", "~"), "--ro: \"~\": no home directory is known");
 }
 

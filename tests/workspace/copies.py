@@ -56,6 +56,19 @@ def what_is_not_there_is_told():
 
 
 @test
+def what_is_mounted_in_it_comes_out_too():
+    top, shown, out = folder({'a': '1', 'd/b': '2'}), folder({'host': 'H'}), folder({})
+    options = ['--copy-in', top + ':/work/in', '--tmpfs', '/work/t', '-v', shown + ':/work/host', '-v', shown + '/host:/work/file', '--quiet']
+    script = 'echo 3 >in/d/c; rm in/a; echo 4 >t/t; mkdir in/e; ln -s / in/e/out'
+    r = ended(room.sh(script, options=[*options, '--copy-out', '/work:' + out]), 'exited', 0)
+    same({os.path.relpath(os.path.join(d, f), out) for d, _, files in os.walk(out) for f in files}, {'in/d/b', 'in/d/c', 't/t'})
+    same((r.record['copies'][0]['left_out'], read(out, 'in/d/c'), sorted(os.listdir(top))), (1, '3\n', ['a', 'd']))
+    out = folder({})  # a folder with the program's own script, which is the host's
+    r = ended(room.sh('mv in/d in/f; echo 5 >in/f/g', options=['-v', shown + '/host:/work/file', '--copy-in', top + ':/work/in', '--copy-out', '/work/in:' + out]), 'exited', 0)
+    same((sorted(os.listdir(out + '/f')), r.record['copies'][0]['left_out']), (['b', 'g'], 0))
+
+
+@test
 def links_lead_nowhere():
     secret, out = folder({'secret': 'CANARY'}), folder({})
     r = ended(room.sh('ln -s %s abs; ln -s ../../../../../../..%s rel; ln -s %s dir; ln -s nowhere dangling; echo ok >ok; ln -s ok good' %
