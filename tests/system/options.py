@@ -407,6 +407,15 @@ def result_descriptor_does_not_reach_the_program():
     same(r.out, b'[0, 1, 2, 3]\n')  # 3 is the listing itself
 
 
+@option('reply-fd')
+def what_is_written_to_stdin_goes_to_a_descriptor():
+    read_end, write_end = os.pipe()  # stdio.py does the rest
+    ended(sh('echo asked; echo answered >&0', options=['--reply-fd', str(write_end)], pass_fds=(write_end,)), 'exited', 0)
+    os.close(write_end)
+    with os.fdopen(read_end, 'rb') as f:
+        same(f.read(), b'answered\n')
+
+
 @option('events')
 def events_need_a_gate_and_a_place():
     name = room.path('events.jsonl')

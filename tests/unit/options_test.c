@@ -167,7 +167,8 @@ static void every_option_refuses_what_it_cannot_take(void **state)
                 /* a variable may have such a name, and digits are a name */
                 bool digits = k == 3 && (strcmp(v.name, "hostname") == 0 || strcmp(v.name, "name") == 0);
                 bool path = field_find(v.name)->flags & FIELD_BARE; /* as a path may */
-                assert_true(digits || path || (strcmp(v.name, "env") == 0 && (k == 1 || k == 3 || k == 5 || k == 6)));
+                assert_true(digits || path ||
+                            (strcmp(v.name, "env") == 0 && (k == 1 || k == 3 || k == 5 || k == 6)));
                 options_free(&o);
                 continue;
             }
