@@ -15,6 +15,7 @@
 #include "engine/relay.h"
 #include "rooms/client.h"
 #include "sys/fd.h"
+#include "sys/ignored.h"
 #include "sys/mem.h"
 
 #include <errno.h>
@@ -97,6 +98,7 @@ static int take_signals(struct cell *c)
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         sigaddset(&set, ours[i]);
+    ignored_hangup_leaves(&set);
     c->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     sigaddset(&set, SIGPIPE); /* a closed reader is an error value, not an end */
     return c->signals < 0 || sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;

@@ -12,6 +12,7 @@
 #include "engine/relay.h"
 #include "rooms/client.h"
 #include "sys/fd.h"
+#include "sys/ignored.h"
 #include "sys/words.h"
 
 #include <errno.h>
@@ -340,6 +341,7 @@ static int take_signals(struct session *s)
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
         return -errno;
     sigdelset(&set, SIGPIPE);
+    ignored_hangup_leaves(&set);
     s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return s->signals < 0 ? -errno : 0;
 }

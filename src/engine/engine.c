@@ -5,6 +5,7 @@
 #include "engine/inner.h"
 #include "limits/leaf_scope.h"
 #include "sys/fd.h"
+#include "sys/ignored.h"
 #include "sys/kernel.h"
 #include "sys/mem.h"
 
@@ -71,6 +72,7 @@ static int take_signals(struct room *r)
         return -errno;
     sigdelset(&set, SIGPIPE); /* stays blocked: a closed reader is an error value, not an end */
     sigdelset(&set, SIGCHLD); /* the pidfd tells */
+    ignored_hangup_leaves(&set);
     struct sigaction by_default = {.sa_handler = SIG_DFL};
     (void)sigaction(SIGCHLD, &by_default, NULL); /* a caller's "ignore" would steal our children's status */
     r->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

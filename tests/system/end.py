@@ -123,6 +123,14 @@ def term_hup_and_quit_end_what_ignores_them_after_a_moment():
 
 
 @test
+def an_ignored_hangup_stays_ignored():
+    p = room.start([], ['/bin/sh', '-c', 'echo ready; sleep 0.5; exit 9'], preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    room.read_line(p)
+    p.send_signal(signal.SIGHUP)
+    ended(room.finish(p), 'exited', 9)
+
+
+@test
 def term_lets_the_program_end_in_its_own_way():
     p = room.start([], ['/bin/sh', '-c', 'trap "exit 12" TERM; echo ready; while :; do sleep 0.05; done'])
     room.read_line(p)
