@@ -9,6 +9,7 @@
 #include "sys/kernel.h"
 #include "sys/mem.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -196,6 +197,68 @@ static void hint_step(const struct room *r, enum step_id step, int code, struct 
     err_hint(e, "`strongroom doctor` tells what this host can do");
 }
 
+/* Where that name of the host's leads, links followed; false: nowhere. */
+static bool leads_to(const char *path, char real[POLICY_PATH_MAX])
+{
+    char link[32];
+    struct sbuf b = SBUF(link);
+    FD_AUTO fd = open(path, O_PATH | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    sbuf_fmt(&b, "/proc/self/fd/%d", fd);
+    const ssize_t n = readlink(link, real, POLICY_PATH_MAX - 1);
+    real[n > 0 ? n : 0] = '\0';
+    return n > 0 && n < POLICY_PATH_MAX - 1 && real[0] == '/';
+}
+
+/* The folder that shows a program: the one above its bin. */
+static void folder_of(char *path)
+{
+    char *slash = strrchr(path, '/');
+    *slash = '\0';
+    slash = strrchr(path, '/');
+    if (slash && slash != path && strcmp(slash, "/bin") == 0)
+        *slash = '\0';
+}
+
+/* A command that the room does not find often is on this host all the same, in a home or behind a link. */
+static int hint_missing(const struct room *r, const char *name, struct err *e)
+{
+    char *candidates[PLAN_EXEC_MAX], text[4096], real[POLICY_PATH_MAX], dir[POLICY_PATH_MAX];
+    const char *path = getenv("PATH");
+    char all[4096] = "PATH=";
+    struct sbuf b = {.text = all, .size = sizeof all, .len = 5};
+    char *const env[] = {all, NULL};
+
+    sbuf_text(&b, path ? path : "");
+    const bool named =
+        strchr(name, '/') || b.full || plan_candidates(name, env, text, sizeof text, candidates) < 0;
+    for (int own = 0; own < 2 && !r->policy->rootfs; own++) {
+        char *const *at = own ? candidates : r->plan.exec_paths;
+        for (; !(own && named) && *at; at++) {
+            if (!leads_to(*at, real))
+                continue;
+            memcpy(dir, real, sizeof dir);
+            folder_of(dir);
+            if (strncmp(real, "/usr/", 5) == 0)
+                return err_hint(e, "%s is there: what its first line names, or what loads it, is not", *at);
+            const char *show = dir[0] ? dir : real;
+            if (own)
+                return err_hint(e, "%s is this host's %s: show it with --ro %s, and name it whole", name,
+                                real, show);
+            return strcmp(*at, real) == 0
+                       ? err_hint(e, "the room does not show it: --ro %s", show)
+                       : err_hint(e, "%s leads to %s, which the room does not show: --ro %s", *at, real,
+                                  show);
+        }
+    }
+    return err_hint(
+        e, "%s",
+        strchr(name, '/')
+            ? "the room sees the system's programs and what --ro, --rw and -v show it"
+            : "not in the room's PATH (-e PATH=…; else /usr/local/bin:/usr/bin:/bin and their sbin)");
+}
+
 static int explain_failure(const struct room *r, struct err *e)
 {
     const struct report *f = &r->result->report;
@@ -207,11 +270,7 @@ static int explain_failure(const struct room *r, struct err *e)
         const bool missing = f->code == ENOENT;
         int n = err_set(e, missing ? ERR_NOT_FOUND : ERR_EXEC, f->code, "run %s in the room", name);
         if (missing)
-            err_hint(
-                e,
-                strchr(name, '/')
-                    ? "the room sees the system's programs and what --ro, --rw and -v show it"
-                    : "not in the room's PATH (-e PATH=…; else /usr/local/bin:/usr/bin:/bin and their sbin)");
+            (void)hint_missing(r, name, e);
         else if (f->code == EACCES)
             err_hint(e, "it is not executable, or is a set-user-ID program, which rooms mask");
         else if (f->code == ENOEXEC)

@@ -574,6 +574,26 @@ def under_no_new_privs_and_without_capabilities():
         refused(result, 'CAP_SETFCAP', 'another user')
 
 
+@test
+def a_command_that_only_the_host_has_names_what_shows_it():
+    tool = room.path('host tools/bin/some-tool', '#!/bin/sh\necho here\n')
+    bare = room.path('host tools/bin/no-loader', '#!/no/such/loader\n')
+    folder = os.path.dirname(os.path.dirname(tool))
+    link = os.path.join(folder, 'link')
+    os.chmod(tool, 0o755)
+    os.chmod(bare, 0o755)
+    os.symlink(tool, link)
+    environment = dict(os.environ, PATH=os.path.dirname(tool) + ':' + os.environ['PATH'])
+    for name, hint in (('some-tool', "is this host's %s: show it with --ro %s," % (tool, folder)), (tool, 'the room does not show it: --ro ' + folder),
+                       (link, 'leads to %s, which the room does not show: --ro %s' % (tool, folder)), ('no-such-tool', "not in the room's PATH"),
+                       ('/no/such/tool', 'the room sees')):
+        r = room.room(name, record=False, env=environment)
+        same((r.status, hint in r.err.decode()), (127, True), str(r))
+    r = room.room(tool, options=['--ro', folder], record=False)
+    same((r.status, r.out), (0, b'here\n'))
+    same(room.room(bare, options=['--ro', folder], record=False).status, 127)
+
+
 CONTAINERS_ROOT = '+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,+net_bind_service,+net_raw,+sys_chroot,+mknod,+setfcap'
 
 
