@@ -284,11 +284,11 @@ int show_list(const struct index *x, const struct decisions *d, const uint8_t *c
     struct sbuf b = SBUF(text);
 
     git_words_make(x, chosen, &git);
-    sbuf_fmt(&b, "%llu deleted (", (unsigned long long)t->deleted);
-    put_size(&b, t->bytes_deleted);
-    sbuf_fmt(&b, "), %llu modified, %llu added (", (unsigned long long)t->modified,
-             (unsigned long long)t->added);
+    sbuf_fmt(&b, "%llu deleted, %llu modified, %llu added (+", (unsigned long long)t->deleted,
+             (unsigned long long)t->modified, (unsigned long long)t->added);
     put_size(&b, t->bytes_added);
+    sbuf_text(&b, ", -");
+    put_size(&b, t->bytes_deleted);
     sbuf_text(&b, ")");
     if (git.rows)
         sbuf_fmt(&b, "; %llu of these in .git", (unsigned long long)git.rows);
