@@ -4,7 +4,6 @@
 #include "rooms/client.h"
 #include "base/sbuf.h"
 #include "rooms/place.h"
-#include "rooms/server.h"
 #include "sys/fd.h"
 
 #include <errno.h>
@@ -12,12 +11,8 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <time.h>
 
-#define KNOCKS   100 /* tries to be heard */
-#define KNOCK_MS 5
-
-static int connect_once(const char *name, struct err *e)
+int rooms_connect(const char *name, struct err *e)
 {
     const struct timeval patience = {.tv_sec = ROOMS_PATIENCE_MS / 1000};
     struct sockaddr_un a = {.sun_family = AF_UNIX};
@@ -42,25 +37,6 @@ static int connect_once(const char *name, struct err *e)
         return r;
     }
     return sock;
-}
-
-/* Where the kernel cannot say whether we still live, a keeper believes only who began before nobody waited for it: we
- * may have to come again, a little older. */
-int rooms_connect(const char *name, struct err *e)
-{
-    const struct timespec pause = {.tv_nsec = KNOCK_MS * 1000000L};
-    static struct rooms_frame f;
-    struct err ignored = {0};
-
-    for (int i = 1;; i++) {
-        int sock = connect_once(name, e);
-        if (sock < 0 || i == KNOCKS || rooms_kernel_knows_peers(sock) ||
-            rooms_call(sock, ROOMS_WAIT, 0, "", &f, &ignored) ==
-                0) /* of no program: refused at once, if heard */
-            return sock;
-        fd_close(&sock);
-        (void)nanosleep(&pause, NULL); /* a shorter one only tries sooner */
-    }
 }
 
 int rooms_call_fds(int sock, enum rooms_frame_type type, int value, const char *text, struct rooms_fds *fds,

@@ -14,7 +14,6 @@
 #include "base/err.h"
 #include "policy/policy.h"
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/types.h>
 
 #define ROOMS_CONTROL  "control"
@@ -28,9 +27,6 @@ struct rooms_place {
     char name[POLICY_NAME_MAX];
     char id[ROOMS_ID_MAX];
 };
-
-/* When a process began, in clock ticks since the boot (proc(5), field 22 of stat); 0: it cannot be told. */
-uint64_t rooms_start_ticks(pid_t pid);
 
 /* Takes the name. Sweeps away what dead rooms left. -EEXIST with e: a room of that name lives. */
 int rooms_claim(const char *name, struct rooms_place *ret, struct err *e);

@@ -9,7 +9,6 @@
 #include "rooms/server.h"
 #include "base/sbuf.h"
 #include "rooms/place.h"
-#include "sys/fault.h"
 #include "sys/fd.h"
 
 #include <errno.h>
@@ -20,11 +19,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
-
-#define PEERPIDFD 77       /* SO_PEERPIDFD: newer than the headers */
-#define TICK_NS   10000000 /* of field 22 of stat: USER_HZ is 100 everywhere */
 
 enum { LISTENER = ROOMS_CLIENTS_MAX, BACKLOG = 16, EVENTS_MAX = 16 };
 
@@ -32,13 +27,6 @@ static int watch(const struct rooms_server *s, int op, int fd, uint32_t what)
 {
     struct epoll_event e = {.events = EPOLLIN, .data.u32 = what};
     return epoll_ctl(s->epoll, op, fd, &e) < 0 ? -errno : 0;
-}
-
-static uint64_t boot_ns(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_BOOTTIME, &t); /* cannot fail */
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 int rooms_listen(struct rooms_server *s, int dir)
@@ -52,8 +40,6 @@ int rooms_listen(struct rooms_server *s, int dir)
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
     s->spare = s->epoll < 0 ? -1 : fcntl(s->epoll, F_DUPFD_CLOEXEC, 3);
     s->full = false;
-    s->only_numbers = !rooms_kernel_knows_peers(s->listener);
-    s->nobody_ns = boot_ns();                             /* it does not listen yet */
     sbuf_fmt(&b, "/proc/self/fd/%d/" ROOMS_CONTROL, dir); /* however long the folder's own name is */
     int r = s->listener < 0 || s->epoll < 0 || s->spare < 0 ||
                     bind(s->listener, (struct sockaddr *)&a, sizeof a) < 0 ||
@@ -97,26 +83,16 @@ static bool is_outside(pid_t pid)
            its.st_ino == ours.st_ino && its.st_dev == ours.st_dev;
 }
 
-bool rooms_kernel_knows_peers(int sock)
-{
-    int pidfd = -1;
-    socklen_t len = sizeof pidfd;
-    const int said = fault_at("call", "peerpidfd") < 0                           ? -ENOPROTOOPT
-                     : getsockopt(sock, SOL_SOCKET, PEERPIDFD, &pidfd, &len) < 0 ? -errno
-                                                                                 : 0;
-    fd_close(&pidfd);
-    return said != -ENOPROTOOPT;
-}
-
-/* Does who connected still live? Then its number has meant nobody else meanwhile. */
+/* Does who connected still live? Then its number has meant nobody else meanwhile. Before Linux 6.5 that cannot be
+ * asked. */
 static bool still_lives(struct rooms_server *s, int fd)
 {
     int pidfd = -1;
     socklen_t len = sizeof pidfd;
 
     fd_close(&s->spare); /* else the last descriptor that we may have would be the client's own */
-    if (getsockopt(fd, SOL_SOCKET, PEERPIDFD, &pidfd, &len) < 0)
-        return false;
+    if (getsockopt(fd, SOL_SOCKET, 77 /* SO_PEERPIDFD */, &pidfd, &len) < 0)
+        return errno == ENOPROTOOPT;
     struct pollfd p = {.fd = pidfd, .events = POLLIN};
     const bool lives = poll(&p, 1, 0) == 0;
     fd_close(&pidfd);
@@ -124,25 +100,8 @@ static bool still_lives(struct rooms_server *s, int fd)
     return lives;
 }
 
-/* Before Linux 6.5 that cannot be asked. Then who has the number now must have begun before a moment at which nobody
- * waited to be taken: it has had it since before there was this connection, so nobody else made it. A client that has
- * only just begun is refused, and comes again (client.c). */
-static bool had_it_before(const struct rooms_server *s, pid_t pid)
-{
-    const uint64_t ticks = rooms_start_ticks(pid);
-    return ticks > 0 && (ticks + 1) * TICK_NS <= s->nobody_ns;
-}
-
-static void look_for_nobody(struct rooms_server *s)
-{
-    struct pollfd p = {.fd = s->listener, .events = POLLIN};
-    const uint64_t now = boot_ns();
-    if (s->only_numbers && poll(&p, 1, 0) == 0)
-        s->nobody_ns = now;
-}
-
 /* The room's processes may bear the caller's user id, and the caller may show them this very folder. One of them could
- * connect, end, and leave its number to a process outside: so who speaks must be who connected. */
+ * connect, end, and leave its number to a process outside: so who speaks must have lived until after the look. */
 static bool may_speak(struct rooms_server *s, int fd)
 {
     struct ucred who;
@@ -150,11 +109,7 @@ static bool may_speak(struct rooms_server *s, int fd)
 
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
         return false;
-    if (who.uid != geteuid())
-        return who.uid == 0;
-    if (s->only_numbers) /* before and behind the look: it is about the same one */
-        return had_it_before(s, who.pid) && is_outside(who.pid) && had_it_before(s, who.pid);
-    return is_outside(who.pid) && still_lives(s, fd);
+    return who.uid == geteuid() ? is_outside(who.pid) && still_lives(s, fd) : who.uid == 0;
 }
 
 static bool has_clients(const struct rooms_server *s)
@@ -229,7 +184,6 @@ void rooms_serve(struct rooms_server *s, rooms_handler *handler, rooms_farewell 
             farewell(ctx, client);
         }
     }
-    look_for_nobody(s);
 }
 
 static void reply(struct rooms_server *s, uint32_t client, enum rooms_frame_type type, int value,

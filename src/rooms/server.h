@@ -10,10 +10,8 @@
 struct rooms_server {
     int epoll; /* readable when there is something to do; -1: closed */
     int listener;
-    int spare;          /* kept for the look at who connects */
-    bool full;          /* the listener is not watched */
-    bool only_numbers;  /* the kernel does not tell whether who connected still lives */
-    uint64_t nobody_ns; /* then: when nobody waited to be taken (CLOCK_BOOTTIME) */
+    int spare; /* kept for the look at who connects */
+    bool full; /* the listener is not watched */
     struct rooms_peer {
         int fd; /* -1: free */
         uint32_t life;
@@ -26,9 +24,6 @@ struct rooms_server {
 typedef void rooms_handler(void *ctx, uint32_t client, const struct rooms_frame *request, int *fds, int n);
 /* A client is no longer there; what was begun for it alone may end. Its number is not given to another one. */
 typedef void rooms_farewell(void *ctx, uint32_t client);
-
-/* Does this kernel tell whether who connected to a socket still lives (Linux 6.5)? */
-bool rooms_kernel_knows_peers(int sock);
 
 /* Makes ROOMS_CONTROL in the folder `dir`. 0 or -errno. */
 int rooms_listen(struct rooms_server *s, int dir);
