@@ -78,8 +78,10 @@ static int open_source(const struct room *r, const char *path, const char **ret_
 /* Is it mounted below that path of the room? The rest of its own; NULL: it is not. */
 static const char *below(const char *path, const struct plan_mount *m)
 {
-    const size_t len = strlen(path + 1);
-    return strncmp(m->dst, path + 1, len) == 0 && m->dst[len] == '/' ? m->dst + len + 1 : NULL;
+    const char *at = m->dst;
+    for (path++; *path && *path == *at; path++)
+        at++;
+    return *path == '\0' && *at == '/' ? at + 1 : NULL;
 }
 
 static bool is_hosts(const struct plan_mount *m)
