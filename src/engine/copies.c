@@ -156,7 +156,8 @@ static int take_mounts(struct room *r, size_t i, struct err *e)
         FD_AUTO from = open_source(r, path, &name);
         FD_AUTO to =
             fd_resolve(r->outs[i], rest, 0x08 | 0x04 | 0x02 /* BENEATH, NO_SYMLINKS, NO_MAGICLINKS */);
-        if (from < 0 || to < 0) /* the program renamed what it lies in */
+        if (from < 0 || to < 0 ||
+            name) /* the program renamed what it lies in, and may have put a file there */
             continue;
         n = take_tree(from, to, NULL, &part, e);
         all->added += part.added;

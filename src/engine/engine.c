@@ -240,6 +240,8 @@ static int hint_missing(const struct room *r, const char *name, struct err *e)
                 continue;
             memcpy(dir, real, sizeof dir);
             folder_of(dir);
+            if (own && strncmp(real, "/usr/", 5) == 0)
+                return err_hint(e, "%s is there, but not in the room's PATH: name it whole", *at);
             if (strncmp(real, "/usr/", 5) == 0)
                 return err_hint(e, "%s is there: what its first line names, or what loads it, is not", *at);
             const char *show = dir[0] ? dir : real;

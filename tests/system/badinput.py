@@ -589,6 +589,8 @@ def a_command_that_only_the_host_has_names_what_shows_it():
                        ('/no/such/tool', 'the room sees')):
         r = room.room(name, record=False, env=environment)
         same((r.status, hint in r.err.decode()), (127, True), str(r))
+    r = room.room('ldconfig', options=['-e', 'PATH=/usr/bin'], record=False, env=dict(os.environ, PATH='/usr/sbin'))
+    same((r.status, b"/usr/sbin/ldconfig is there, but not in the room's PATH" in r.err), (127, True), str(r))
     r = room.room(tool, options=['--ro', folder], record=False)
     same((r.status, r.out), (0, b'here\n'))
     same(room.room(bare, options=['--ro', folder], record=False).status, 127)

@@ -66,6 +66,9 @@ def what_is_mounted_in_it_comes_out_too():
     out = folder({})  # a folder with the program's own script, which is the host's
     r = ended(room.sh('mv in/d in/f; echo 5 >in/f/g', options=['-v', shown + '/host:/work/file', '--copy-in', top + ':/work/in', '--copy-out', '/work/in:' + out]), 'exited', 0)
     same((sorted(os.listdir(out + '/f')), r.record['copies'][0]['left_out']), (['b', 'g'], 0))
+    out = folder({})  # a file in the place of a mount that was moved away with what holds it
+    r = ended(room.sh('mv p q && mkdir p && echo x >p/in && echo secret >p/beside', options=['--copy-in', top + ':/work/p/in', '--copy-out', '/work:' + out]), 'exited', 0)
+    same((sorted(os.listdir(out + '/p')), read(out, 'p/in')), (['beside', 'in'], 'x\n'))
 
 
 @test
