@@ -71,7 +71,7 @@ static const char help_text[] =
     "  -t, --tty              give it a terminal of its own\n"
     "  -i, --interactive      accepted for habit's sake: stdin is passed on anyway\n"
     "  -e, --env NAME[=VALUE] a variable; without =VALUE the caller's\n"
-    "  -C, --workdir DIR      where it starts (default: the room's working directory)\n"
+    "  -C, -w, --workdir DIR  where it starts (default: the room's working directory)\n"
     "      --timeout TIME     end it, and all that it started, after this time\n"
     "      --output SIZE      end it when it has printed that much (0: never)\n"
     "      --interpreter LANG instead of COMMAND: run stdin in the room's interpreter of\n"
@@ -84,9 +84,10 @@ static const struct row {
     const char *name;
     char letter;
     bool value;
-} rows[] = {{"detach", 'd', false},   {"tty", 't', false},   {"interactive", 'i', false}, {"env", 'e', true},
-            {"workdir", 'C', true},   {"timeout", 0, true},  {"help", 'h', false},        {"output", 0, true},
-            {"interpreter", 0, true}, {"result-fd", 0, true}};
+} rows[] = {{"detach", 'd', false}, {"tty", 't', false},    {"interactive", 'i', false},
+            {"env", 'e', true},     {"workdir", 'C', true}, {"timeout", 0, true},
+            {"help", 'h', false},   {"output", 0, true},    {"interpreter", 0, true},
+            {"result-fd", 0, true}, {"workdir", 'w', true} /* docker's letter */};
 
 static int add_var(struct order *o, char *text, struct err *e)
 {
@@ -254,6 +255,8 @@ static int parse(struct order *o, int argc, char **argv, struct err *e)
     }
     if (o->result_fd >= 0)
         return err_set(e, ERR_USAGE, 0, "exec: --result-fd without --interpreter: a command has no values");
+    if (o->detach && o->output_max)
+        return err_set(e, ERR_USAGE, 0, "exec: --detach and --output: what it prints goes nowhere");
     if (o->terminal && o->detach)
         return err_set(e, ERR_USAGE, 0, "exec: --detach and --tty: nobody would sit before that terminal");
     return 0;

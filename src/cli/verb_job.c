@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/num.h"
 #include "cli/say.h"
+#include "cli/signals.h"
 #include "cli/verbs.h"
 #include "engine/relay.h"
 #include "rooms/client.h"
@@ -44,7 +45,7 @@ static const char help_text[] =
     "      --limit N           output: at most so many bytes\n"
     "      --result-fd N       output: how it stands, as JSON\n"
     "      --close             input: afterwards it meets the end of its stdin\n"
-    "  -s, --signal SIGNAL     kill: a number, sent to its process group\n"
+    "  -s, --signal SIGNAL     kill: that instead, to its process group\n"
     "  -h, --help              show this text\n";
 
 struct order {
@@ -124,7 +125,8 @@ static int take(struct order *o, const struct row *row, char *value, struct err 
             o->to_stderr = !o->script;
             return 0;
         }
-        return take_number(row, value, 64, &o->signal, e);
+        o->signal = (uint64_t)signal_number(value);
+        return o->signal ? 0 : err_set(e, ERR_USAGE, 0, "job: --signal: \"%.20s\": no signal", value);
     case 'o':
         return take_number(row, value, INT64_MAX, &o->offset, e);
     case 'l':

@@ -286,10 +286,15 @@ static int run(int argc, char **argv, enum role role, const char *client)
 
 int verb_mcp(int argc, char **argv)
 {
+    static char dry[] = "--dry-run";
     struct err e = {0};
 
     if (argc < 2 || strcmp(argv[1], "install") != 0)
         return run(argc, argv, ROLE_SERVE, NULL);
+    if (argc > 3 && strcmp(argv[2], "--dry-run") == 0) { /* it may stand before the client, too */
+        argv[2] = argv[3];
+        argv[3] = dry;
+    }
     if (argc < 3 || argv[2][0] == '-') {
         if (argc == 3 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0))
             return usage(ROLE_INSTALL);

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/num.h"
 #include "cli/say.h"
+#include "cli/signals.h"
 #include "cli/verbs.h"
 #include "rooms/client.h"
 #include "rooms/place.h"
@@ -25,7 +26,7 @@ static const struct row {
 } rows[] = {
     {"ps", ACT_PS,
      "Usage: strongroom ps [-q] [--json]\nLists the rooms of this user that have a name and live.\n"
-     "  -q, --quiet  names only\n"},
+     "  -q, --quiet  names only\n  -a, --all    accepted for habit's sake: rooms that ended leave nothing\n"},
     {"stats", ACT_STATS, "Usage: strongroom stats [--json] [ROOM...]\nShows what rooms use now.\n"},
     {"pause", ACT_PAUSE, "Usage: strongroom pause ROOM...\nStops every process of the rooms.\n"},
     {"resume", ACT_RESUME, "Usage: strongroom resume ROOM...\nLets paused rooms go on.\n"},
@@ -35,7 +36,8 @@ static const struct row {
      "Usage: strongroom kill [-s SIGNAL] ROOM...\nEnds the rooms; with -s, sends SIGNAL to their "
      "programs.\n"},
     {"rm", ACT_RM,
-     "Usage: strongroom rm ROOM...\nEnds the rooms, and waits until nothing of them is left.\n"},
+     "Usage: strongroom rm ROOM...\nEnds the rooms, and waits until nothing of them is left.\n"
+     "  -f, --force  accepted for habit's sake: rooms are ended however busy they are\n"},
 };
 
 struct order {
@@ -57,30 +59,20 @@ static const struct row *row_of(const char *verb)
     return NULL;
 }
 
-/* "TERM", "SIGTERM", "15"; 0: none. */
-static int signal_number(const char *text)
-{
-    static const struct {
-        const char *name;
-        int number;
-    } names[] = {{"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT}, {"KILL", SIGKILL},
-                 {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"TERM", SIGTERM}, {"CONT", SIGCONT},
-                 {"STOP", SIGSTOP}, {"TSTP", SIGTSTP}, {"ALRM", SIGALRM}, {"WINCH", SIGWINCH}};
-    uint64_t n;
-    if (num_u64(text, &n) == 0)
-        return n >= 1 && n <= 64 ? (int)n : 0;
-    if (strncmp(text, "SIG", 3) == 0)
-        text += 3;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (strcmp(names[i].name, text) == 0)
-            return names[i].number;
-    }
-    return 0;
-}
-
 static bool is_word(const char *s, const char *a, const char *b)
 {
     return strcmp(s, a) == 0 || (b && strcmp(s, b) == 0);
+}
+
+/* "-s TERM", "--signal TERM", "--signal=TERM", "-9", "-KILL"; NULL: the word is about no signal. */
+static const char *signal_word(int argc, char **argv, int *at)
+{
+    const char *word = argv[*at];
+    if (is_word(word, "-s", "--signal"))
+        return *at + 1 < argc ? argv[++*at] : "";
+    if (strncmp(word, "--signal=", 9) == 0)
+        return word + 9;
+    return signal_number(word + 1) ? word + 1 : NULL;
 }
 
 /* 1: help was asked for. */
@@ -88,6 +80,7 @@ static int parse(struct order *o, int argc, char **argv, struct err *e)
 {
     const enum act act = o->row->act;
     const bool lists = act == ACT_PS || act == ACT_STATS;
+    const char *word;
     int at = 1;
     for (; at < argc && argv[at][0] == '-'; at++) {
         if (is_word(argv[at], "-h", "--help"))
@@ -100,12 +93,13 @@ static int parse(struct order *o, int argc, char **argv, struct err *e)
             o->json = true;
         } else if (act == ACT_PS && is_word(argv[at], "-q", "--quiet")) {
             o->quiet = true;
-        } else if (act == ACT_KILL && is_word(argv[at], "-s", "--signal")) {
-            o->signal = at + 1 < argc ? signal_number(argv[at + 1]) : 0;
+        } else if ((act == ACT_PS && is_word(argv[at], "-a", "--all")) ||
+                   (act == ACT_RM && is_word(argv[at], "-f", "--force"))) {
+            continue; /* as it always is */
+        } else if (act == ACT_KILL && (word = signal_word(argc, argv, &at))) {
+            o->signal = signal_number(word);
             if (o->signal == 0)
-                return err_set(e, ERR_USAGE, 0, "kill: --signal: \"%.20s\": no signal",
-                               at + 1 < argc ? argv[at + 1] : "");
-            at++;
+                return err_set(e, ERR_USAGE, 0, "kill: --signal: \"%.20s\": no signal", word);
         } else {
             err_set(e, ERR_USAGE, 0, "%s: unknown option %.60s", o->row->verb, argv[at]);
             return err_hint(e, "strongroom %s --help tells more", o->row->verb);

@@ -52,9 +52,11 @@ static int send_signal(struct room *r, const struct keeper_exec *x, int sig, int
 /* --- starting ------------------------------------------------------------------------------------------- */
 
 /* The room's own environment, each variable replaced by what the caller says of it. */
-static int merge_vars(const struct room *r, char *const *said, char **ret)
+static int merge_vars(const struct room *r, char *const *said, bool terminal, char **ret)
 {
+    static char term[] = "TERM=xterm-256color"; /* as a room's own program has it on a terminal */
     size_t n = 0;
+
     for (size_t i = 0; r->plan.envp[i]; i++) {
         if (n == WORDS_COUNT_MAX)
             return -E2BIG;
@@ -72,12 +74,18 @@ static int merge_vars(const struct room *r, char *const *said, char **ret)
         ret[at] = said[i];
         n += at == n;
     }
+    for (size_t i = 0; terminal && i < n; i++)
+        terminal = strncmp(ret[i], term, strlen("TERM=")) != 0;
+    if (terminal && n == WORDS_COUNT_MAX)
+        return -E2BIG;
+    if (terminal)
+        ret[n++] = term;
     ret[n] = NULL;
     return 0;
 }
 
 /* The words of a program as pid 1 gets them: a memory file, or -errno. */
-static int make_words(const struct room *r, const struct words *in)
+static int make_words(const struct room *r, const struct words *in, bool terminal)
 {
     enum { PATHS_SIZE = 64 * 1024, VARS_SIZE = (WORDS_COUNT_MAX + 1) * sizeof(char *) };
     static char *paths_text, **vars; /* made once, used for each */
@@ -92,7 +100,7 @@ static int make_words(const struct room *r, const struct words *in)
         return -ENOMEM;
     if (!in->args[0] || (in->workdir[0] && in->workdir[0] != '/'))
         return -EINVAL;
-    int n = merge_vars(r, in->vars, vars);
+    int n = merge_vars(r, in->vars, terminal, vars);
     if (n == 0)
         n = plan_candidates(in->args[0], vars, paths_text, PATHS_SIZE, paths);
     if (n < 0)
@@ -104,12 +112,12 @@ static int make_words(const struct room *r, const struct words *in)
 }
 
 /* What a client sent. */
-static int take_words(const struct room *r, int sent)
+static int take_words(const struct room *r, int sent, bool terminal)
 {
     struct words in;
     int n = words_read(sent, &in);
     if (n == 0)
-        n = make_words(r, &in);
+        n = make_words(r, &in, terminal);
     words_release(&in);
     return n;
 }
@@ -201,7 +209,7 @@ void execs_start(struct room *r, uint32_t client, const struct rooms_frame *f, i
     }
     reapers_prepare(r);
     c.handle = keeper_next_handle(&r->keeper);
-    FD_AUTO words = take_words(r, fds[0]);
+    FD_AUTO words = take_words(r, fds[0], c.terminal);
     if (words < 0) {
         keeper_refuse(r, client, 125,
                       words == -E2BIG ? "too many or too long words" : "its words make no sense", NULL);
@@ -222,7 +230,7 @@ static uint32_t start_own(struct room *r, const struct words *in, const int stdi
     if (*ret_why)
         return 0;
     c.handle = keeper_next_handle(&r->keeper);
-    FD_AUTO words = make_words(r, in);
+    FD_AUTO words = make_words(r, in, false);
     if (words >= 0 && begin(r, x, &c, words, stdio, 3, row) == 0)
         return c.handle;
     *ret_why = words == -E2BIG    ? "too many or too long words"

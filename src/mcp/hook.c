@@ -1,11 +1,14 @@
 /* hook: rewrites a shell command of Claude Code (PreToolUse) so that it runs in a room.
  *
  * Every command is wrapped, also one that seems to be wrapped already: what the agent writes proves nothing. What is
- * not understood is refused by status 2, for a hook that fails must not let a command through.
+ * not understood is refused by status 2, for a hook that fails must not let a command through. The question is what an
+ * agent writes: a child reads and answers it, confined as the server is, and asks us one thing, whether a folder may be
+ * shown.
  *
  * Lives in: strongroom-mcp, started by the agent for each command. Trusts: the user's options.
- * Must not: run anything. */
+ * Must not: run anything, read a byte of the question outside of the child. */
 #include "mcp/hook.h"
+#include "mcp/confine.h"
 #include "sys/fd.h"
 
 #include <errno.h>
@@ -14,10 +17,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define QUESTION_MAX (8 << 20)
 #define REFUSE       2
+#define FOLDER_MAX   4096
+
+static int parent = -1; /* the child's way to ask */
 
 static int refuse(const char *why)
 {
@@ -59,12 +66,13 @@ static void put_word(FILE *out, const char *word)
     fputc('\'', out);
 }
 
+/* Of the parent. */
 static bool plain_folder(const char *cwd)
 {
     const char *home = getenv("HOME");
-    char real[4096];
+    char real[FOLDER_MAX];
 
-    if (!cwd || cwd[0] != '/' || !realpath(cwd, real) || strcmp(real, "/") == 0)
+    if (cwd[0] != '/' || !realpath(cwd, real) || strcmp(real, "/") == 0)
         return false;
     char *real_home = home ? realpath(home, NULL) : NULL;
     const size_t n = strlen(real);
@@ -73,6 +81,16 @@ static bool plain_folder(const char *cwd)
         real_home && strncmp(real_home, real, n) == 0 && (real_home[n] == '/' || real_home[n] == '\0');
     free(real_home);
     return !inside;
+}
+
+/* Of the child, which sees no folder. */
+static bool may_be_shown(const char *cwd)
+{
+    const size_t n = cwd ? strlen(cwd) : 0;
+    char yes = 0;
+
+    return n > 0 && n < FOLDER_MAX && write(parent, cwd, n) == (ssize_t)n && read(parent, &yes, 1) == 1 &&
+           yes;
 }
 
 static char *wrap(const char *program, const char *folder, const char *cwd, char **words, const char *command)
@@ -112,7 +130,8 @@ static int answer(json_t *input, const char *decision, const char *wrapped)
                           "permissionDecision", decision, "permissionDecisionReason",
                           "runs in a room of strongroom", "updatedInput", updated);
     char *text = o ? json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
-    const bool said = text && printf("%s\n", text) > 0 && fflush(stdout) == 0;
+    const bool said = text && fd_write_all(STDOUT_FILENO, text, strlen(text)) == 0 &&
+                      fd_write_all(STDOUT_FILENO, "\n", 1) == 0;
 
     free(text);
     json_decref(o);
@@ -133,19 +152,23 @@ static int decide(const char *program, char **words, const json_t *q)
         return 0; /* no shell command: none of our business */
     if (!command || strlen(command) != json_string_length(value))
         return refuse("the question holds no command");
-    if (strcmp(folder, "none") != 0 && !plain_folder(cwd))
+    if (strcmp(folder, "none") != 0 && !may_be_shown(cwd))
         return refuse(
-            "the working directory is / or holds the home directory, which a room must not show whole "
-            "(--folder none shows nothing)");
+            "the working directory is not there, or is /, or holds the home directory, which a room "
+            "must not show whole (--folder none shows nothing)");
     char *wrapped = wrap(program, folder, cwd, words + 2, command);
     const int status = wrapped ? answer(input, words[0], wrapped) : refuse("no memory");
     free(wrapped);
     return status;
 }
 
-int hook_run(const char *program, char **words)
+static int answer_confined(const char *program, char **words)
 {
+    const char *what = "";
     size_t len = 0;
+
+    if (server_confine(&what) < 0)
+        return refuse("what reads the question could not be confined");
     char *text = read_question(&len);
     json_t *q = text ? json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL) : NULL;
     const int status = json_is_object(q) ? decide(program, words, q) : refuse("the question is not JSON");
@@ -153,4 +176,41 @@ int hook_run(const char *program, char **words)
     json_decref(q);
     free(text);
     return status;
+}
+
+/* Until the child has gone. */
+static void answer_child(int child)
+{
+    char cwd[FOLDER_MAX];
+    ssize_t n;
+
+    while ((n = read(child, cwd, sizeof cwd - 1)) > 0) {
+        cwd[n] = '\0';
+        const char yes = memchr(cwd, '\0', (size_t)n) == NULL && plain_folder(cwd);
+        if (write(child, &yes, 1) != 1)
+            return;
+    }
+}
+
+int hook_run(const char *program, char **words)
+{
+    int pair[2], status = 0;
+
+    json_object_seed(0); /* it reads a file for that, which the child cannot */
+    if (fd_frame_pair(pair) < 0)
+        return refuse("no socket");
+    const pid_t pid = fork();
+    if (pid == 0) {
+        fd_close(&pair[0]);
+        parent = pair[1];
+        _exit(answer_confined(program, words));
+    }
+    fd_close(&pair[1]);
+    if (pid < 0)
+        return refuse("no process");
+    answer_child(pair[0]);
+    fd_close(&pair[0]);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : refuse("what read the question was ended by a signal");
 }

@@ -5,7 +5,8 @@
  * meanwhile, the whole output can be read on later, and strongroom's own limit bounds it. A job waits until there is a
  * place, in the order of asking. The launcher (launch.c), a process that is not confined as we are, starts it and
  * tells its end. To end it, SIGTERM and SIGHUP are sent together: two requests mean "now" to strongroom, which takes
- * its room down in an orderly way; what lives after KILL_MS is killed. The kernel sends SIGTERM when the launcher dies.
+ * its room down in an orderly way; what lives after KILL_MS is killed. A program in a room that lives ends with its
+ * client, which is killed at once. The kernel sends the same when the launcher dies.
  *
  * Lives in: strongroom-mcp, confined. Trusts: the launcher, strongroom. Must not: leave a job behind. */
 #include "mcp/job.h"

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -20,18 +21,30 @@ static struct job {
     uint32_t id;
     pid_t pid; /* 0: free */
     int pidfd;
+    bool ends_by_going;
 } jobs[LAUNCH_MAX];
+
+/* A program in a room that lives is ended, with all that it started, when its client goes; a request would only be
+ * passed on to it, and it might end before the second one, and leave the rest. A cell is interrupted by one. */
+static bool ends_by_going(char *const *argv)
+{
+    if (strcmp(argv[1], "exec") != 0)
+        return false;
+    while (*argv && strcmp(*argv, "--") != 0 && strncmp(*argv, "--interpreter=", 14) != 0)
+        argv++;
+    return !*argv || strcmp(*argv, "--") == 0;
+}
 
 /* In vfork's child: never returns, and writes nothing that we read. */
 __attribute__((noreturn)) static void become(const char *program, char *const *argv, const int *files,
-                                             pid_t parent)
+                                             pid_t parent, int at_our_end)
 {
     sigset_t none;
 
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)signal(SIGPIPE, SIG_DFL);
-    if (prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) < 0 || getppid() != parent)
+    if (prctl(PR_SET_PDEATHSIG, at_our_end, 0, 0, 0) < 0 || getppid() != parent)
         _exit(125);
     for (int i = 0; i < LAUNCH_FILES; i++) {
         if (dup2(files[i], i) < 0)
@@ -58,10 +71,12 @@ static int lift(int *fds, int n)
 static pid_t spawn(const char *program, char *const *argv, const int *files)
 {
     const pid_t parent = getpid();
+    const int at_our_end = ends_by_going(argv) ? SIGKILL : SIGTERM;
     const pid_t pid = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork) */
 
     if (pid == 0)
-        become(program, argv, files, parent); /* NOLINT(clang-analyzer-unix.Vfork): ends in execv or _exit */
+        become(program, argv, files, parent,
+               at_our_end); /* NOLINT(clang-analyzer-unix.Vfork): ends in execv or _exit */
     return pid < 0 ? -errno : pid;
 }
 
@@ -80,6 +95,7 @@ static int begin_words(const struct launch_rules *r, struct job *j, const struct
         return -code;
     }
     j->pid = pid;
+    j->ends_by_going = ends_by_going(w->args);
     return 0;
 }
 
@@ -114,9 +130,12 @@ static void signal_job(uint32_t id, enum launch_type how)
         if (!jobs[i].pid || jobs[i].id != id)
             continue;
         /* Not reaped yet, so the number is still its own. Two requests mean "now" to strongroom. */
-        (void)kill(jobs[i].pid, how == LAUNCH_KILL ? SIGKILL : SIGTERM);
-        if (how == LAUNCH_ASK)
-            (void)kill(jobs[i].pid, SIGHUP);
+        if (how == LAUNCH_KILL || jobs[i].ends_by_going) {
+            (void)kill(jobs[i].pid, SIGKILL);
+            continue;
+        }
+        (void)kill(jobs[i].pid, SIGTERM);
+        (void)kill(jobs[i].pid, SIGHUP);
     }
 }
 

@@ -30,13 +30,15 @@ json_t *resource_templates(void)
 json_t *resource_list(void *ctx)
 {
     const struct server *s = ctx;
+    const int64_t now = loop_now_ms();
     json_t *list = json_array();
 
     for (size_t i = 0; i < LIVE_MAX; i++) {
-        if (s->live[i][0])
+        const struct live *l = &s->live[i];
+        if (l->id[0] && (!l->ends_ms || l->ends_ms > now))
             (void)json_array_append_new(
-                list, json_pack("{s:o, s:o, s:s}", "uri", json_sprintf(SCHEME "%s/work/", s->live[i]), "name",
-                                json_sprintf("files of %s", s->live[i]), "mimeType", "application/json"));
+                list, json_pack("{s:o, s:o, s:s}", "uri", json_sprintf(SCHEME "%s/work/", l->id), "name",
+                                json_sprintf("files of %s", l->id), "mimeType", "application/json"));
     }
     for (size_t i = s->outputs.count; i-- > 0;) { /* the newest first */
         for (size_t k = 0; k < OUTPUT_STREAMS; k++) {

@@ -37,7 +37,10 @@ struct server {
     int launcher;            /* where jobs are started */
     uint32_t last_id;        /* given to one */
     struct outputs outputs;
-    char live[LIVE_MAX][HANDLE_MAX];       /* rooms that this server made; empty: none */
+    struct live {
+        char id[HANDLE_MAX]; /* empty: none */
+        int64_t ends_ms;     /* by then its lifetime is over; 0: it is only being made, or has none */
+    } live[LIVE_MAX];        /* rooms that this server made */
     char changes[CHANGES_MAX][HANDLE_MAX]; /* of workspaces, by runs of this server */
     size_t change_count;                   /* ever; the oldest are overwritten */
     struct loop loop;

@@ -27,9 +27,9 @@ static void add_message(json_t *r, const json_t *result, int64_t left_out)
 {
     const char *outcome = text_of(result, "outcome"), *said = text_of(r, "message");
     const bool gone = strcmp(text_of(result, "state"), "gone") == 0;
-    const char *first = gone ? "the interpreter ended; its state is gone, and the next cell starts anew. "
+    const char *first = gone ? "the interpreter ended; its state is gone, and the next cell starts anew"
                         : strcmp(outcome, "exited") != 0
-                            ? "the cell was interrupted; variables and other state are kept. "
+                            ? "the cell was interrupted; variables and other state are kept"
                             : "";
     const char *before =
         strcmp(text_of(result, "began"), "lost") == 0
@@ -40,7 +40,9 @@ static void add_message(json_t *r, const json_t *result, int64_t left_out)
     values_words(left_out, more);
     if (!*first && !*before && !*more)
         return;
-    (void)json_object_set_new(r, "message", json_sprintf("%s%s%s%s", before, first, more, said));
+    (void)json_object_set_new(
+        r, "message",
+        json_sprintf("%s%s%s%s%s", before, first, *first && (*more || *said) ? ". " : "", more, said));
 }
 
 static void cell_done(struct job *j)
@@ -56,6 +58,7 @@ static void cell_done(struct job *j)
     const struct run_end end = {
         .outcome = text_of(result, "outcome"),
         .exit_code = number(result, "exit_status"),
+        .lives = true,
         .ms = number(result, "run_ms"),
         .size = {job_size(j, JOB_OUT), job_size(j, JOB_ERR)},
     };

@@ -9,6 +9,7 @@
 #include "runtimes/runtimes.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -152,13 +153,16 @@ static const char *advice(const char *outcome)
     return NULL;
 }
 
-static void add_message(json_t *r, const char *outcome, bool cut, const char *id, const char *words)
+static void add_message(json_t *r, const struct run_end *end, bool cut, const char *id, const char *words)
 {
-    const char *text = advice(outcome);
+    const char *outcome = end->outcome, *text = advice(outcome);
     json_t *m = NULL;
 
     if (strcmp(outcome, "not-run") == 0 && words && words[0])
         text = words;
+    if (!text && end->lives && end->exit_code == 128 + SIGKILL)
+        text = "it was killed (signal 9). If nobody did that, the memory of the sandbox was used up: work on "
+               "smaller pieces, or make a sandbox with more memory_mb";
     if (text && cut)
         m = json_sprintf(
             "%s. The middle of the output is left out here: sandbox_read_file with sandbox_id %s reads it",
@@ -213,7 +217,7 @@ json_t *run_report(struct job *j, const struct run_end *end, json_t *denials, co
                   strcmp(end->outcome, "timeout") == 0, "truncated", out.cut || err.cut, "stdout_bytes",
                   (json_int_t)end->size[OUTPUT_STDOUT], "stderr_bytes", (json_int_t)end->size[OUTPUT_STDERR],
                   "duration_ms", (json_int_t)end->ms, "run_id", id, "denials", denials);
-    add_message(r, end->outcome, out.cut || err.cut, id, words);
+    add_message(r, end, out.cut || err.cut, id, words);
     keep(j, id, end->size, denials);
     json_decref(denials);
     return r;
@@ -229,6 +233,7 @@ json_t *exec_report(struct job *j)
                    : code == TOO_MUCH && most > 0 && printed >= most    ? "output"
                                                                         : "exited",
         .exit_code = code,
+        .lives = true,
         .ms = ms,
         .size = {job_size(j, JOB_OUT), job_size(j, JOB_ERR)},
     };

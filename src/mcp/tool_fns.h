@@ -23,6 +23,7 @@ json_t *room_report(struct job *j);
 struct run_end {
     const char *outcome;
     int64_t exit_code, ms, size[OUTPUT_STREAMS];
+    bool lives; /* the room does */
 };
 
 /* The parts that every report has; keeps the output. `denials` is taken over; `words`: strongroom's own, or NULL. */

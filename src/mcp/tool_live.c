@@ -17,7 +17,8 @@
 
 #define PREFIX     "sbx-"
 #define LISTED_MAX (1 << 20)
-#define SCRIPT_S   10  /* a file of the room may be a pipe that nobody ever opens at its other end */
+#define SCRIPT_S   10 /* a file of the room may be a pipe that nobody ever opens at its other end */
+#define SLACK_MS   1000
 #define TIMED_OUT  124 /* exit status of strongroom exec */
 
 bool live_is_handle(const char *id)
@@ -68,17 +69,67 @@ static char *said(const struct job *j)
     return text;
 }
 
+/* The same without what is about a command line that the model does not have: the name in front, and hints. */
+static char *said_to_model(const struct job *j)
+{
+    static const char *const fronts[] = {"strongroom: ", "sandbox: line 1: ", "cd: "};
+    char *text = said(j), *hint = text ? strstr(text, "\nstrongroom: hint:") : NULL;
+    size_t skip = 0;
+
+    if (hint)
+        *hint = '\0';
+    for (size_t i = 0; text && i < sizeof fronts / sizeof *fronts; i++) {
+        if (strncmp(text + skip, fronts[i], strlen(fronts[i])) == 0)
+            skip += strlen(fronts[i]);
+    }
+    if (text)
+        memmove(text, text + skip, strlen(text + skip) + 1);
+    size_t n = text ? strlen(text) : 0;
+    while (n > 0 && text[n - 1] == '\n')
+        text[--n] = '\0';
+    return text;
+}
+
 static bool status_is(const struct job *j, int status)
 {
     return WIFEXITED(j->wait_status) && WEXITSTATUS(j->wait_status) == status;
 }
 
+static struct live *find(struct server *s, const char *id)
+{
+    for (size_t i = 0; id && id[0] && i < LIVE_MAX; i++) {
+        if (strcmp(s->live[i].id, id) == 0)
+            return &s->live[i];
+    }
+    return NULL;
+}
+
 static void forget(struct server *s, const char *id)
 {
+    struct live *l = find(s, id);
+    if (l)
+        *l = (struct live){0};
+}
+
+/* A place for one more. Rooms end by themselves when their time is over, and nobody tells us. */
+static struct live *free_place(struct server *s)
+{
+    const int64_t now = loop_now_ms();
+
     for (size_t i = 0; i < LIVE_MAX; i++) {
-        if (strcmp(s->live[i], id) == 0)
-            s->live[i][0] = '\0';
+        struct live *l = &s->live[i];
+        if (!l->id[0] || (l->ends_ms && l->ends_ms <= now))
+            return l;
     }
+    return NULL;
+}
+
+/* From now on; a moment more, for the room was asked before. */
+static void note_lifetime(struct server *s, const char *id, int64_t seconds)
+{
+    struct live *l = find(s, id);
+    if (l)
+        l->ends_ms = seconds > 0 ? loop_now_ms() + seconds * 1000 + SLACK_MS : 0;
 }
 
 /* Answers the call when strongroom did not find the room; only strongroom's own words begin in this way, or a program's
@@ -109,9 +160,12 @@ static bool not_begun(struct job *j)
     char *text = status_is(j, 125) && job_size(j, JOB_OUT) == 0 ? said(j) : NULL;
     const bool refused = text && strncmp(text, words, sizeof words - 1) == 0;
 
-    if (refused)
-        tool_failed(j->call, "%s", text + sizeof words - 1);
     free(text);
+    if (refused) {
+        text = said_to_model(j);
+        tool_failed(j->call, "%s", text ? text : words);
+        free(text);
+    }
     return refused;
 }
 
@@ -136,8 +190,10 @@ void live_done(struct job *j, json_t *value)
         tool_failed(j->call, "it was not done within %d s: is it a plain file or folder?", SCRIPT_S);
         return;
     }
-    char *text = said(j);
-    tool_failed(j->call, "%s", text && text[0] ? text : "strongroom ended without a word");
+    char *text = said_to_model(j);
+    const bool process = json_object_get(j->args, "process_id") != NULL;
+    tool_failed(j->call, "%s%s", text && text[0] ? text : "strongroom ended without a word",
+                process ? ": sandbox_list_processes tells which there are and how they stand" : "");
     free(text);
 }
 
@@ -156,47 +212,37 @@ static const char *created_name(const struct job *j)
 static void create_done(struct job *j)
 {
     const char *id = created_name(j);
+    const int64_t seconds = tool_number(j->args, "timeout_seconds", j->server->ceiling.lifetime_s);
 
-    if (!status_is(j, 0))
+    if (status_is(j, 0))
+        note_lifetime(j->server, id, seconds);
+    else
         forget(j->server, id);
-    live_done(j,
-              json_pack("{s:s, s:I}", "sandbox_id", id, "lifetime_seconds",
-                        (json_int_t)tool_number(j->args, "lifetime_seconds", j->server->ceiling.lifetime_s)));
+    live_done(j, json_pack("{s:s, s:I}", "sandbox_id", id, "lifetime_seconds", (json_int_t)seconds));
 }
 
 void tool_create(struct server *s, struct rpc_call *c, const json_t *args)
 {
-    char id[RUN_ID_MAX], *slot = NULL;
+    char id[RUN_ID_MAX];
+    struct live *place = free_place(s);
     struct command w = {0};
     const char *key;
     json_t *value;
 
-    for (size_t i = 0; i < LIVE_MAX && !slot; i++)
-        slot = s->live[i][0] == '\0' ? s->live[i] : NULL;
-    if (!slot || outputs_new_id(id) < 0) {
+    if (!place || outputs_new_id(id) < 0) {
         tool_failed(c, "there are %d sandboxes already; end one with sandbox_kill", LIVE_MAX);
         return;
     }
-    (void)snprintf(slot, HANDLE_MAX, PREFIX "%s", id + strlen("run-"));
+    *place = (struct live){0};
+    (void)snprintf(place->id, sizeof place->id, PREFIX "%s", id + strlen("run-"));
     room_words(&w, s, "run", args);
     words_add(&w, "--detach");
-    words_fmt(&w, "--name=%s", slot);
-    if (json_object_get(args, "lifetime_seconds"))
-        words_fmt(&w, "--timeout=%llds", (long long)tool_number(args, "lifetime_seconds", 1));
+    words_fmt(&w, "--name=%s", place->id);
     json_object_foreach(json_object_get(args, "env"), key, value)
     {
         words_fmt(&w, "--env=%s=%s", key, json_string_value(value));
     }
     job_add(s, c, args, false, &w, NULL, 0, create_done);
-}
-
-static bool ours(const struct server *s, const char *id)
-{
-    for (size_t i = 0; i < LIVE_MAX; i++) {
-        if (id && id[0] && strcmp(s->live[i], id) == 0)
-            return true;
-    }
-    return false;
 }
 
 static void list_done(struct job *j)
@@ -207,7 +253,7 @@ static void list_done(struct job *j)
     json_array_foreach(all, i, row)
     {
         const char *name = json_string_value(json_object_get(row, "name"));
-        if (!ours(j->server, name))
+        if (!find(j->server, name))
             continue;
         (void)json_array_append_new(
             list, json_pack("{s:s, s:I, s:I, s:I}", "sandbox_id", name, "seconds_left",
@@ -231,8 +277,12 @@ void tool_list(struct server *s, struct rpc_call *c, const json_t *args)
 
 static void renew_done(struct job *j)
 {
+    const json_t *seconds = json_object_get(j->args, "timeout_seconds");
+
+    if (status_is(j, 0))
+        note_lifetime(j->server, tool_text(j->args, "sandbox_id", NULL), json_integer_value(seconds));
     live_done(j, json_pack("{s:O, s:O}", "sandbox_id", json_object_get(j->args, "sandbox_id"),
-                           "lifetime_seconds", json_object_get(j->args, "lifetime_seconds")));
+                           "lifetime_seconds", seconds));
 }
 
 void tool_renew(struct server *s, struct rpc_call *c, const json_t *args)
@@ -244,7 +294,7 @@ void tool_renew(struct server *s, struct rpc_call *c, const json_t *args)
     words_add(&w, "strongroom");
     words_add(&w, "renew");
     words_add(&w, tool_text(args, "sandbox_id", NULL));
-    words_fmt(&w, "%llds", (long long)tool_number(args, "lifetime_seconds", 1));
+    words_fmt(&w, "%llds", (long long)tool_number(args, "timeout_seconds", 1));
     job_add(s, c, args, false, &w, NULL, 0, renew_done);
 }
 
@@ -318,6 +368,8 @@ static void read_done(struct job *j)
         live_done(j, NULL);
         return;
     }
+    /* A file of the kernel's own has a size of nothing, or another one than its text: what came tells of its end. */
+    const bool more = job_size(j, JOB_OUT) >= limit;
     if (pread(j->file[JOB_ERR], head, sizeof head - 1, 0) > 0) {
         for (const char *p = head; *p >= '0' && *p <= '9' && size < INT64_MAX / 16; p++)
             size = size * 10 + (*p - '0');
@@ -328,7 +380,7 @@ static void read_done(struct job *j)
     (void)json_object_set_new(part, "offset", json_integer(offset));
     (void)json_object_set_new(part, "size", json_integer(size));
     (void)json_object_set_new(part, "next_offset", json_integer(offset + n));
-    (void)json_object_set_new(part, "at_end", json_boolean(offset + n >= size));
+    (void)json_object_set_new(part, "at_end", json_boolean(offset + n >= size && !(size == 0 && more)));
     tool_done(j->call, part);
 }
 
@@ -336,6 +388,7 @@ void live_read_file(struct server *s, struct rpc_call *c, const json_t *args)
 {
     /* The size goes to stderr, the bytes to stdout; one byte more than is wanted tells where a character goes on. */
     live_script(s, c, args, tool_text(args, "path", NULL),
+                "[ ! -d \"$1\" ] || { echo \"$1: is a folder: sandbox_list_files lists it\" >&2; exit 1; }\n"
                 "[ -f \"$1\" ] || { echo \"$1: no such file, or not a plain file\" >&2; exit 1; }\n"
                 "n=$(stat -Lc %s -- \"$1\") && echo $n >&2 && tail -c +$(($2 + 1)) -- \"$1\" | head -c $3",
                 tool_number(args, "offset", 0), tool_number(args, "limit", OUTPUT_INLINE), read_done);
@@ -414,6 +467,7 @@ void tool_list_files(struct server *s, struct rpc_call *c, const json_t *args)
     if (live_id_ok(c, args))
         live_script(
             s, c, args, tool_text(args, "path", NULL),
+            "[ -e \"$1\" ] || { echo \"$1: No such file or directory\" >&2; exit 1; }\n"
             "cd -- \"$1\" && find . -mindepth 1 -maxdepth 1 -printf '%y %s %f\\0' | sort -z -k 3 | head "
             "-z -n $2",
             LIVE_FILES + 1, 0, files_done);

@@ -303,6 +303,8 @@ int rooms_find(const char *name, struct err *e)
         fd_close(&dir);
     }
     err_set(e, ERR_NOT_FOUND, 0, "find the room %.64s: no room of that name runs", name);
-    err_hint(e, "a room gets a name with strongroom run --name NAME, and only its user can speak to it");
+    err_hint(
+        e,
+        "strongroom ps lists those that do; a room ends with its program, its --timeout, or strongroom rm");
     return -ENOENT;
 }

@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 import tempfile
+import time
 import tomllib
 
 from wire import PROGRAM, Skip, same, test
@@ -305,3 +306,23 @@ def a_hook_that_cannot_tell_refuses():
         assert status == 2 and 'unknown option' in err, err
         same(hook(bash('x', '/'), '--folder', 'none', h=h)[0], 0)
         same(hook({'tool_name': 'Read', 'tool_input': {}}, h=h)[:2], (0, ''))
+
+
+@test
+def what_reads_the_question_of_a_hook_is_confined():
+    with home() as h:
+        p = subprocess.Popen([PROGRAM, 'hook'], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                             env={**os.environ, 'HOME': h})
+        end = time.monotonic() + 5
+        while True:
+            below = pathlib.Path('/proc/%d/task/%d/children' % (p.pid, p.pid)).read_text().split()
+            status = pathlib.Path('/proc/%s/status' % below[0]).read_text() if below else ''
+            if 'Seccomp:\t2' in status and 'NoNewPrivs:\t1' in status and 'CapEff:\t' + '0' * 16 in status:
+                break
+            assert time.monotonic() < end, status
+            time.sleep(0.01)
+        os.kill(int(below[0]), 9)
+        same((p.wait(5), b'ended by a signal' in p.stderr.read()), (2, True), 'a reader that was killed')
+        p.stdin.close()
+        p.stderr.close()
+

@@ -42,7 +42,7 @@ async function everything(client, transport) {
     if (r.isError) throw new Error(`${name}: ${r.content[0].text}`);
     return r.structuredContent;
   };
-  const { sandbox_id } = await call('sandbox_create', { lifetime_seconds: 60 });
+  const { sandbox_id } = await call('sandbox_create', { timeout_seconds: 60 });
   await call('sandbox_write_file', { sandbox_id, path: 'a b/n', content: '6' });
   same((await call('sandbox_exec', { sandbox_id, command: 'expr $(cat "a b/n") \\* 7' })).stdout, '42\n', 'exec');
   same((await call('sandbox_read_file', { sandbox_id, path: 'a b/n' })).content, '6', 'file');
@@ -52,7 +52,7 @@ async function everything(client, transport) {
   same((await client.readResource({ uri: `sandbox://${sandbox_id}/work/x` })).contents[0].blob, '/wA=', 'binary resource');
   await client.readResource({ uri: `sandbox://${sandbox_id}/work/none` }).then(() => { throw new Error('a missing resource was read'); }, e => same([-32002, -32602].includes(e.code), true, 'missing resource'));
   same((await call('sandbox_list', {})).sandboxes.map(x => x.sandbox_id), [sandbox_id], 'list');
-  await call('sandbox_renew', { sandbox_id, lifetime_seconds: 30 });
+  await call('sandbox_renew', { sandbox_id, timeout_seconds: 30 });
   await call('sandbox_kill', { sandbox_id });
   same((await client.callTool({ name: 'sandbox_exec', arguments: { sandbox_id, command: 'true' } })).isError, true, 'a sandbox that is gone');
   await client.callTool({ name: 'nope', arguments: {} }).then(() => { throw new Error('an unknown tool was called'); }, e => same(e.code, -32602, 'unknown tool'));

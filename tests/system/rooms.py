@@ -75,6 +75,28 @@ def a_room_lives_until_it_is_removed():
 
 
 @test
+def docker_s_habits_are_understood():
+    with Living('/bin/sh', '-c', 'trap "echo usr" USR1; trap "exit 7" TERM; echo ready; while :; do sleep 0.05; done') as x:
+        room.within(5, lambda: call('logs', x.name) != 'ready\n', 'the first line')
+        for words in (['-USR1'], ['-10'], ['-s', 'SIGUSR1'], ['--signal=USR1'], ['--signal', '10']):
+            call('kill', *words, x.name)
+            room.within(5, lambda: not call('logs', x.name).endswith('usr\n'), 'the signal of %r' % words)
+            time.sleep(0.1)
+        same(call('logs', x.name).count('usr'), 5)
+        for words in (['-99'], ['-FOO'], ['--signal=']):
+            call('kill', *words, x.name, status=125)
+        assert x.name in call('ps', '-a', '-q').split()
+        same(x.exec('pwd', options=['-w', '/tmp']), '/tmp\n')
+        call('exec', '-d', '--output', '5', x.name, '--', 'true', status=125)
+        job = call('job', 'start', x.name, '--', '/bin/sh', '-c', 'sleep 100').strip()
+        call('job', 'kill', '-s', 'FOO', x.name, job, status=125)
+        call('job', 'kill', '-s', 'SIGINT', x.name, job)
+        room.within(5, lambda: 'ended: 130' not in call('job', 'list', x.name), 'a job ended by its signal')
+        call('rm', '-f', x.name)
+        assert x.name not in names()
+
+
+@test
 def a_name_is_given_and_is_one_rooms_own():
     name = call('run', '-d').strip()
     try:
@@ -402,6 +424,11 @@ def it_can_have_a_terminal():
         same(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 4, 'status')
         os.close(fd)
         assert b'<words>' in said, said
+        same(x.exec('/bin/sh', '-c', 'echo $TERM', options=['-t']), 'xterm-256color\r\n', 'as a room of its own has it')
+        same(x.exec('/bin/sh', '-c', 'echo $TERM', options=['-t', '-e', 'TERM=vt100']), 'vt100\r\n')
+        same(x.exec('/bin/sh', '-c', 'echo $TERM'), '\n')
+    with Living(options=['-e', 'TERM=linux']) as x:
+        same(x.exec('/bin/sh', '-c', 'echo $TERM', options=['-t']), 'linux\r\n', "the room's own")
 
 
 @test
