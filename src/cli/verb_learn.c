@@ -5,6 +5,7 @@
  * policy.
  *
  * Lives in: the command. Trusts: nothing of what the room asked for but its form. */
+#include "base/json.h"
 #include "cli/options.h"
 #include "cli/say.h"
 #include "cli/verbs.h"
@@ -51,8 +52,17 @@ static unsigned words_for(const struct network_row *x)
     }
 }
 
-/* One endpoint as a rule; false: no rule could allow it. */
-static bool put_rule(const struct network_row *x, unsigned words, struct sbuf *out)
+static void put_item(const char *rule, bool *headed, struct sbuf *out)
+{
+    struct json j = {.out = out}; /* in quotes YAML reads what JSON does */
+    sbuf_text(out, *headed ? "  - " : "allow:\n  - ");
+    *headed = true;
+    json_str(&j, NULL, rule);
+    sbuf_char(out, '\n');
+}
+
+/* One endpoint as a rule, where one could allow it. */
+static void put_rule(const struct network_row *x, unsigned words, bool *headed, struct sbuf *out)
 {
     struct egress_rule rule;
     const char *host = x->name[0] ? x->name : x->address, *why, *hint;
@@ -63,15 +73,45 @@ static bool put_rule(const struct network_row *x, unsigned words, struct sbuf *o
     sbuf_text(&b, internal ? " internal" : "");
     sbuf_text(&b, words & SAYS_ANY ? " any" : words & SAYS_ECH ? " ech" : "");
     if (b.full || egress_read(text, false, &rule, &why, &hint) < 0)
-        return false;
-    sbuf_fmt(out, "  %s- \"%s\"%s\n", words & IS_PRIVATE ? "# " : "", text,
-             words & IS_PRIVATE ? "  # a private address: only if this is meant" : "");
-    return true;
+        return;
+    if (words & IS_PRIVATE)
+        sbuf_fmt(out, "  # - \"%s\"  # a private address: only if this is meant\n", text);
+    else
+        put_item(text, headed, out);
+}
+
+/* What a rule of the caller's let through, as a rule for just that, with all that his rule says. */
+static void put_kept(const struct network *n, const struct network_row *x, bool *headed, struct sbuf *out)
+{
+    char text[EGRESS_RULE_MAX];
+    struct sbuf b = SBUF(text);
+    struct egress_addr a;
+    const bool has_addr = egress_addr_read(x->address, &a) == 0;
+    struct egress_rule rule = n->rules->rules[x->rule];
+    if (rule.kind != EGRESS_UNIX && !x->name[0] && !has_addr)
+        return;
+    if (rule.kind != EGRESS_UNIX) {
+        rule.port_count = 1;
+        rule.ports[0] = (struct egress_ports){x->port, x->port};
+        rule.kind = x->name[0] ? EGRESS_NAME : egress_addr_is_v4(&a) ? EGRESS_V4 : EGRESS_V6;
+        rule.bits = 128;
+        if (x->name[0])
+            memcpy(rule.name, x->name, sizeof rule.name - 1);
+        else
+            rule.addr = a;
+    }
+    egress_text(&rule, &b);
+    put_item(text, headed, out);
+    if (x->name[0] && has_addr && rule.kind != EGRESS_UNIX && !rule.internal && egress_is_private(&a)) {
+        b = SBUF(text); /* another rule lists where the name leads */
+        sbuf_fmt(&b, egress_addr_is_v4(&a) ? "%s:%u" : "[%s]:%u", x->address, x->port);
+        put_item(text, headed, out);
+    }
 }
 
 static bool is_same(const struct network_row *x, const struct network_row *y)
 {
-    return y->kind == GATE_KIND_TCP && x->port == y->port && strcmp(x->name, y->name) == 0 &&
+    return y->kind == x->kind && x->port == y->port && strcmp(x->name, y->name) == 0 &&
            (x->name[0] || strcmp(x->address, y->address) == 0);
 }
 
@@ -85,24 +125,42 @@ static bool is_again(const struct network *n, size_t at)
     return false;
 }
 
+/* The row about that endpoint which says that a rule of the caller's is about it, NULL. */
+static const struct network_row *kept_row(const struct network *n, const struct network_row *x)
+{
+    for (size_t i = 0; i < n->count; i++) {
+        const struct network_row *y = &n->rows[i];
+        if (is_same(x, y) && y->rule >= 0 && (size_t)y->rule < n->rules->count &&
+            !n->rules->rules[y->rule].deny &&
+            (y->verdict != GATE_DENIED || y->reason == GATE_WHY_REQUEST || y->reason >= GATE_WHY_MAX_BYTES))
+            return y;
+    }
+    return NULL;
+}
+
+/* Is an endpoint to be written down? What a rule denies was not to be reached. */
+static bool is_wanted(const struct network_row *x)
+{
+    return (x->kind == GATE_KIND_TCP || x->kind == GATE_KIND_UNIX) &&
+           !(x->verdict == GATE_DENIED && x->reason == GATE_WHY_RULE);
+}
+
 static void put_policy(const struct network *n, bool open, struct sbuf *out)
 {
-    size_t count = 0;
+    bool headed = false;
     sbuf_text(out, open ? "# learnt behind an open gate: what the program reached, it reached\nnet: gate\n"
                         : "net: gate\n");
     for (size_t i = 0; n && i < n->count; i++) {
-        const struct network_row *x = &n->rows[i];
+        const struct network_row *x = &n->rows[i], *kept = kept_row(n, x);
         unsigned words = 0;
-        /* What a rule denies was not to be reached. */
-        if (x->kind != GATE_KIND_TCP || is_again(n, i) ||
-            (x->verdict == GATE_DENIED && x->reason == GATE_WHY_RULE))
+        if (!is_wanted(x) || is_again(n, i))
             continue;
         for (size_t k = i; k < n->count; k++)
             words |= is_same(x, &n->rows[k]) ? words_for(&n->rows[k]) : 0;
-        if (count == 0 && !(words & IS_PRIVATE))
-            sbuf_text(out, "allow:\n");
-        if (put_rule(x, words, out) && !(words & IS_PRIVATE))
-            count++;
+        if (kept)
+            put_kept(n, kept, &headed, out);
+        else
+            put_rule(x, words, &headed, out);
     }
     if (n && n->untold)
         sbuf_fmt(out, "# %llu more attempts are not listed\n", (unsigned long long)n->untold);
@@ -165,6 +223,11 @@ int verb_learn(int argc, char **argv)
     if (!o.help && o.policy->net != NET_GATE) {
         (void)err_set(&e, ERR_USAGE, 0, "learn: a room without a gate has nothing to note");
         (void)err_hint(&e, "leave out --net");
+        status = say_error(&e);
+    } else if (!o.help && o.ask) {
+        (void)err_set(&e, ERR_USAGE, 0,
+                      "learn: nobody is asked while it is learnt what would be asked about");
+        (void)err_hint(&e, "leave out --ask");
         status = say_error(&e);
     } else if (!o.help) {
         if (open) {

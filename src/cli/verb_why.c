@@ -38,6 +38,13 @@ static void put_rule(const struct policy *p, int rule, struct sbuf *out)
     sbuf_char(out, ')');
 }
 
+static bool is_loopback(const struct egress_addr *a)
+{
+    static const struct egress_addr loop6 = {.bytes = {[15] = 1}};
+
+    return (egress_addr_is_v4(a) && a->bytes[12] == 127) || egress_addr_same(a, &loop6, 128);
+}
+
 /* One line; true when allowed. */
 static bool explain(const struct policy *p, const struct egress_rule *t, uint16_t port, struct sbuf *out)
 {
@@ -54,6 +61,10 @@ static bool explain(const struct policy *p, const struct egress_rule *t, uint16_
     if (v.allowed) {
         sbuf_text(out, ": allowed by ");
         put_rule(p, v.rule, out);
+        if (t->kind == EGRESS_V4 || t->kind == EGRESS_V6)
+            sbuf_text(out, is_loopback(&t->addr)
+                               ? "; names may lead there; the address itself is the room's own loopback"
+                               : "");
         if (by_name && !v.internal)
             sbuf_text(out, "; what it resolves to must be a public address");
         sbuf_char(out, '\n');
@@ -127,9 +138,14 @@ int verb_why(int argc, char **argv)
     argv[1] = argv[0];
     if (options_parse_policy(argc - 1, argv + 1, &o, &e) < 0)
         return say_error(&e);
-    if (o.help) {
+    if (o.help || o.json) {
+        const bool help_wanted = o.help;
         options_free(&o);
-        return help();
+        if (help_wanted)
+            return help();
+        err_set(&e, ERR_USAGE, 0, "why: --json: it answers in words");
+        err_hint(&e, "its exit status says it to programs: 0 allowed, 1 denied");
+        return say_error(&e);
     }
     for (size_t i = 0; i < target.port_count; i++)
         if (!explain(o.policy, &target, target.ports[i].from, &b))

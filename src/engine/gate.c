@@ -83,7 +83,9 @@ static int take_login(const char *where, struct upstream *u, struct err *e)
     }
     int c = n < 0 ? (int)n : upstream_read_login(value, (size_t)n, u);
     explicit_bzero(text, sizeof text);
-    if (n < 0)
+    if (n == -ENOENT && strncmp(where, "env:", 4) == 0)
+        err_set(e, ERR_USAGE, 0, "--upstream-login %s: that variable is not set", where);
+    else if (n < 0)
         err_set(e, ERR_USAGE, (int)-n, "--upstream-login %s: read the login", where);
     else if (c < 0)
         err_set(e, ERR_USAGE, 0,

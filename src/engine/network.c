@@ -1,6 +1,7 @@
 /* network: keeps what the gate tells, and says it to programs and to people.
  * Pure: frames in, text out. */
 #include "engine/network.h"
+#include "gate/flow.h"
 
 #include <assert.h>
 #include <string.h>
@@ -64,6 +65,22 @@ static const char *verdict_name(const struct network_row *x)
     return x->verdict == GATE_ALLOWED ? "allowed" : x->verdict == GATE_DENIED ? "denied" : "broken";
 }
 
+/* A name comes with its odd bytes as \DDD (gate/dns.h): those are not told as \\DDD. */
+static void put_name(const char *name, struct sbuf *out)
+{
+    char piece[GATE_NAME_MAX];
+    for (const char *p = name; *p;) {
+        struct sbuf b = SBUF(piece);
+        const size_t len = strcspn(p, "\\");
+        sbuf_bytes(&b, p, len);
+        if (len > 0)
+            sbuf_escaped(out, piece);
+        if (p[len])
+            sbuf_char(out, '\\');
+        p += len + (p[len] != '\0');
+    }
+}
+
 static void put_host(const struct network_row *x, struct sbuf *out)
 {
     const char *host = x->name[0] ? x->name : x->address;
@@ -71,7 +88,10 @@ static void put_host(const struct network_row *x, struct sbuf *out)
         sbuf_text(out, "unix:");
     const bool v6 = !x->name[0] && strchr(host, ':');
     sbuf_text(out, v6 ? "[" : "");
-    sbuf_escaped(out, host);
+    if (x->kind == GATE_KIND_UNIX)
+        sbuf_escaped(out, host);
+    else
+        put_name(host, out);
     sbuf_text(out, v6 ? "]" : "");
     if (x->port)
         sbuf_fmt(out, ":%u", x->port);
@@ -132,10 +152,28 @@ static const char *reason_name(const struct network_row *x)
     return x->reason < GATE_WHY_END ? reason_names[x->reason] : NULL;
 }
 
+static bool leads_nowhere(const struct network_row *x)
+{
+    struct egress_addr a;
+    const char *hint;
+    return egress_addr_read(x->address, &a) == 0 && egress_net_leads_nowhere(&a, 128, &hint);
+}
+
+static bool is_private(const struct network_row *x)
+{
+    struct egress_addr a;
+    return egress_addr_read(x->address, &a) < 0 || egress_is_private(&a);
+}
+
 static void put_why(const struct network_row *x, const struct network *n, struct sbuf *out)
 {
     switch ((enum gate_reason)x->reason) {
     case GATE_WHY_RULE:
+        if (x->verdict == GATE_DENIED && x->name[0] && x->address[0]) {
+            sbuf_text(out, "the name leads to ");
+            sbuf_escaped(out, x->address);
+            sbuf_text(out, ", which is ");
+        }
         sbuf_text(out, x->verdict == GATE_DENIED ? "denied by the rule " : "allowed by the rule ");
         put_rule(x, n, out);
         return;
@@ -143,10 +181,12 @@ static void put_why(const struct network_row *x, const struct network *n, struct
         sbuf_text(out, "no rule allows it");
         return;
     case GATE_WHY_LITERAL:
-        sbuf_text(out, "no rule lists this address");
+        sbuf_text(out,
+                  leads_nowhere(x) ? "it stands for no name of this room" : "no rule lists this address");
         return;
     case GATE_WHY_PRIVATE:
-        sbuf_text(out, "the name leads to the private address ");
+        sbuf_text(out, is_private(x) ? "the name leads to the private address "
+                                     : "the name leads to this host's own address ");
         sbuf_escaped(out, x->address);
         return;
     case GATE_WHY_UNRESOLVED:
@@ -200,7 +240,7 @@ static const char *allowing_words(const struct network_row *x)
     case GATE_WHY_LITERAL:
         return "";
     case GATE_WHY_PRIVATE:
-        return "internal";
+        return leads_nowhere(x) ? NULL : "internal";
     case GATE_WHY_FORM:
         return "any";
     case GATE_WHY_HIDDEN:
@@ -208,6 +248,36 @@ static const char *allowing_words(const struct network_row *x)
     default:
         return NULL;
     }
+}
+
+/* The option for the request that the gate names, where it names all of it and a rule can be written of it. */
+static bool put_request(const struct network_row *x, struct sbuf *out)
+{
+    static const char unlisted[] = EGRESS_HTTP_UNLISTED " ";
+    struct egress_rule rule;
+    char text[EGRESS_RULE_MAX], host[EGRESS_RULE_MAX];
+    const char *why, *hint, *request = x->text + sizeof unlisted - 1;
+    struct sbuf b = SBUF(text), h = SBUF(host);
+    if (x->verdict != GATE_DENIED || x->reason != GATE_WHY_REQUEST ||
+        strncmp(x->text, unlisted, sizeof unlisted - 1) != 0 || strlen(request) >= FLOW_REQUEST_SHOWN ||
+        strpbrk(request, "*'"))
+        return false;
+    const size_t method = strcspn(request, " "), path = strcspn(request, "?");
+    put_host(x, &h);
+    if (path <= method)
+        return false;
+    sbuf_fmt(&b, "%s http=", host);
+    sbuf_bytes(&b, request, method);
+    sbuf_char(&b, ':');
+    sbuf_bytes(&b, request + method + 1, path - method - 1);
+    if (egress_read(text, false, &rule, &why, &hint) < 0)
+        return false;
+    sbuf_text(out, "--http '");
+    sbuf_bytes(out, request, method);
+    sbuf_fmt(out, " %s", host);
+    sbuf_bytes(out, request + method + 1, path - method - 1);
+    sbuf_char(out, '\'');
+    return true;
 }
 
 /* The exact option; false where none would help. */
@@ -218,6 +288,8 @@ static bool put_allow(const struct network_row *x, struct sbuf *out)
     const char *why, *hint;
     struct sbuf b = SBUF(host);
     const char *words = allowing_words(x);
+    if (put_request(x, out))
+        return true;
     if (!words)
         return false;
     put_host(x, &b);

@@ -184,6 +184,15 @@ void conn_end_denied(struct conn *c, enum gate_reason reason)
     conn_free(c, true);
 }
 
+void conn_end_by_rule(struct conn *c, int rule)
+{
+    if (c->entered)
+        budget_leave(c->rule);
+    c->entered = false;
+    c->rule = rule;
+    conn_end_denied(c, GATE_WHY_RULE);
+}
+
 static const enum gate_reason reasons[] = {
     [FLOW_FAULT_FORM] = GATE_WHY_FORM,       [FLOW_FAULT_HIDDEN] = GATE_WHY_HIDDEN,
     [FLOW_FAULT_NAME] = GATE_WHY_NAME,       [FLOW_FAULT_REQUEST] = GATE_WHY_REQUEST,

@@ -87,6 +87,7 @@ bool conn_enter(struct conn *c);                           /* has its rule room 
 void conn_free(struct conn *c, bool hard);
 void conn_end_broken(struct conn *c, enum gate_reason reason);
 void conn_end_denied(struct conn *c, enum gate_reason reason);
+void conn_end_by_rule(struct conn *c, int rule); /* its name leads to c->peer, which that rule denies */
 void conn_end_seen(struct conn *c, enum flow_fault fault, const char *why); /* it carries what it may not */
 void conn_end_open(struct conn *c, bool hard);                              /* it was allowed, and is over */
 void conn_close_hard(int *fd);

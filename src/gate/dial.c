@@ -177,7 +177,11 @@ void dial_start(struct conn *c, const struct gate_addr *addrs, size_t count)
         }
     }
     if (c->addr_count == 0) {
-        conn_end_denied(c, GATE_WHY_PRIVATE);
+        struct egress_verdict v;
+        if (dial_listed(&c->peer, c->port, &v) && !v.allowed)
+            conn_end_by_rule(c, v.rule);
+        else
+            conn_end_denied(c, GATE_WHY_PRIVATE);
         return;
     }
     c->state = CONN_DIALING;

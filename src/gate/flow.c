@@ -39,6 +39,8 @@ enum down_state {
     DOWN_FREE
 };
 
+#define WORDS_SHOWN 79
+
 bool flow_begin(struct flow *f, unsigned takes)
 {
     *f = (struct flow){.up = UP_FIRST, .down = DOWN_SHUT};
@@ -59,16 +61,14 @@ static void pass(struct flow_verdict *v, uint64_t count)
 static void refuse(struct flow_verdict *v, enum flow_fault fault, const char *words, const char *what,
                    size_t len)
 {
-    char piece[80];
-    struct sbuf p = SBUF(piece), b = SBUF(v->why);
+    struct sbuf b = SBUF(v->why);
 
     v->step = FLOW_BAD;
     v->fault = fault;
     sbuf_text(&b, words);
     if (len > 0) {
-        sbuf_bytes(&p, what, len < sizeof piece ? len : sizeof piece - 1);
         sbuf_char(&b, ' ');
-        sbuf_escaped(&b, piece);
+        sbuf_bytes(&b, what, len < WORDS_SHOWN ? len : WORDS_SHOWN);
     }
 }
 
@@ -181,7 +181,7 @@ static bool names_match(const struct flow_rules *r, const char *bytes, const str
 /* METHOD /path, for people. */
 static void refuse_request(const char *bytes, const struct head *h, const char *why, struct flow_verdict *v)
 {
-    char line[64];
+    char line[FLOW_REQUEST_SHOWN + 1];
     struct sbuf b = SBUF(line);
 
     sbuf_bytes(&b, bytes + h->method.at, h->method.len);

@@ -7,9 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FLOW_LOOK_MAX 32768 /* what flow_next() wants to see at most: HEAD_MAX, HELLO_MAX */
-#define FLOW_WHY_MAX  160
-#define FLOW_GO_ON    "HTTP/1.1 100 Continue\r\n\r\n"
+#define FLOW_LOOK_MAX      32768 /* what flow_next() wants to see at most: HEAD_MAX, HELLO_MAX */
+#define FLOW_WHY_MAX       160
+#define FLOW_REQUEST_SHOWN 63 /* of METHOD /path in `why`; one that is shorter is there as a whole */
+#define FLOW_GO_ON         "HTTP/1.1 100 Continue\r\n\r\n"
 
 /* What a connection may speak; none of them: anything. */
 enum flow_takes { FLOW_TLS = 1, FLOW_HTTP = 2, FLOW_HIDDEN = 4 /* TLS may carry an encrypted hello */ };
@@ -63,7 +64,7 @@ struct flow_verdict {
     bool without_expect;    /* and the lines Expect */
     bool go_on;             /* and who sent it waits for FLOW_GO_ON, which is to be said to him now */
     size_t head;            /* bytes of that head, or of a line of a trailer; 0: neither passes */
-    char why[FLOW_WHY_MAX]; /* escaped */
+    char why[FLOW_WHY_MAX]; /* with bytes of who is to blame as they came: for whoever shows it to escape */
 };
 
 /* False: nothing needs to be looked at. */

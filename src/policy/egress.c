@@ -82,9 +82,11 @@ static int read_ports(const char *s, size_t len, struct egress_rule *r, const ch
         const char *comma = memchr(s, ',', (size_t)(end - s)), *stop = comma ? comma : end;
         const char *dash = memchr(s, '-', (size_t)(stop - s));
         unsigned from, to;
+        if (memchr(s, '/', (size_t)(stop - s)))
+            return bad(why, "a rule has no protocol: TCP is what leaves a room", hint, "as example.org:443");
         if (!egress_read_port(s, (size_t)((dash ? dash : stop) - s), &from) || from == 0)
             return bad(why, "a port is a number from 1 to 65535", hint,
-                       "as example.org:443 or example.org:80,8000-8010");
+                       "as example.org:443 or example.org:80,8000-8010; every port is 1-65535");
         to = from;
         if (dash && (!egress_read_port(dash + 1, (size_t)(stop - dash - 1), &to) || to < from))
             return bad(why, "a range of ports is FROM-TO", hint, "as example.org:8000-8010");
@@ -152,7 +154,8 @@ static int read_address(const char *s, size_t len, struct egress_rule *r, const 
         if (r->addr.bytes[i / 8] >> (7 - i % 8) & 1)
             return bad(why, "has bits behind the network's part", hint, "clear them, or use a longer prefix");
     }
-    return 0;
+    const char *nowhere_hint, *nowhere = egress_net_leads_nowhere(&r->addr, r->bits, &nowhere_hint);
+    return nowhere && !r->deny ? bad(why, nowhere, hint, nowhere_hint) : 0;
 }
 
 static bool looks_numeric(const char *s, size_t len)
@@ -173,6 +176,8 @@ static int read_name(const char *s, size_t len, struct egress_rule *r, const cha
     }
     if (len > 0 && memchr(s, '*', len))
         return bad(why, "a star stands in front of a whole name only", hint, "as *.example.org");
+    if (memchr(s, ',', len))
+        return bad(why, "one rule names one host", hint, "write a rule for each of them");
     for (size_t i = 0; i < len; i++)
         if ((unsigned char)s[i] >= 0x80)
             return bad(why, "a name has letters, digits and hyphens only", hint,

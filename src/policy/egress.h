@@ -150,6 +150,8 @@ void egress_http_name(const struct egress_rules *r, const char *name, uint16_t p
 bool egress_is_private(const struct egress_addr *a);
 /* Is every address private that begins with the first `bits` of these 128? */
 bool egress_net_is_private(const struct egress_addr *a, unsigned bits);
+/* Why no connection from a room ever ends at an address that begins with the first `bits` of these; NULL: it may. */
+const char *egress_net_leads_nowhere(const struct egress_addr *a, unsigned bits, const char **ret_hint);
 /* The IPv4 address that a translator (RFC 6052) or a tunnel (RFC 3056) makes of an IPv6 one; false: none. */
 bool egress_addr_inner(const struct egress_addr *a, struct egress_addr *ret);
 

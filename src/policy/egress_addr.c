@@ -214,6 +214,36 @@ bool egress_is_private(const struct egress_addr *a)
     return egress_net_is_private(a, 128);
 }
 
+const char *egress_net_leads_nowhere(const struct egress_addr *a, unsigned bits, const char **ret_hint)
+{
+    static const char pins[] = "can never match: in a room such an address stands for a name",
+                      pins_hint[] = "list the name, or another address",
+                      many[] = "can never match: no connection leads to many hosts at once",
+                      many_hint[] = "list the address of one host, or a network of hosts",
+                      link[] = "can never match: a link-local address means nothing without its interface",
+                      link_hint[] = "list another address of that host";
+    static const struct {
+        struct egress_addr net;
+        uint8_t bits;
+        const char *why, *hint;
+    } rows[] = {
+        {{{[10] = 0xff, 0xff, 198, 18}}, 96 + 15, pins, pins_hint}, /* gate/pins.h */
+        {{{0xfd, 0x57}}, 64, pins, pins_hint},
+        {{{[10] = 0xff, 0xff, 224}}, 96 + 4, many, many_hint},             /* RFC 5771 */
+        {{{[10] = 0xff, 0xff, 255, 255, 255, 255}}, 128, many, many_hint}, /* RFC 919 */
+        {{{0xff}}, 8, many, many_hint},                                    /* RFC 4291 2.7 */
+        {{{0xfe, 0x80}}, 10, link, link_hint},                             /* RFC 4291 2.5.6 */
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (bits < rows[i].bits || !egress_addr_same(a, &rows[i].net, rows[i].bits))
+            continue;
+        *ret_hint = rows[i].hint;
+        return rows[i].why;
+    }
+    return NULL;
+}
+
 bool egress_addr_inner(const struct egress_addr *a, struct egress_addr *ret)
 {
     const uint8_t *b = a->bytes;

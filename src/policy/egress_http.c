@@ -31,6 +31,13 @@ int egress_http_add(char list[EGRESS_HTTP_MAX], const char *pattern, const char 
         method++;
     if (method == 0 && pattern[0] == '*')
         method = 1;
+    if (pattern[0] >= 'a' && pattern[0] <= 'z')
+        return bad(ret_why, "a method of http is written in capitals", ret_hint);
+    if (method == strlen("CONNECT") && memcmp(pattern, "CONNECT", method) == 0) {
+        *ret_why = "can never match: behind CONNECT nothing could be judged";
+        *ret_hint = "for a tunnel, a rule with any and without http=";
+        return -EINVAL;
+    }
     if (method == 0 || method > 16 || pattern[method] != ':' || pattern[method + 1] != '/')
         return bad(ret_why, "http is METHOD:/PATH", ret_hint);
     for (size_t i = method + 1; i < len; i++) {
@@ -206,6 +213,6 @@ bool egress_http_matches(const char *list, const char *method, size_t method_len
         p += whole;
         p += strspn(p, " ");
     }
-    *ret_why = "no http word of the rule has its request:";
+    *ret_why = EGRESS_HTTP_UNLISTED;
     return false;
 }

@@ -10,6 +10,9 @@
 #define EGRESS_HTTPS_MAX 2048 /* those of all rules for one host, with the NUL */
 #define EGRESS_PATH_MAX  8192
 
+/* What egress_http_matches() says of a request that nothing else is wrong with. */
+#define EGRESS_HTTP_UNLISTED "no http word of the rule has its request:"
+
 /* Appends one pattern. -EINVAL: *ret_why and *ret_hint say what is wrong. */
 int egress_http_add(char list[EGRESS_HTTP_MAX], const char *pattern, const char **ret_why,
                     const char **ret_hint);

@@ -76,6 +76,8 @@ static int add_inside(struct egress_rule *r, unsigned inside, const char **why, 
     r->inside |= (uint8_t)inside;
     if ((r->inside & EGRESS_ANY) && r->inside != EGRESS_ANY)
         return bad(why, "any is more than tls, http or ech", hint, "leave one of them out");
+    if ((r->inside & EGRESS_ANY) && r->http[0])
+        return bad(why, "any and http= contradict each other", hint, "leave one of them out");
     return 0;
 }
 
@@ -143,6 +145,8 @@ static int read_http(const char *s, size_t len, struct egress_rule *r, const cha
 
     if (r->deny || (r->kind != EGRESS_NAME && r->kind != EGRESS_BELOW))
         return bad(why, "http= is for names that are allowed", hint, "leave it out");
+    if (r->inside & EGRESS_ANY)
+        return bad(why, "any and http= contradict each other", hint, "leave one of them out");
     if (len >= sizeof pattern)
         return bad(why, "a pattern that is too long", hint, "at most 255 bytes");
     memcpy(pattern, s, len);

@@ -169,6 +169,11 @@ static int check_upstream(struct policy *p, const struct note_sink *n, struct er
         err_set(e, ERR_USAGE, 0, "--upstream-login %s: there is no --upstream-proxy", p->upstream_login);
         return err_hint(e, "name the proxy, as --upstream-proxy http://proxy.example:3128");
     }
+    if (p->upstream_login && p->upstream->user[0]) {
+        err_set(e, ERR_USAGE, 0, "--upstream-login %s: --upstream-proxy has a login already",
+                p->upstream_login);
+        return err_hint(e, "leave one of them out: other users can read the one in the URL");
+    }
     if (p->upstream && p->net != NET_GATE)
         note_fmt(n, "--upstream-proxy has no effect: this room has no gate");
     return 0;

@@ -124,6 +124,17 @@ static int by_name(const void *a, const void *b)
     return r ? r : strcmp(s, t);
 }
 
+/* The rule that closes the host of a secret, NULL. */
+static const struct egress_rule *closed_by(const struct policy *p, const struct policy_secret *s)
+{
+    for (size_t i = 0; i < p->egress.count; i++) {
+        const struct egress_rule *r = &p->egress.rules[i];
+        if (r->deny && egress_covers(r, &s->where))
+            return r;
+    }
+    return NULL;
+}
+
 static bool is_allowed(const struct policy *p, const struct policy_secret *s)
 {
     for (size_t i = 0; i < p->egress.count; i++) {
@@ -155,6 +166,13 @@ int secrets_check(struct policy *p, struct err *e)
         if (p->net != NET_GATE || !is_allowed(p, s)) {
             value_bad(p, f, text, e, "no rule allows that host");
             return err_hint(e, "add --allow %s", host);
+        }
+        const struct egress_rule *closed = closed_by(p, s);
+        if (closed) {
+            struct sbuf c = SBUF(host);
+            egress_text(closed, &c);
+            value_bad(p, f, text, e, "can never be used: --deny %.200s covers that host", host);
+            return err_hint(e, "deny beats allow; leave out one of the two");
         }
     }
     return 0;

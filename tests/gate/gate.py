@@ -292,6 +292,17 @@ def deny_beats_allow():
 
 
 @test
+def where_a_name_leads_is_told_as_it_is():
+    """Denied by a rule about addresses, private, or this host's own: each with the option that helps, where one does."""
+    for options, name, words in ((['--allow', 'four.test', '--deny', '198.51.100.0/24'], 'four.test', 'the name leads to %s, which is denied by the rule 198.51.100.0/24\n' % EXT),
+                                 (['--allow', 'lan.test'], 'lan.test', "the name leads to the private address %s; allow with: --allow 'lan.test:80 internal'\n" % LAN),
+                                 (['--allow', 'own.test'], 'own.test', "the name leads to this host's own address 198.51.100.1; allow with: --allow 'own.test:80 internal'\n"),
+                                 (['--allow', '0.0.0.0/0:80'], '198.18.7.7', 'it stands for no name of this room\n')):
+        r = curl(options, 'http://%s/' % name)
+        has(r.err, words, r)
+
+
+@test
 def a_budget_of_bytes_ends_the_connection():
     get = ('def get(n):\n got = 0\n try:\n  s = socket.create_connection(("four.test", 80), 8); s.settimeout(8); s.sendall(b"GET /bytes/%d HTTP/1.0\\r\\n\\r\\n" % n)\n'
            '  while 1:\n   d = s.recv(65536)\n   if not d: return got, "end"\n   got += len(d)\n except OSError as e: return got, errno.errorcode.get(e.errno)\n')

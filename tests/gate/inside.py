@@ -157,7 +157,27 @@ def requests_that_no_rule_has_are_refused():
     r = python(ASKED, code, 60)
     equal(r.out.splitlines(), ['HTTP/1.1 200'] * 4 + ["(b'', 'closed')"] * 16, r)
     equal(len(arrivals('req', since)), 4, r)
-    has(r.err, 'no http word of the rule has its request: DELETE /in/7/new', r)
+    has(r.err, "no http word of the rule has its request: DELETE /in/7/new; allow with: --http 'DELETE four.test:8088/in/7/new'\n", r)
+
+
+@test
+def the_option_for_a_request_is_one_that_works():
+    """Also with a query; none where it would say more or less than the request does."""
+    r = curl(ASKED, 'http://four.test:8088/new?x=1')
+    has(r.err, "GET /new?x=1; allow with: --http 'GET four.test:8088/new'\n", r)
+    equal(curl(['--http', 'GET four.test:8088/new'], 'http://four.test:8088/new?x=1').status, 0)
+    for path in ('/a*b', "/it's", '/' + 'x' * 70, '/%41'):
+        r = curl(ASKED, 'http://four.test:8088' + path)
+        has(r.err, 'no http word of the rule has its request: GET /', r)
+        assert 'allow with' not in r.err, r
+
+
+@test
+def words_of_the_rooms_are_escaped_once():
+    r = python(KEPT, SAY + 'print(say("four.test", 8088, b"GET / HTTP/1.1\\r\\nHost: a\\x1b[2Jb\\r\\n\\r\\n"))')
+    refused = python(KEPT, SAY + 'print(say("four.test", 8088, get("\\xe2\\x80\\xaeevil\\\\test".encode("latin1").decode("utf8"), "/")))')
+    assert '\x1b' not in r.err, r
+    has(refused.err, 'its request has the Host \\xe2\\x80\\xaeevil\\\\test\n', refused)
 
 
 @test

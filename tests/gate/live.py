@@ -438,9 +438,26 @@ def an_open_gate_learns_in_one_run():
 
 
 @test
+def learning_keeps_what_rules_say():
+    """What a rule of the caller's let through stays as narrow and as wide as that rule made it."""
+    rules = ['--allow', 'lan.test internal note=the "lan"', '--allow', 'four.test http=GET:/* max-conns=9', '--allow', '*.w.test', '--allow', 'meta.test',
+             '--allow', '169.254.0.0/16:80', '--allow', '10.0.0.0/8:8080', '--allow', 'allowed.test']
+    code = 'import socket\n' + TRY + 'for x in (("lan.test", 80), ("four.test", 80), ("a.w.test", 80), ("meta.test", 80), ("10.9.8.7", 8080), ("six.test", 80)): print(t(*x))'
+    r = strongroom('learn', *rules, '--', gate.PYTHON, '-c', code)
+    equal(r.stdout, 'net: gate\nallow:\n  - "lan.test:80 internal note=the \\"lan\\""\n  - "four.test:80 http=GET:/* max-conns=9"\n  - "a.w.test:80"\n'
+          '  - "meta.test:80"\n  - "169.254.169.254:80"\n  - "10.9.8.7:8080"\n  - "six.test:80"\n', r)
+    with tempfile.TemporaryDirectory() as d:
+        os.chmod(d, 0o755)
+        with open(d + '/p.yaml', 'w') as f:
+            f.write(r.stdout)
+        again = room(['-p', d + '/p.yaml'], [gate.PYTHON, '-c', code])
+        equal(again.out.split(), ['REACHED'] * 6, again)
+
+
+@test
 def learning_needs_a_gate_and_a_room():
     equal(strongroom('learn', '--', 'true').stdout, 'net: gate\n')
-    for words, wanted in ((['--net', 'none', '--', 'true'], 'leave out --net'), (['--'], 'no command'), (['--', '/nonexistent'], 'No such file')):
+    for words, wanted in ((['--net', 'none', '--', 'true'], 'leave out --net'), (['--ask', '--', 'true'], 'leave out --ask'), (['--'], 'no command'), (['--', '/nonexistent'], 'No such file')):
         r = strongroom('learn', *words)
         assert r.returncode != 0 and r.stdout == '', r
         has(r.stderr, wanted, r)

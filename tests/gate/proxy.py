@@ -77,6 +77,10 @@ def a_wrong_proxy_is_one_clear_line():
     has(r.err, 'there is no --upstream-proxy', r)
     r = room(['--upstream-proxy', WAYS[0], '--upstream-login', 'env:NOT_THERE', '--allow', 'four.test'], ['true'])
     equal(r.status, 125, r)
-    has(r.err, 'read the login', r)
+    has(r.err, 'env:NOT_THERE: that variable is not set', r)
+    r = room(['--upstream-proxy', 'http://me:geheim@proxy:1', '--upstream-login', 'env:HOME', '--allow', 'four.test'], ['true'])
+    equal(r.status, 125, r)
+    has(r.err, 'has a login already', r)
+    assert 'geheim' not in r.err, r
     r = room(['--upstream-proxy', WAYS[0], '--upstream-login', 'me:geheim', '--allow', 'four.test'], ['true'])
     assert 'geheim' not in r.err and r.status == 125, r

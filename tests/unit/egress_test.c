@@ -132,6 +132,22 @@ static void refuses(void **state)
         "a\\.org",
         "a.123",
         "fe80::1%eth0",
+        "a.org,b.org",
+        "a.org, b.org",
+        "a.org:443/tcp",
+        "a.org http=CONNECT:/",
+        "a.org http=get:/",
+        "a.org any http=GET:/",
+        "a.org http=GET:/ any",
+        "198.18.0.1",
+        "198.19.255.255:1",
+        "198.18.0.0/15:1-65535",
+        "[fd57::7]:80",
+        "[fd57::/64]:80",
+        "224.0.0.251:5353",
+        "255.255.255.255",
+        "[ff02::1]:80",
+        "[fe80::1]:80",
     };
     char big[300];
 
@@ -141,6 +157,15 @@ static void refuses(void **state)
             fail_msg("\"%s\" was taken", rows[i]);
         assert_non_null(why);
     }
+    assert_null(canonical("a.org,b.org", false));
+    assert_string_equal(why, "one rule names one host");
+    assert_null(canonical("a.org:53/udp", false));
+    assert_string_equal(why, "a rule has no protocol: TCP is what leaves a room");
+    assert_null(canonical("198.18.7.7:80", false));
+    assert_string_equal(why, "can never match: in a room such an address stands for a name");
+    assert_non_null(canonical("198.18.7.7", true)); /* to deny it does no harm */
+    assert_non_null(canonical("198.0.0.0/8:80", false));
+    assert_non_null(canonical("[fd57:0:0:1::1]:80", false));
     memset(big, 'a', sizeof big);
     big[64] = '\0';
     assert_null(canonical(big, false));
@@ -636,6 +661,12 @@ static void rules_in_a_policy(void **state)
     begin();
     assert_true(set(SOURCE_FLAG, "allow", "http://a.org") < 0);
     assert_non_null(strstr(e.text, "that is a URL"));
+    begin();
+    assert_int_equal(set(SOURCE_FLAG, "allow", "a.org"), 0);
+    assert_int_equal(set(SOURCE_FLAG, "deny", "a.org:443"), 0);
+    assert_int_equal(set(SOURCE_FLAG, "secret", "T@a.org"), 0);
+    assert_true(policy_check(p, NULL, NULL, &e) < 0);
+    assert_non_null(strstr(e.text, "can never be used: --deny a.org:443 covers that host"));
     begin();
     notes[0] = '\0';
     assert_int_equal(set(SOURCE_FLAG, "net", "host"), 0);

@@ -340,6 +340,10 @@ static void settings_of_the_network_are_followed(void **state)
     assert_non_null(strstr(notes, "s.json: network.allowLocalBinding is not followed: a room may always"));
     assert_non_null(
         strstr(notes, "s.json: network.socksProxyPort is not followed: the gate goes out by one"));
+    put("s.json", "{\"network\": {\"allowedDomains\": [\"localhost\", \"localhost:3000\", \"127.0.0.1\"]}}");
+    good(check("s.json"));
+    assert_non_null(
+        strstr(notes, "allowedDomains: localhost:3000 is not followed: in a room it is the room"));
     put("s.json", "{\"network\": {\"allowLocalBinding\": true, \"allowAllUnixSockets\": false}}");
     good(check("s.json"));
     assert_string_equal(notes, "");

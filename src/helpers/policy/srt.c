@@ -183,6 +183,13 @@ static void filesystem(struct srt *t, json_t *o)
     }
 }
 
+static bool is_loopback(const char *domain)
+{
+    const size_t len = strcspn(domain, ":");
+    return (len == 9 && memcmp(domain, "localhost", len) == 0) ||
+           (len == 9 && memcmp(domain, "127.0.0.1", len) == 0);
+}
+
 /* Each domain is a rule for the gate; its grammar is the policy's. sandbox-runtime asks only for the name, so a domain
  * without a port stands for the web's two, as any rule does. */
 static void domains(struct srt *t, const char *key, json_t *list, const char *field)
@@ -195,6 +202,8 @@ static void domains(struct srt *t, const char *key, json_t *list, const char *fi
         const char *text = json_string_value(json_array_get(list, i));
         if (!text)
             out_error(t->out, 0, "network.%s: entry %zu is not text", key, i + 1);
+        else if (key[0] == 'a' && is_loopback(text))
+            out_note(t->out, 0, "network.%s: %s is not followed: in a room it is the room itself", key, text);
         else
             out_record(t->out, 0, field, text);
     }
