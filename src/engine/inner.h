@@ -30,8 +30,11 @@ enum {
     ENGINE_FLUSH_MS = 10000,   /* for a slow reader of the output, after the room was killed */
     ENGINE_UNDERTAKER_MS = 5,  /* a room that lives this long gets an undertaker; see undertaker.c */
     ENGINE_DISK_MS = 50,       /* between two looks at the disk, where changes are kept there */
-    ENGINE_WATCH_MS = 20,      /* between two looks, where we watch instead of a cgroup */
-    ENGINE_WATCH_REST = 8,     /* and at least this many times what the look took */
+    ENGINE_SCRATCH_MS = 20,    /* between two looks at the scratch file system in a room's first moments, */
+    ENGINE_SCRATCH_AGE = 8,    /* later this part of the room's age, */
+    ENGINE_SCRATCH_MAX_MS = 1000, /* but no longer */
+    ENGINE_WATCH_MS = 20,         /* between two looks, where we watch instead of a cgroup */
+    ENGINE_WATCH_REST = 8,        /* and at least this many times what the look took */
 };
 
 /* A room with a name: see live.c. */
@@ -148,9 +151,10 @@ struct room {
     enum outcome why;       /* reason of our kill */
     unsigned early_signals; /* USR1, USR2 that came before STARTED: passed on then */
     unsigned asked_to_end;  /* how often the caller asked */
-    uint64_t deadline_ms, grace_ms, flush_ms, watch_ms, disk_ms, kill_ms, nudge_ms, undertaker_ms;
-    uint64_t from_ns;   /* with --from: what the host changed from here on is in conflict */
-    uint64_t copied_ns; /* when the first copy of a workspace began, as report.changes_ns */
+    uint64_t deadline_ms, grace_ms, flush_ms, watch_ms, disk_ms, scratch_ms, kill_ms, nudge_ms, undertaker_ms;
+    uint64_t started_ms; /* when STARTED arrived */
+    uint64_t from_ns;    /* with --from: what the host changed from here on is in conflict */
+    uint64_t copied_ns;  /* when the first copy of a workspace began, as report.changes_ns */
     uint64_t cpu_seen_us, memory_seen;
     uint64_t disk_free,
         disk_cap; /* of the file system of the changes when the room began; what may go of it */
@@ -281,6 +285,7 @@ void terminal_resize(struct room *r);
 /* limits.c: who enforces what in this room; fills result->limits[].asked/by before, peaks and hits after. */
 int limits_plan(struct room *r, struct err *e);
 void limits_read(struct room *r);
+void limits_look_at_scratch(struct room *r); /* peak and hits of disk and inodes, as they are now */
 /* Ended by the kernel's signal for it, and not by the same signal from anybody else. After limits_read(). */
 bool limits_used_up_cpu(const struct room *r);
 

@@ -31,8 +31,8 @@ static const struct holder holders[LIMIT_ID_COUNT] = {
     [LIMIT_ID_PIDS] = {LIMIT_BY_RLIMIT, true, 0, NULL},
     [LIMIT_ID_FILES] = {LIMIT_BY_RLIMIT, false, 0, "per process"},
     [LIMIT_ID_FILE_SIZE] = {LIMIT_BY_RLIMIT, false, 0, NULL},
-    [LIMIT_ID_DISK] = {LIMIT_BY_TMPFS, false, 0, "peak: as it was at the end"},
-    [LIMIT_ID_INODES] = {LIMIT_BY_TMPFS, false, 0, "peak: as it was at the end"},
+    [LIMIT_ID_DISK] = {LIMIT_BY_TMPFS, false, 0, "peak: sampled, and as it was at the end"},
+    [LIMIT_ID_INODES] = {LIMIT_BY_TMPFS, false, 0, "peak: sampled, and as it was at the end"},
     [LIMIT_ID_OUTPUT] = {LIMIT_BY_RELAY, false, 0, NULL},
     [LIMIT_ID_TIMEOUT] = {LIMIT_BY_TIMER, false, 0, NULL},
 };
@@ -167,26 +167,26 @@ static void read_leaf(struct room *r)
         most(&l[LIMIT_ID_CPU_TIME].peak, u.cpu_us / 1000);
 }
 
-/* How full the scratch file system is, now. It outlives the room by our descriptor, which is given back here: its pages
- * are charged to the room's cgroup. A bound that was met and made room for again is not seen. */
-static void read_scratch(struct room *r)
+static void see_use(struct limit_report *l, uint64_t all, uint64_t free, uint64_t unit)
 {
-    struct limit_report *disk = &r->result->limits[LIMIT_ID_DISK],
-                        *inodes = &r->result->limits[LIMIT_ID_INODES];
-    struct statfs s;
-    if (r->scratch < 0)
+    if (l->asked == LIMIT_UNLIMITED)
         return;
-    if (fstatfs(r->scratch, &s) == 0) {
-        if (disk->asked != LIMIT_UNLIMITED) {
-            most(&disk->peak, (uint64_t)(s.f_blocks - s.f_bfree) * (uint64_t)s.f_bsize);
-            disk->hits += s.f_bfree == 0;
-        }
-        if (inodes->asked != LIMIT_UNLIMITED) {
-            most(&inodes->peak, (uint64_t)(s.f_files - s.f_ffree));
-            inodes->hits += s.f_ffree == 0;
-        }
-    }
-    fd_close(&r->scratch);
+    most(&l->peak, (all - free) * unit);
+    if (free == 0 &&
+        l->hits == 0) /* once: from outside, one that is met again looks like one that stays met */
+        l->hits = 1;
+}
+
+/* How full the scratch file system is, now. Nothing tells of a write that found it full, so one that was met and made
+ * room for again between two looks is not seen; who meets it mostly says so, and the output is a moment to look. */
+void limits_look_at_scratch(struct room *r)
+{
+    struct limit_report *l = r->result->limits;
+    struct statfs s;
+    if (r->scratch < 0 || fstatfs(r->scratch, &s) < 0)
+        return;
+    see_use(&l[LIMIT_ID_DISK], s.f_blocks, s.f_bfree, (uint64_t)s.f_bsize);
+    see_use(&l[LIMIT_ID_INODES], s.f_files, s.f_ffree, 1);
 }
 
 bool limits_used_up_cpu(const struct room *r)
@@ -203,7 +203,8 @@ void limits_read(struct room *r)
     const struct report *report = &r->result->report;
     if (r->has_leaf)
         read_leaf(r);
-    read_scratch(r);
+    limits_look_at_scratch(r); /* it outlives the room by our descriptor, */
+    fd_close(&r->scratch);     /* and its pages are charged to the room's cgroup */
     if (r->cpu_seen_us)
         most(&l[LIMIT_ID_CPU_TIME].peak, r->cpu_seen_us / 1000);
     if (r->memory_seen)

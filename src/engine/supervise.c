@@ -94,13 +94,15 @@ static void take_started(struct room *r, const struct report *got, int *fds, int
     engine_phase(r, PHASE_STARTED);
     r->result->has_room = true;
     guard_begin(r);
-    r->watch_ms = engine_now_ms() + watch_interval(r);
+    r->started_ms = engine_now_ms();
+    r->watch_ms = r->started_ms + watch_interval(r);
+    r->scratch_ms = r->scratch >= 0 ? r->started_ms + ENGINE_SCRATCH_MS : 0;
     for (int sig = 1; r->early_signals >> sig; sig++) {
         if (r->early_signals >> sig & 1)
             pass_signal(r, sig, 0);
     }
     uint64_t limit = r->policy->limits[LIMIT_ID_TIMEOUT];
-    r->deadline_ms = limit == LIMIT_UNLIMITED ? 0 : engine_now_ms() + limit;
+    r->deadline_ms = limit == LIMIT_UNLIMITED ? 0 : r->started_ms + limit;
     publish_started(r);
     if (r->req->on_started)
         r->req->on_started(r->req->ctx);
@@ -263,6 +265,8 @@ static void move_output(struct room *r, struct relay *out)
     uint64_t sum = r->out.bytes + r->err.bytes;
     uint64_t left = limit > sum ? limit - sum : 0;
     uint64_t moved = left ? relay_move(out, left) : 0;
+    if (moved)
+        limits_look_at_scratch(r);
     if (moved && r->req->detached)
         keeper_logged(r);
     if (moved > 4)
@@ -346,6 +350,16 @@ static void look_at_disk(struct room *r, uint64_t now)
     room_kill(r, OUTCOME_DISK);
 }
 
+/* Often in the beginning, when most programs do what they do; a room that lives for long shall cost nothing. */
+static void look_at_scratch(struct room *r, uint64_t now)
+{
+    const uint64_t part = (now - r->started_ms) / ENGINE_SCRATCH_AGE;
+    limits_look_at_scratch(r);
+    r->scratch_ms = now + (part < ENGINE_SCRATCH_MS       ? ENGINE_SCRATCH_MS
+                           : part > ENGINE_SCRATCH_MAX_MS ? ENGINE_SCRATCH_MAX_MS
+                                                          : part);
+}
+
 static void look_at_clock(struct room *r)
 {
     uint64_t now = engine_now_ms();
@@ -362,6 +376,8 @@ static void look_at_clock(struct room *r)
     }
     if (r->disk_ms && now >= r->disk_ms && r->started && !r->exited && !r->killed)
         look_at_disk(r, now);
+    if (r->scratch_ms && now >= r->scratch_ms && !r->exited && !r->killed)
+        look_at_scratch(r, now);
     if (r->nudge_ms && now >= r->nudge_ms) {
         r->nudge_ms = 0;
         if (!r->dead)
@@ -387,6 +403,7 @@ static int poll_timeout(const struct room *r)
                               execs_next_ms(r),
                               r->watching && r->started && !r->exited && !r->killed ? r->watch_ms : 0,
                               r->started && !r->exited && !r->killed ? r->disk_ms : 0,
+                              r->exited || r->killed ? 0 : r->scratch_ms,
                               r->exited ? 0 : r->undertaker_ms,
                               r->dead ? 0 : r->nudge_ms,
                               r->killed && !r->dead ? r->kill_ms + ENGINE_TEARDOWN_MS : 0};

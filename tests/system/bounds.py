@@ -224,6 +224,16 @@ def bytes_of_disk():
 
 
 @test
+def a_disk_that_is_emptied_again_was_full():
+    r = ended(sh('head -c 9000000 /dev/zero >/work/a; sleep %g; rm /work/a' % (0.3 * room.SLOW), options=['--disk', '8M']), 'exited', 0)
+    same(r.limit('disk')['peak'], 8 * MIB)
+    same(r.limit('disk')['hits'], 1)
+    r = ended(sh('i=0; while true >/work/$i; do i=$((i+1)); done; sleep %g; rm /work/*' % (0.3 * room.SLOW), options=['--inodes', '300']), 'exited', 0)
+    same(r.limit('inodes')['peak'], 300)
+    same(r.limit('inodes')['hits'], 1)
+
+
+@test
 def disk_that_is_enough_is_not_hit():
     r = ended(sh('head -c 1000000 /dev/zero >/work/a'), 'exited', 0)
     same(r.limit('disk')['hits'], 0)
