@@ -315,7 +315,9 @@ int changes_prepare(struct room *r, struct err *e)
     }
     if (r->plan.workspace_count == 0)
         return 0;
-    int n = helper_exists(TREE_PROGRAM) ? settle_upper(r, e) : helper_missing(TREE_PROGRAM, e);
+    int n = helper_hold(TREE_PROGRAM, e);
+    if (n == 0)
+        n = settle_upper(r, e);
     if (n == 0) /* now, for afterwards it would be too late */
         n = store = store_open(e);
     for (size_t i = 0; n >= 0 && i < r->plan.mount_count; i++) {

@@ -5,6 +5,7 @@
  * links refused; strongroom-tree copies from there into a folder that was opened before the room began.
  *
  * Lives in: the supervisor. Trusts: the policy. Must not: walk what the room wrote, follow a link of its. */
+#include "engine/helper.h"
 #include "engine/inner.h"
 #include "engine/tar.h"
 #include "engine/tree.h"
@@ -36,14 +37,16 @@ int copies_prepare(struct room *r, struct err *e)
         r->result->copies[i].src = r->policy->copies[i].src;
         r->result->copies[i].dst = r->policy->copies[i].dst;
         const char *dst = r->policy->copies[i].dst;
-        if (strcmp(dst, "-") == 0) {
-            int n = take_stdout(&r->outs[i], e);
-            if (n < 0)
-                return n;
+        const bool stream = strcmp(dst, "-") == 0;
+        int n = helper_hold(stream ? TAR_PROGRAM : TREE_PROGRAM, e); /* now, for afterwards is too late */
+        if (n == 0 && stream)
+            n = take_stdout(&r->outs[i], e);
+        if (n < 0)
+            return n;
+        if (stream)
             continue;
-        }
         if (mkdir(dst, 0755) < 0 && errno != EEXIST) {
-            int n = err_set(e, ERR_IO, errno, "make the folder to copy out to: %s", dst);
+            n = err_set(e, ERR_IO, errno, "make the folder to copy out to: %s", dst);
             err_hint(e, "the folder that it lies in must be there");
             return n;
         }

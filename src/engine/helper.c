@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,23 +44,54 @@ static size_t find_program(const char *name, char paths[PATHS_MAX][PATH_SIZE])
     return n + 1;
 }
 
-bool helper_exists(const char *name)
+static struct held {
+    const char *name;
+    int fd;
+} held[HELPER_HELD_MAX];
+static size_t held_count;
+
+static int held_program(const char *name)
+{
+    for (size_t i = 0; i < held_count; i++) {
+        if (strcmp(held[i].name, name) == 0)
+            return held[i].fd;
+    }
+    return -1;
+}
+
+int helper_hold(const char *name, struct err *e)
 {
     static char paths[PATHS_MAX][PATH_SIZE];
     const size_t n = find_program(name, paths);
-    for (size_t i = 0; i < n; i++) {
+    int fd = held_program(name);
+    if (fd >= 0)
+        return 0;
+    for (size_t i = 0; i < n && fd < 0; i++) {
         if (access(paths[i], X_OK) == 0)
-            return true;
+            fd = open(paths[i], O_PATH | O_CLOEXEC);
     }
-    return false;
+    if (fd < 0 || held_count == HELPER_HELD_MAX) {
+        fd_close(&fd);
+        return helper_missing(name, e);
+    }
+    held[held_count++] = (struct held){name, fd};
+    return 0;
+}
+
+/* Is it the program that is held? By its path it is started under its name. */
+static bool is_held(int fd, const char *path)
+{
+    struct stat a, b;
+    return fstat(fd, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 static char *fault_words[2]; /* what a fault build passes on: the helper's own faults */
 
 /* In a child that shares our memory until execve. */
 __attribute__((noreturn)) static void become(const char *name, char paths[PATHS_MAX][PATH_SIZE], size_t n,
-                                             int ctl, int null)
+                                             int program, int ctl, int null)
 {
+    enum { PROGRAM_FD = HELPER_CONTROL_FD + 1 };
     char *const argv[] = {(char *)(uintptr_t)name, NULL};
     sigset_t none;
     sigemptyset(&none);
@@ -73,10 +106,16 @@ __attribute__((noreturn)) static void become(const char *name, char paths[PATHS_
     /* ctl is no standard descriptor; should it be 3 already, dup2 would keep its close-on-exec mark. */
     if (ctl == HELPER_CONTROL_FD ? fcntl(ctl, F_SETFD, 0) < 0 : dup2(ctl, HELPER_CONTROL_FD) < 0)
         _exit(125);
-    if (kernel_close_range(HELPER_CONTROL_FD + 1, ~0u, 0) < 0)
+    if (program >= 0 && program != PROGRAM_FD && dup3(program, PROGRAM_FD, O_CLOEXEC) < 0)
         _exit(125);
-    for (size_t i = 0; i < n; i++)
-        execve(paths[i], argv, fault_words);
+    if (kernel_close_range(HELPER_CONTROL_FD + 1 + (program >= 0), ~0u, 0) < 0)
+        _exit(125);
+    for (size_t i = 0; i < n; i++) {
+        if (program < 0 || is_held(PROGRAM_FD, paths[i]))
+            execve(paths[i], argv, fault_words);
+    }
+    if (program >= 0)
+        (void)syscall(SYS_execveat, PROGRAM_FD, "", argv, fault_words, AT_EMPTY_PATH);
     _exit(127);
 }
 
@@ -97,11 +136,12 @@ int helper_start(const char *name, int *ret_ctl, pid_t *ret_pid, struct err *e)
 #endif
     FD_AUTO null = open("/dev/null", O_RDWR | O_CLOEXEC);
     const size_t found = find_program(name, paths);
+    const int program = held_program(name);
     /* NOLINTNEXTLINE(clang-analyzer-security.insecureAPI.vfork): the child calls the kernel only */
     pid_t pid = vfork();
     if (pid == 0)
         /* NOLINTNEXTLINE(clang-analyzer-unix.Vfork): noreturn; ends in execve or _exit */
-        become(name, paths, found, ctl[1], null);
+        become(name, paths, found, program, ctl[1], null);
     const int code = errno;
     fd_close(&ctl[1]);
     if (pid < 0) {

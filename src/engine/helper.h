@@ -3,17 +3,19 @@
 #define ENGINE_HELPER_H
 
 #include "base/err.h"
-#include <stdbool.h>
 #include <sys/types.h>
 
 #define HELPER_CONTROL_FD 3 /* the socket's number in the program */
+#define HELPER_HELD_MAX   2
 
 /* `name` is the program ("strongroom-gate"). It dies with us. *ret_ctl is our end (SOCK_SEQPACKET). Whether the program
  * was there at all shows at the first frame: see helper_missing(). */
 int helper_start(const char *name, int *ret_ctl, pid_t *ret_pid, struct err *e);
 
-/* Is it where it would be looked for? */
-bool helper_exists(const char *name);
+/* Opens the program that will be wanted later, when there is no more choice: this very file is started then, whatever
+ * an upgrade has put in its place meanwhile. `name` is kept, and the file until we end; at most HELPER_HELD_MAX of them.
+ * Error: it is not there. */
+int helper_hold(const char *name, struct err *e);
 
 /* Waits up to `ms` for its end, then ends it. */
 void helper_end(pid_t *pid, unsigned ms);

@@ -1,6 +1,7 @@
 """layers: where workspaces appear, where their changes lie, how much they may be, and what is done where no overlay works."""
 import os
 import shlex
+import shutil
 import subprocess
 import time
 
@@ -227,3 +228,30 @@ def the_cost_does_not_depend_on_the_folder():
             r = ended(run(script, top), 'exited', 0)
             best[top] = min(best.get(top, 1e9), r.record['time']['build_us'])
     assert best[large] < best[small] + 3000 * room.SLOW, best
+
+
+@test
+def an_upgrade_while_the_room_lives_loses_nothing():
+    top, out, bin = folder(), folder({}), folder({}, 'bin')
+    for name in ('strongroom', 'strongroom-tree'):
+        shutil.copy(os.path.join(os.path.dirname(room.PROGRAM), name), bin)
+    p = subprocess.Popen([bin + '/strongroom', 'run', '-q', '-w', top, '--apply', 'always', '--copy-out', '/tmp/out:' + out, '--',
+                          'sh', '-c', 'echo new >a.txt; mkdir /tmp/out; echo o >/tmp/out/o; echo up; read x'],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    same(p.stdout.readline(), b'up\n')
+    for name in ('strongroom', 'strongroom-tree'):
+        shutil.copy('/bin/false', bin + '/next')
+        os.rename(bin + '/next', os.path.join(bin, name))
+    said = p.communicate(b'\n', timeout=30 * room.SLOW)
+    same((p.returncode, said), (0, (b'', b'')))
+    same((read(top, 'a.txt'), read(out, 'o')), ('new\n', 'o\n'))
+
+
+@test
+def without_its_helper_nothing_begins():
+    top, out, bin = folder(), folder({}), folder({}, 'bin')
+    shutil.copy(room.PROGRAM, bin)
+    for options in (['-w', top], ['--copy-out', '/tmp:' + out]):
+        p = subprocess.run([bin + '/strongroom', 'run', *options, '--', 'echo', 'ran'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, timeout=30 * room.SLOW)
+        assert p.returncode == 125 and p.stdout == b'' and b'start strongroom-tree: it is not there' in p.stderr, p
