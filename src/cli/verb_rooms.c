@@ -9,9 +9,11 @@
 #include "rooms/client.h"
 #include "rooms/place.h"
 #include "sys/fd.h"
+#include "sys/kernel.h"
 #include "sys/mem.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 
@@ -131,6 +133,24 @@ static int ask(const char *name, enum rooms_frame_type type, int value, const ch
     return r == 0 && ret->type == ROOMS_REFUSED ? rooms_refused(ret, about, e) : r;
 }
 
+/* A room that began under another version hears signals as every program does: asked, then told. */
+static int end_foreign(const char *name, struct err *e)
+{
+    enum { ASKED_MS = 1000, TOLD_MS = ROOMS_PATIENCE_MS };
+    static const int patience[] = {ASKED_MS, TOLD_MS};
+    FD_AUTO fd = rooms_supervisor(name, e);
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    if (fd < 0)
+        return fd;
+    for (size_t i = 0; i < sizeof patience / sizeof *patience; i++) {
+        if (kernel_pidfd_send_signal(fd, SIGTERM) < 0 && errno != ESRCH)
+            return err_set(e, ERR_ROOM, errno, "end the room %.64s", name);
+        if (poll(&p, 1, patience[i]) == 1)
+            return 0;
+    }
+    return err_set(e, ERR_ROOM, ETIMEDOUT, "end the room %.64s", name);
+}
+
 /* Ends it and waits: the connection closes when it has ended. */
 static int end_room(const char *name, struct err *e)
 {
@@ -140,6 +160,8 @@ static int end_room(const char *name, struct err *e)
         return sock;
     /* First: a keeper that does not hear us, or speaks another language, closes the connection, too. */
     int r = rooms_call(sock, ROOMS_STATUS, 0, "", &f, e);
+    if (r == -EPROTO)
+        return end_foreign(name, e);
     if (r < 0)
         return r;
     rooms_frame_fill(&f, ROOMS_END, 0, "");
@@ -248,6 +270,13 @@ static void put_head(const struct order *o, struct sbuf *out)
         sbuf_fmt(out, "%-20s %9s %9s %9s %9s %11s\n", "NAME", "CPU", "MEMORY", "PEAK", "LIMIT", "PROCESSES");
 }
 
+/* What is known of a room that began under another version. */
+static void foreign_text(const char *name, char ret[ROOMS_TEXT_MAX + 1])
+{
+    struct sbuf b = {.text = ret, .size = ROOMS_TEXT_MAX + 1};
+    sbuf_fmt(&b, "name %s\nstate foreign\ncommand (of another version of strongroom)\n", name);
+}
+
 static int show(const struct order *o, char (*names)[POLICY_NAME_MAX], int count, struct err *e)
 {
     static struct rooms_frame f;
@@ -265,13 +294,17 @@ static int show(const struct order *o, char (*names)[POLICY_NAME_MAX], int count
     for (int i = 0; i < count; i++) {
         struct err gone = {0};
         int r = ask(names[i], ROOMS_STATUS, 0, "", "look at", &f, &gone);
-        if (r < 0 && o->count == 0)
-            continue; /* it ended meanwhile */
-        if (r < 0) {
+        const bool foreign = r == -EPROTO && o->row->act == ACT_PS;
+        if (r < 0 && !foreign && o->count == 0)
+            continue; /* it ended meanwhile, or can tell nothing */
+        if (r < 0 && !foreign) {
             *e = gone;
             return r;
         }
-        rooms_frame_text(&f, text);
+        if (r == 0)
+            rooms_frame_text(&f, text);
+        else
+            foreign_text(names[i], text);
         (void)split(text, lines, sizeof lines / sizeof *lines - 1);
         if (o->json)
             put_json(lines, &j);

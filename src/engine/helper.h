@@ -13,8 +13,8 @@
 int helper_start(const char *name, int *ret_ctl, pid_t *ret_pid, struct err *e);
 
 /* Opens the program that will be wanted later, when there is no more choice: this very file is started then, whatever
- * an upgrade has put in its place meanwhile. `name` is kept, and the file until we end; at most HELPER_HELD_MAX of them.
- * Error: it is not there. */
+ * an upgrade has put in its place meanwhile. `name` is kept, and the file until we end; at most HELPER_HELD_MAX of
+ * them. Error: it is not there. */
 int helper_hold(const char *name, struct err *e);
 
 /* Waits up to `ms` for its end, then ends it. */

@@ -54,9 +54,11 @@ int rooms_call_fds(int sock, enum rooms_frame_type type, int value, const char *
         return err_set(e, ERR_ROOM, ETIMEDOUT, "ask the room");
     if (r >= 0)
         r = rooms_frame_check(ret, ROOMS_ROOM, r);
-    if (r < 0)
-        return err_set(e, ERR_ROOM, 0, "ask the room: it is of another version of strongroom");
-    return 0;
+    if (r == 0)
+        return 0;
+    (void)err_set(e, ERR_ROOM, 0, "ask the room: it is of another version of strongroom");
+    (void)err_hint(e, "strongroom rm and kill end it all the same");
+    return r == -EPROTO ? r : -EBADMSG;
 }
 
 int rooms_call(int sock, enum rooms_frame_type type, int value, const char *text, struct rooms_frame *ret,

@@ -12,7 +12,7 @@
 int rooms_connect(const char *name, struct err *e);
 
 /* One request, one reply (checked). -errno with e: the room went away, or what it said makes no sense. A refusal is
- * a reply. */
+ * a reply. -EPROTO: it is of another version. */
 int rooms_call(int sock, enum rooms_frame_type type, int value, const char *text, struct rooms_frame *ret,
                struct err *e);
 

@@ -2,7 +2,8 @@
  *
  * SOCK_SEQPACKET, one record per frame, one fixed size; bytes that a frame does not use are zero. Each request of a
  * client's gets one reply, and the next one is only read then. A frame that does not fit its row ends the connection.
- * New verbs are new rows. */
+ * New verbs are new rows. Whatever the version: a frame has this size and begins with its version, and who hears
+ * another one answers with a frame of its own, so that both sides know why they cannot speak. */
 #ifndef ROOMS_FRAMES_H
 #define ROOMS_FRAMES_H
 

@@ -7,8 +7,10 @@
  * Lives in: the supervisor, before the clone and at the end; clients look only. Trusts: folders that belong to the
  * caller and that nobody else may write. Must not: follow a link below HOME, remove what it does not know. */
 #include "rooms/place.h"
+#include "base/num.h"
 #include "base/sbuf.h"
 #include "sys/fd.h"
+#include "sys/kernel.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -149,13 +151,15 @@ static void sweep(int rooms, struct list *l)
     (void)closedir(d);
 }
 
-/* When this process began, in clock ticks since the boot (proc(5), field 22 of stat). */
-static uint64_t start_time(void)
+/* When a process began, in clock ticks since the boot (proc(5), field 22 of stat); 0: not known. */
+static uint64_t start_time(pid_t pid)
 {
-    char text[1024];
+    char path[32], text[1024];
+    struct sbuf b = SBUF(path);
     uint64_t v = 0;
 
-    if (fd_read_file(AT_FDCWD, "/proc/self/stat", text, sizeof text) < 0)
+    sbuf_fmt(&b, "/proc/%d/stat", pid);
+    if (fd_read_file(AT_FDCWD, path, text, sizeof text) < 0)
         return 0;
     const char *at = strrchr(text, ')'); /* the name before it may hold anything */
     for (int field = 2; at && field < 22; field++)
@@ -179,7 +183,7 @@ static int write_identity(struct rooms_place *p)
     p->lock = openat(p->dir, IDENTITY_MADE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (p->lock < 0 || flock(p->lock, LOCK_EX | LOCK_NB) < 0)
         return -errno;
-    sbuf_fmt(&b, "%d %llu %s\n", getpid(), (unsigned long long)start_time(), p->id);
+    sbuf_fmt(&b, "%d %llu %s\n", getpid(), (unsigned long long)start_time(getpid()), p->id);
     int r = fd_write_all(p->lock, b.text, b.len);
     return r < 0 ? r : renameat(p->dir, IDENTITY_MADE, p->dir, ROOMS_IDENTITY) < 0 ? -errno : 0;
 }
@@ -307,4 +311,26 @@ int rooms_find(const char *name, struct err *e)
         e,
         "strongroom ps lists those that do; a room ends with its program, its --timeout, or strongroom rm");
     return -ENOENT;
+}
+
+int rooms_supervisor(const char *name, struct err *e)
+{
+    char text[128], *words[3] = {NULL}, *rest = NULL;
+    uint64_t pid = 0, began = 0;
+    FD_AUTO dir = rooms_find(name, e);
+
+    if (dir < 0)
+        return dir;
+    if (fd_read_file(dir, ROOMS_IDENTITY, text, sizeof text) > 0) {
+        for (size_t i = 0; i < 3; i++)
+            words[i] = strtok_r(i == 0 ? text : NULL, " \n", &rest);
+    }
+    if (!words[2] || num_u64(words[0], &pid) < 0 || num_u64(words[1], &began) < 0 || pid > INT32_MAX)
+        pid = 0;
+    int fd = pid > 0 ? kernel_pidfd_open((pid_t)pid, 0) : -1;
+    /* Held first, looked at then: the number means nobody else from here on. */
+    if (fd >= 0 && began != 0 && start_time((pid_t)pid) == began && life_of(dir) == ALIVE)
+        return fd;
+    fd_close(&fd);
+    return err_set(e, ERR_ROOM, 0, "find the supervisor of the room %.64s", name);
 }

@@ -42,4 +42,8 @@ int rooms_list(char (*names)[POLICY_NAME_MAX], size_t max, unsigned *ret_swept);
 /* The folder of a living room: a descriptor, or -ENOENT with e. */
 int rooms_find(const char *name, struct err *e);
 
+/* The supervisor of a living room, by its identity alone: a pidfd, or -errno with e. For a room whose socket speaks
+ * another version's frames. */
+int rooms_supervisor(const char *name, struct err *e);
+
 #endif

@@ -159,10 +159,14 @@ static bool take_request(struct rooms_server *s, size_t i, rooms_handler *handle
     int n = fd_frame_recv(p->fd, &f, sizeof f, fds, ROOMS_FDS_MAX, MSG_DONTWAIT);
     if (n == -EAGAIN)
         return true;
-    const bool fits = n >= 0 && !p->waits && rooms_frame_check(&f, ROOMS_CLIENT, n) == 0;
+    const int check = n < 0 || p->waits ? -EBADMSG : rooms_frame_check(&f, ROOMS_CLIENT, n);
+    const bool fits = check == 0;
     if (fits) {
         p->waits = true;
         handler(ctx, number(s, i), &f, fds, n);
+    } else if (check == -EPROTO) {
+        rooms_frame_fill(&f, ROOMS_REFUSED, 0, "another version");       /* of which it reads the version */
+        (void)fd_frame_send(p->fd, &f, sizeof f, NULL, 0, MSG_DONTWAIT); /* it is dropped in any case */
     }
     for (int k = 0; k < n; k++)
         fd_close(&fds[k]);

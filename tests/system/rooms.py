@@ -8,6 +8,7 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 
 import room
@@ -188,6 +189,48 @@ def cpu_ticks(pid):
     with open('/proc/%d/stat' % pid) as f:
         fields = f.read().rsplit(')', 1)[1].split()
     return int(fields[11]) + int(fields[12])
+
+
+FRAME = struct.Struct('<IIIi4080s')
+
+
+@test
+def who_speaks_another_version_is_told_so():
+    with Living() as x:
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        s.settimeout(10 * room.SLOW)
+        s.connect(control_of(x.name))
+        s.send(FRAME.pack(4711, 1, 0, 0, b''))
+        version = FRAME.unpack(s.recv(8192))[0]
+        assert 0 < version < 4711, version
+        same(s.recv(8192), b'')
+        same(x.exec('echo', '1'), '1\n')
+
+
+@test
+def a_room_of_another_version_is_listed_and_ended():
+    with Living('sh', '-c', 'trap "" TERM; while :; do sleep 1; done') as x:
+        keeper, path = x.keeper(), control_of(x.name)
+        gone = os.pidfd_open(keeper)
+        os.unlink(path)
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        s.bind(path)
+        s.listen(16)
+
+        def answer():
+            while True:
+                c, _ = s.accept()
+                c.recv(8192)
+                c.send(FRAME.pack(4711, 5, 3, 0, b'abc'))
+                c.close()
+        threading.Thread(target=answer, daemon=True).start()
+        assert x.name in names(), names()
+        same(x.status(), {'name': x.name, 'state': 'foreign', 'command': '(of another version of strongroom)'})
+        assert x.name not in call('stats')
+        r = subprocess.run([PROGRAM, 'exec', x.name, '--', 'true'], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=20 * room.SLOW)
+        assert r.returncode == 125 and b'another version of strongroom' in r.stderr and b'strongroom rm' in r.stderr, r
+        call('rm', x.name)
+        assert select.select([gone], [], [], 0)[0], 'the keeper lives on'
 
 
 # Run as root in a namespace of processes of its own. A process below another user namespace, as one of a room is, connects to the control socket
