@@ -96,6 +96,14 @@ int change_words(int argc, char **argv, const struct change_option *options, siz
     return 0;
 }
 
+void change_paths_inside(char **paths, size_t count, const char *dir)
+{
+    const size_t len = strlen(dir);
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(paths[i], dir, len) == 0 && paths[i][len] == '/' && paths[i][len + 1])
+            paths[i] += len + 1;
+}
+
 int change_help(const char *usage, const char *text, const struct change_option *options, size_t count)
 {
     char page[4096], left[64];

@@ -37,6 +37,9 @@ struct change_words {
 int change_words(int argc, char **argv, const struct change_option *options, size_t count, size_t max_paths,
                  struct change_words *ret, struct err *e);
 
+/* A path that begins with the workspace's own is taken as one in it, as a shell completes them. */
+void change_paths_inside(char **paths, size_t count, const char *dir);
+
 /* "Usage: …", the text, the options. Returns the exit status. */
 int change_help(const char *usage, const char *text, const struct change_option *options, size_t count);
 

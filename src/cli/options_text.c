@@ -2,6 +2,7 @@
  *
  * Lives in: strongroom. Trusts: the tables. May: write text. Must not: know a single option by name. */
 #include "cli/options.h"
+#include "policy/alarm_table.h"
 #include "policy/fields.h"
 #include <string.h>
 
@@ -122,6 +123,10 @@ static const char *completion_for(const struct option_view *v)
 {
     if (!v->arg)
         return NULL;
+    if (strcmp(v->name, "from") == 0)
+        return "compgen -W \"$(strongroom save --list 2>/dev/null)\"";
+    if (strcmp(v->name, "accept") == 0)
+        return "compgen -W \"$alarms\"";
     if (strstr(v->arg, "FILE"))
         return "compgen -f";
     if (strstr(v->arg, "DIR"))
@@ -135,6 +140,8 @@ static const char *completion_for(const struct option_view *v)
     return "true";
 }
 
+#define ALARM_WORD(id, name, why) name " "
+
 static void completion_names(struct sbuf *out)
 {
     sbuf_text(out, "    local walls='all");
@@ -142,6 +149,7 @@ static void completion_names(struct sbuf *out)
         sbuf_fmt(out, " %s", layer_rows[i].name);
     for (size_t i = 0; i < LIMIT_ID_COUNT; i++)
         sbuf_fmt(out, " %s", limit_rows[i].name);
+    sbuf_text(out, "'\n    local alarms='" ALARM_TABLE(ALARM_WORD));
     sbuf_text(out, "'\n    local options='");
     struct option_view v;
     for (size_t i = 0; options_view(i, &v); i++)
@@ -173,6 +181,44 @@ static void completion_values(struct sbuf *out)
     sbuf_text(out, "    esac\n");
 }
 
+/* What the other verbs take. Only words that strongroom made itself (IDs, names that it checked) may become a list of
+ * compgen's, for the shell expands each: never a file's name that a room chose. */
+static const char completion_verbs[] =
+    "    local words= verb=${COMP_WORDS[1]} at\n"
+    "    case $verb in\n"
+    "    run | learn | policy) ;;\n"
+    "    *)\n"
+    "        for ((at = 2; at < COMP_CWORD; at++)); do\n"
+    "            [ \"${COMP_WORDS[at]}\" = -- ] && { mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); "
+    "return; }\n"
+    "        done\n"
+    "        case $verb:$last in\n"
+    "        apply:--accept) words=$alarms ;;\n"
+    "        apply:--except) ;;\n"
+    "        apply:--commit | apply:--author | prune:--older) return ;;\n"
+    "        save:--delete) words=$(strongroom save --list 2>/dev/null) ;;\n"
+    "        *)\n"
+    "        if [[ $word = -* ]]; then\n"
+    "            words=$(strongroom \"$verb\" --help 2>/dev/null | grep -o -- '--[a-z][a-z-]*' | sort -u)\n"
+    "        else case $verb:$last in\n"
+    "        review:* | apply:* | undo:* | discard:*)\n"
+    "            [[ $last = \"$verb\" || $last = -* ]] && words=$(strongroom ls --name-only 2>/dev/null) ;;\n"
+    "        save:save | save:-* | ls:* | prune:*) return ;;\n"
+    "        save:*) words=$(strongroom ls --name-only 2>/dev/null) ;;\n"
+    "        exec:exec | logs:logs | attach:attach | stats:stats | pause:pause | resume:resume | renew:renew "
+    "| \\\n"
+    "            kill:kill | rm:rm | allow:allow | deny:deny | withdraw:withdraw | rules:rules)\n"
+    "            words=$(strongroom ps -q 2>/dev/null) ;;\n"
+    "        esac; fi ;;\n"
+    "        esac\n"
+    "        if [ -n \"$words\" ]; then\n"
+    "            mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\")\n"
+    "        else\n"
+    "            mapfile -t COMPREPLY < <(compgen -f -- \"$word\")\n"
+    "        fi\n"
+    "        return ;;\n"
+    "    esac\n";
+
 void options_completion_bash(const char *const *verbs, size_t verb_count, struct sbuf *out)
 {
     sbuf_text(out, "# bash completion for strongroom; made from its option tables\n"
@@ -186,12 +232,7 @@ void options_completion_bash(const char *const *verbs, size_t verb_count, struct
     sbuf_text(out, "' -- \"$word\")\n"
                    "        return\n"
                    "    fi\n");
-    sbuf_text(out, "    case ${COMP_WORDS[1]} in\n"
-                   "    review | apply | undo | discard)\n"
-                   "        mapfile -t COMPREPLY < <(compgen -W \"$(strongroom ls --name-only 2>/dev/null)\" "
-                   "-- \"$word\")\n"
-                   "        return ;;\n"
-                   "    esac\n");
+    sbuf_text(out, completion_verbs);
     completion_values(out);
     sbuf_text(out, "    case $word in\n"
                    "    -*) mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$word\") ;;\n"

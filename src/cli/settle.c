@@ -42,7 +42,9 @@ int settle_unasked(const struct policy *p, struct result *result)
         struct err e = {0};
         if (!w->id[0] || w->failed[0])
             continue;
-        if (clean && result->exit_status != 0)
+        if (result->outcome == OUTCOME_GUARD)
+            not_real(w, "not applied: the guard of deletions ended the room");
+        else if (clean && result->exit_status != 0)
             not_real(w, "not applied: the program failed");
         else if (apply(w, p, clean ? TREE_ONLY_CLEAN : 0, &e) < 0)
             not_real(w, e.text);

@@ -129,6 +129,8 @@ static int apply(struct changes *c, const struct change_words *w, struct sbuf *m
                                               (all ? 0 : TREE_DECIDED)};
     static char git[] = ".git", *const own[] = {git};
     int r = c->state == STORE_APPLIED ? wrong_state(c, "apply", e) : 0;
+    change_paths_inside(w->paths, w->path_count, c->meta.dir);
+    change_paths_inside(excepts.at, excepts.count, c->meta.dir);
     if (r == 0 && words_of_commit.message)
         r = commit_ready(c, &words_of_commit, e);
     if (r == 0)

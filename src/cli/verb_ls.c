@@ -115,6 +115,11 @@ int verb_ls(int argc, char **argv)
     if (w.help)
         return change_help("ls [--json|--name-only]", "Lists the changes that are kept, the newest first.\n",
                            options, 2);
+    if (w.id) {
+        err_set(&e, ERR_USAGE, 0, "ls: \"%.60s\": takes no ID", w.id);
+        err_hint(&e, "strongroom review shows what a room changed");
+        return say_error(&e);
+    }
     FD_AUTO store = -1;
     int n = list_all(&store, &ids, &e), status = 0, told = 0;
     if (n < 0)

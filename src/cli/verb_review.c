@@ -77,6 +77,7 @@ int verb_review(int argc, char **argv)
                            options, OPTIONS);
     if (changes_open(&c, w.id, CHANGES_READ, &e) < 0)
         return say_error(&e);
+    change_paths_inside(w.paths, w.path_count, c.meta.dir);
     const bool open = c.state == STORE_PENDING || c.state == STORE_UNDONE;
     const bool asks = !format && !paged && open && isatty(0) && isatty(1);
     const unsigned what = format ? format : asks ? TREE_LIST : TREE_FULL;

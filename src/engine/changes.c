@@ -220,8 +220,10 @@ static int settle_upper(struct room *r, struct err *e)
     }
     const uint64_t disk = r->policy->limits[LIMIT_ID_DISK];
     r->disk_cap = r->policy->upper_size ? r->policy->upper_size : disk;
-    if (r->plan.upper == UPPER_DISK)
+    if (r->plan.upper == UPPER_DISK) {
         r->result->limits[LIMIT_ID_DISK].by |= LIMIT_BY_WATCH;
+        r->result->upper_cap = r->policy->upper_size;
+    }
     return 0;
 }
 

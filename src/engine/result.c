@@ -406,6 +406,13 @@ static void brief_limit(const struct result *r, enum limit_id id, struct sbuf *o
              limit_rows[id].name);
 }
 
+static void brief_upper(const struct result *r, struct sbuf *out)
+{
+    sbuf_text(out, "strongroom: the changes' own size ");
+    value(out, limit_rows[LIMIT_ID_DISK].unit, r->upper_cap);
+    sbuf_text(out, " reached; the room was ended\nstrongroom: hint: raise it with --upper disk:SIZE\n");
+}
+
 void result_brief(const struct result *r, struct sbuf *out)
 {
     if (r->lost_output)
@@ -425,7 +432,10 @@ void result_brief(const struct result *r, struct sbuf *out)
         brief_limit(r, LIMIT_ID_OUTPUT, out);
         break;
     case OUTCOME_DISK:
-        brief_limit(r, LIMIT_ID_DISK, out);
+        if (r->upper_cap)
+            brief_upper(r, out);
+        else
+            brief_limit(r, LIMIT_ID_DISK, out);
         break;
     case OUTCOME_GUARD:
         sbuf_fmt(

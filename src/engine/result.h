@@ -140,6 +140,7 @@ struct result {
     char hash[POLICY_HASH_MAX];
     uint32_t uid_outside;
     char guard_note[96];  /* OUTCOME_GUARD: why */
+    uint64_t upper_cap;   /* --upper disk:SIZE, which then is the bound of OUTCOME_DISK; 0: --disk is */
     bool overlay_refused; /* what keeps the room from being is that no overlay can be had */
     bool has_room;        /* the program was started */
 };

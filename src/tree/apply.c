@@ -21,6 +21,7 @@
 #include "tree/step.h"
 #include "tree/undo.h"
 #include "tree/verbs.h"
+#include "tree/walk.h"
 
 #include <linux/fs.h>
 #include <stdio.h>
@@ -44,6 +45,17 @@ struct applying {
     bool nothing_done;
     char first[256]; /* conflict */
     char alarm[256]; /* the first one that nobody accepted */
+};
+
+/* Folders that go, while the rows in them pass by. */
+struct going_folder {
+    size_t row, len;
+    const char *path;
+    uint64_t inside; /* entries that go with it */
+};
+struct going {
+    struct going_folder *open;
+    size_t depth;
 };
 
 static void tell_path(const char *path, const char *why)
@@ -121,27 +133,60 @@ static void note_alarm(struct applying *a, unsigned alarm, const char *path)
     }
 }
 
+static void refuse(struct applying *a, size_t n, const char *path, const char *why)
+{
+    a->chosen[n / 8] &= (uint8_t) ~(1u << n % 8);
+    if (a->conflicts++ < TOLD_MAX)
+        tell_path(path, why);
+    if (a->conflicts == 1) {
+        struct sbuf b = SBUF(a->first);
+        sbuf_escaped(&b, path);
+        sbuf_fmt(&b, ": %s", why);
+    }
+}
+
+/* Leaves the folders that `path` is not in (NULL: all): one can only go if nothing has come into it meanwhile. */
+static void leave_folders(struct applying *a, struct going *g, const char *path)
+{
+    for (; g->depth; g->depth--) {
+        const struct going_folder *f = &g->open[g->depth - 1];
+        if (path && strncmp(f->path, path, f->len) == 0 && path[f->len] == '/')
+            return;
+        if (select_has(a->chosen, f->row) && beneath_entries(&a->lower, f->path, f->inside) > f->inside)
+            refuse(a, f->row, f->path, "the host has something new in it");
+    }
+}
+
+static void note_going(struct going *g, const struct index_row *row, size_t n, const char *path)
+{
+    const struct going_folder *top = g->depth ? &g->open[g->depth - 1] : NULL;
+
+    if (row->kind != TREE_DELETED)
+        return;
+    if (top && !strchr(path + top->len + 1, '/'))
+        g->open[g->depth - 1].inside++;
+    if (row->file == TREE_FOLDER && g->depth < WALK_LEVELS_MAX)
+        g->open[g->depth++] = (struct going_folder){.row = n, .path = path, .len = row->path_len};
+}
+
 /* Goes through the chosen rows; those with a conflict are told, and not chosen any more. */
 static int check_rows(struct applying *a)
 {
+    struct going g = {.open = mem_reserve(WALK_LEVELS_MAX * sizeof *g.open)};
     const struct index_row *row;
     const char *path, *detail;
     size_t at = 0, n = 0;
-    int r;
+    int r = g.open ? 0 : -ENOMEM;
 
-    for (; (r = index_next(&a->index, &at, &row, &path, &detail)) > 0; n++) {
+    for (; r >= 0 && (r = index_next(&a->index, &at, &row, &path, &detail)) > 0; n++) {
+        leave_folders(a, &g, path);
         const char *why = select_has(a->chosen, n) ? conflict(a, row, path, detail) : NULL;
-        if (!why)
-            continue;
-        a->chosen[n / 8] &= (uint8_t) ~(1u << n % 8);
-        if (a->conflicts++ < TOLD_MAX)
-            tell_path(path, why);
-        if (a->conflicts == 1) {
-            struct sbuf b = SBUF(a->first);
-            sbuf_escaped(&b, path);
-            sbuf_fmt(&b, ": %s", why);
-        }
+        if (why)
+            refuse(a, n, path, why);
+        note_going(&g, row, n, path);
     }
+    leave_folders(a, &g, NULL);
+    mem_release(g.open, WALK_LEVELS_MAX * sizeof *g.open);
     if (a->conflicts > TOLD_MAX)
         session_fmt("  and %llu more\n", (unsigned long long)(a->conflicts - TOLD_MAX));
     if (r == 0 && a->conflicts)
@@ -154,8 +199,10 @@ static int check_rows(struct applying *a)
         if (row->alarm)
             note_alarm(a, row->alarm, path);
     }
-    if (a->index.head->mass && a->deleted_files >= ALARMS_MASS_LEAST)
+    if (a->index.head->mass && a->deleted_files >= ALARMS_MASS_LEAST) {
         note_alarm(a, a->index.head->mass, NULL);
+        a->totals.alarms++;
+    }
     return r;
 }
 
@@ -355,6 +402,27 @@ static int sync_stage(struct applying *a)
     return fsync(a->stage.fd) < 0 ? -errno : 0;
 }
 
+/* What mends a refusal of the workspace's file system. NULL: nothing known. */
+static const char *way_out(int r)
+{
+    static const struct {
+        int error;
+        const char *hint;
+    } rows[] = {
+        {EROFS, "the file system is read-only: mount it writable; the changes are kept"},
+        {EACCES, "the folder must be yours to write to: apply as its owner; the changes are kept"},
+        {EPERM, "the folder must be yours to write to: apply as its owner; the changes are kept"},
+        {ENOSPC, "free space where the workspace lies; the changes are kept"},
+        {EDQUOT, "free space where the workspace lies; the changes are kept"},
+        {EEXIST, "something of this name is there; it is not ours"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (r == -rows[i].error)
+            return rows[i].hint;
+    return NULL;
+}
+
 /* Everything up to the journal. What fails here has changed nothing. */
 static int prepare(struct applying *a, const char *id)
 {
@@ -373,8 +441,8 @@ static int prepare(struct applying *a, const char *id)
         journal_drop(session.entry, &a->out);
         (void)store_set_state(session.entry, a->before); /* else RECOVER does it */
         a->nothing_done = true;
-        return session_fail(r, r == -EEXIST ? "something of this name is there; it is not ours" : NULL,
-                            "apply: make %s%s in the workspace: %s", STORE_STAGE, id, strerror(-r));
+        return session_fail(r, way_out(r), "apply: make %s%s in the workspace: %s; nothing was changed",
+                            STORE_STAGE, id, strerror(-r));
     }
     r = plan_all(a);
     if (r == 0)
@@ -387,7 +455,7 @@ static int prepare(struct applying *a, const char *id)
     else
         journal_leave(&a->out); /* what was before is read from it once more */
     step_done();
-    return r < 0 ? session_fail(r, NULL, "apply: get ready: %s; nothing was changed", strerror(-r)) : 0;
+    return r < 0 ? session_fail(r, way_out(r), "apply: get ready: %s; nothing was changed", strerror(-r)) : 0;
 }
 
 static int carry_out(struct applying *a)
@@ -408,7 +476,8 @@ static int carry_out(struct applying *a)
     step_done();
     sbuf_escaped(&b, o.failed ? o.failed : "the workspace");
     if (r < 0)
-        (void)session_fail(r, NULL, "apply: %s: %s; all was put back", text, o.why ? o.why : strerror(-r));
+        (void)session_fail(r, way_out(r), "apply: %s: %s; all was put back", text,
+                           o.why ? o.why : strerror(-r));
     journal_close(&j);
     beneath_parent_close(&o.tree);
     return r;

@@ -235,3 +235,22 @@ int beneath_parent(struct beneath_parent *p, const char *path, const char **ret_
         note(p);
     return fd;
 }
+
+uint64_t beneath_entries(struct beneath_parent *p, const char *path, uint64_t enough)
+{
+    static char buf[32768];
+    const char *name;
+    uint64_t found = 0;
+    long n;
+    const int dir = beneath_parent(p, path, &name);
+    FD_AUTO fd = dir < 0 ? -1 : beneath_open(dir, name, O_RDONLY | O_DIRECTORY);
+
+    while (fd >= 0 && found <= enough && (n = syscall(SYS_getdents64, fd, buf, sizeof buf)) > 0)
+        for (long at = 0; at < n;) {
+            unsigned short len;
+            memcpy(&len, buf + at + 16, sizeof len);
+            found += strcmp(buf + at + 19, ".") != 0 && strcmp(buf + at + 19, "..") != 0;
+            at += len;
+        }
+    return found;
+}

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 /* One name in `dir`. With O_DIRECTORY the way into a mount point is refused (-EXDEV). */
@@ -33,5 +34,8 @@ struct beneath_parent {
 };
 int beneath_parent(struct beneath_parent *p, const char *path, const char **ret_name);
 void beneath_parent_close(struct beneath_parent *p);
+
+/* How many entries the folder `path` has; counting may end beyond `enough`. 0: also where it cannot be told. */
+uint64_t beneath_entries(struct beneath_parent *p, const char *path, uint64_t enough);
 
 #endif

@@ -362,8 +362,10 @@ int copy_tree(int from, int to, const char *only, enum copy_kind kind, int owner
             r = 0;
         else if (only && !strchr(w.path, '/') && strcmp(w.path, only) != 0)
             r = 0;
-        else
-            r = copy_entry(&j, &w);
+        else if ((r = copy_entry(&j, &w)) < 0) {
+            struct sbuf b = SBUF(ret->failed);
+            sbuf_escaped(&b, w.path);
+        }
     }
     walk_close(&w);
     beneath_parent_close(&j.to);

@@ -22,6 +22,7 @@ enum copy_kind {
 
 struct copy_count {
     uint64_t files, bytes, left_out; /* left_out: special files */
+    char failed[512];                /* escaped: where it came to an end */
 };
 
 /* The content of folder `from` into the folder `to`, or with `only` that one name. As root what is made belongs to

@@ -26,7 +26,7 @@ static bool open_parents;
 
 struct content {
     struct diff_text text;
-    bool large, missing, binary;
+    bool large, missing, closed, binary; /* closed: it is there, and may not be read */
 };
 
 /* The bytes of one side: a file's, a link's target, or none. */
@@ -57,6 +57,7 @@ static int load(int s, uint8_t file, const char *path, struct content *ret)
     }
     FD_AUTO fd = (s ? beneath_open_ours : beneath_open)(dir, name, O_RDONLY);
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+        ret->closed = fd == -EACCES;
         ret->missing = true;
         return 0;
     }
@@ -253,6 +254,8 @@ static int put_people(const struct index_row *row, const char *path, unsigned ho
         return r;
     if (row->file == TREE_SPECIAL || row->flags & ROW_LEFT_OUT)
         session_text("left out\n");
+    else if (c[0].closed || c[1].closed)
+        session_text("cannot be read\n");
     else if (c[0].missing || c[1].missing)
         session_text("not there any more\n");
     else if (c[0].binary || c[1].binary || c[0].large || c[1].large)

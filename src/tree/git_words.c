@@ -437,8 +437,8 @@ void git_words_make(const struct index *x, const uint8_t *chosen, struct git_wor
     }
     if (words.beyond || ret->lines == 0) {
         struct sbuf b = next_line(ret);
-        sbuf_fmt(
-            &b, words.beyond ? "%llu entries of further repositories" : "%llu entries of logs and their like",
-            (unsigned long long)(words.beyond ? words.beyond : ret->rows));
+        const uint64_t n = words.beyond ? words.beyond : ret->rows;
+        sbuf_fmt(&b, "%llu %s of %s", (unsigned long long)n, n == 1 ? "entry" : "entries",
+                 words.beyond ? "further repositories" : "logs and their like");
     }
 }

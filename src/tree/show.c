@@ -6,10 +6,12 @@
 #include "base/json.h"
 #include "base/num.h"
 #include "base/utf8.h"
+#include "sys/mem.h"
 #include "tree/alarms.h"
 #include "tree/git_view.h"
 #include "tree/git_words.h"
 #include "tree/items.h"
+#include "tree/store.h"
 
 #include <errno.h>
 #include <string.h>
@@ -458,6 +460,27 @@ static void json_git(const struct index *x, const uint8_t *chosen)
     session_bytes(b.text, b.len);
 }
 
+/* Whose changes these are: "{" and the first keys. */
+static void json_whose(void)
+{
+    static char text[8 * STORE_PATH_MAX];
+    struct sbuf b = SBUF(text);
+    struct json j = {.out = &b};
+    struct store_meta *m = mem_reserve(sizeof *m);
+    enum store_state state;
+
+    session_text("{");
+    if (m && store_read_meta(session.entry, m, NULL) == 0 && store_get_state(session.entry, &state) == 0) {
+        json_open(&j, NULL, '{');
+        json_str(&j, "id", m->id);
+        json_str(&j, "state", store_state_name(state));
+        json_str(&j, "dir", m->dir);
+        session_bytes(b.text + 1, b.len - 1);
+        session_text(",");
+    }
+    mem_release(m, m ? sizeof *m : 0);
+}
+
 int show_json(const struct index *x, const struct decisions *d, const uint8_t *chosen)
 {
     const struct tree_totals *t = &session.totals;
@@ -490,7 +513,8 @@ int show_json(const struct index *x, const struct decisions *d, const uint8_t *c
         json_str(&j, "detail", x->head->mass_detail);
     }
     json_close(&j, '}');
-    session_text("{\"totals\":");
+    json_whose();
+    session_text("\"totals\":");
     session_text(text);
     session_text(",\"changes\":[");
     for (int group = 0; group < SHOW_GROUPS && r >= 0; group++) {
@@ -506,6 +530,6 @@ int show_json(const struct index *x, const struct decisions *d, const uint8_t *c
     }
     session_text("]");
     json_git(x, chosen);
-    session_text("}");
+    session_text("}\n");
     return r;
 }

@@ -77,6 +77,7 @@ void verb_copy(const struct tree_command *c)
     session.totals.bytes_added = count.bytes;
     session.totals.left_out = count.left_out;
     if (r < 0)
-        (void)session_fail(r, r == -EEXIST ? "nothing that exists is overwritten" : NULL, "copy: %s",
-                           strerror(-r));
+        (void)session_fail(r,
+                           r == -EEXIST ? "nothing that exists is overwritten: choose another folder" : NULL,
+                           "copy%s%s: %s", count.failed[0] ? " " : "", count.failed, strerror(-r));
 }

@@ -194,6 +194,32 @@ def conflict(b):
     check(not (b.lower / "dir/f0").exists() and not (b.lower / "a/gone").exists(), "the rest was not applied")
 
 
+@test("what the host put into folders that go is a conflict, and the rest can be applied")
+def new_in_gone(b):
+    for path in ("gone/deep/er/f", "gone/deep/g", "gone/h", "other/i", "swapped/j", "all/k"):
+        (b.lower / path).parent.mkdir(parents=True, exist_ok=True)
+        (b.lower / path).write_text("old\n")
+    b.start()
+    b.room("rm -r gone other swapped all; echo file >other; echo new >new")
+    check(b.store().code == 0, "store")
+    (b.lower / "gone/deep/er/hosts").write_text("the host's\n")
+    (b.lower / "other/hosts").write_text("the host's\n")
+    (b.lower / "swapped/j").rename(b.lower / "swapped/l")
+    before = manifest(b.lower)
+    got = b.apply()
+    check(got.code == errno.EBUSY and "nothing was changed" in got.why and b.state() == "pending", f"{got.code} {got.why}")
+    for path in ("gone/deep/er", "other", "swapped/j"):
+        check(f"  {path}: " in got.text.decode(), f"{path} is not told: {got.text}")
+    check(not differ(before, manifest(b.lower)), "something changed")
+    got = b.apply(flags=2)
+    check(got.code == 0, f"skip: {got.why} {got.text}")
+    left = sorted(str(p.relative_to(b.lower)) for p in b.lower.rglob("*"))
+    check(left == ["gone", "gone/deep", "gone/deep/er", "gone/deep/er/hosts", "new", "other", "other/hosts", "swapped", "swapped/l"], f"{left}")
+    check(b.undo().code == 0 and not differ(before, manifest(b.lower)), "undo")
+    got = b.apply(flags=2)
+    check(got.code == 0 and not (b.lower / "all").exists(), f"again: {got.code} {got.why} {got.text}")
+
+
 @test("undo refuses what somebody changed since")
 def undo_conflict(b):
     ready(b)

@@ -101,6 +101,14 @@ def what_is_there_is_not_replaced_through_a_link():
     room.sh('mkdir d; echo evil >d/x', options=['--copy-out', '/work:' + out])
     same(read(other, 'x'), 'other\n')
 @test
+def a_file_that_stands_in_the_way_is_named():
+    out = folder({'s/b': 'mine\n'})
+    r = room.sh('mkdir -p res/s; echo 1 >res/s/b', options=['--copy-out', '/work/res:' + out])
+    assert r.status == 125 and b'copy s/b: File exists' in r.err, r
+    same(read(out, 's/b'), 'mine\n')
+
+
+@test
 def what_lies_there_keeps_its_mode_and_is_not_replaced():
     out = folder({'key': 'secret\n', 'private/x': 'x\n'})
     os.chmod(out + '/key', 0o600)

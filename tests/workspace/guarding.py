@@ -33,6 +33,18 @@ def a_room_that_deletes_too_much_is_ended():
 
 
 @test
+def what_the_guard_ended_is_not_made_real_unasked():
+    top = folder(MANY)
+    before = manifest(top)
+    for mode in ('always', 'clean'):
+        r = run(slow_delete(), top, '--guard-deletes', '60', '--apply', mode)
+        ended(r, 'guard', 137)
+        same(manifest(top), before)
+        assert b'not applied: the guard' in r.err, r.err
+        verb('discard', r.id)
+
+
+@test
 def a_share_of_the_files_is_a_bound_too():
     top, more = folder(MANY), folder({'m%d' % i: 'x\n' for i in range(100)})
     r = run(slow_delete(), top, '-w', more, '--guard-deletes', '20%')

@@ -118,6 +118,7 @@ def changes_count_under_the_disk_limit():
 def changes_on_disk_are_watched():
     r = run('head -c 60000000 /dev/urandom >big; sync big; sleep 5', folder(), '--upper', 'disk:16M', '--file-size', '1G')
     same((r.record['outcome'], r.status), ('disk', 153), r)
+    assert b'--upper disk:SIZE' in r.err and b'16M reached' in r.err, r.err
     verb('discard', r.id)
 
 
