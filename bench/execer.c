@@ -5,7 +5,8 @@
  * Each round is a vfork and exec of the command outside, to reaped, then a fork and exec of it (this process has
  * somewhat more memory of its own than the keeper of a room), and then the same command in the room: a connection of
  * its own, EXEC, STARTED, ENDED, closed; stdin, stdout and stderr are /dev/null. Prints, tab-separated, `bare`,
- * `fork` and `room`: runs, p10 and median, in microseconds; `first`: the first one of all in the room.
+ * `fork` and `room`: runs, p10 and median, in microseconds; `first`: the first one of all in the room. There is one round
+ * at least.
  *
  * Lives in: one static process. Trusts: its words. Must not: pin, raise priorities. */
 #include "base/num.h"
@@ -82,7 +83,7 @@ int main(int argc, char **argv)
         return 1;
     const double until = now_us() + (double)seconds * 1e6;
     double first = 0;
-    for (; n < SAMPLES_MAX && now_us() < until; n++) {
+    for (; n < SAMPLES_MAX && (n == 0 || now_us() < until); n++) {
         double at[4] = {now_us()};
         for (int i = 0; i < 3; i++) {
             if (!(i < 2 ? bare(argv + 3, null, i == 1) : in_room(argv[1], argv + 3, null)))

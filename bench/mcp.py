@@ -2,7 +2,8 @@
 
 `run` and `exec` are whole commands started by the static timer; `run_code` is asked for by this script over the server's pipes, so
 it carries a little of Python besides; `connected` is a static client that stays (execer), against a vfork and exec of the same
-command in turn with it (`bare`) and a fork and exec (`fork`). Run as a program by bench/run; prints JSON."""
+command in turn with it (`bare`) and a fork and exec (`fork`), and `connected-first` its first program in a room, against its first
+fork and exec. Run as a program by bench/run; prints JSON."""
 import json
 import os
 import statistics
@@ -90,6 +91,23 @@ def calls(rounds, seconds):
             "over": middle(lambda k: [c[k] - b[k] for b, c in zip(bare, served)])}
 
 
+def firsts(rounds):
+    """The first program in a room, each in a new one, against the first vfork and exec, and fork and exec, of the same client; ms."""
+    found = {"bare": [], "fork": [], "room": []}
+    for i in range(rounds):
+        name = f"bench-{os.getpid()}-{i}"
+        subprocess.run([ROOM, "run", "-d", "--name", name], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+        try:
+            out = subprocess.run([EXECER, name, "0", "/bin/true"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True).stdout.decode()
+        finally:
+            subprocess.run([ROOM, "rm", name], stdin=subprocess.DEVNULL, check=False)
+        for line in out.splitlines():
+            name, _, _, median = line.split("\t")
+            if name in found:
+                found[name].append(float(median) / 1000)
+    return {k: row(v) for k, v in found.items()}
+
+
 def execs(seconds):
     name = f"bench-{os.getpid()}"
     subprocess.run([ROOM, "run", "-d", "--name", name], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
@@ -99,7 +117,9 @@ def execs(seconds):
         whole = timed({"bare": ["/bin/true"], "exec": [ROOM, "exec", name, "--", "/bin/true"]}, seconds)
     finally:
         subprocess.run([ROOM, "rm", name], stdin=subprocess.DEVNULL, check=False)
-    return {"bare": rows["bare"], "fork": rows["fork"], "connected": rows["room"], "connected-first": rows["first"], "command-bare": whole["bare"], "command": whole["exec"]}
+    first = firsts(max(10, int(seconds * 10)))
+    return {"bare": rows["bare"], "fork": rows["fork"], "connected": rows["room"], "connected-first": first["room"],
+            "first-bare": first["bare"], "first-fork": first["fork"], "command-bare": whole["bare"], "command": whole["exec"]}
 
 
 def main():

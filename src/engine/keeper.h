@@ -73,7 +73,7 @@ struct keeper {
     struct keeper_reaper { /* for the next program, or at its last one */
         int orders;        /* -1: there is none */
         uint32_t number;
-        uint32_t handle; /* of what it runs; 0: it is idle, and goes at idle_ms */
+        uint32_t handle; /* of what it runs; 0: it is idle, and goes at idle_ms, if that is not 0 */
         uint64_t idle_ms;
     } reaper;
     uint32_t handles, reapers; /* names of programs, and of reapers: the last one given */
@@ -122,6 +122,7 @@ void reapers_close(struct keeper *k);
 /* A name for a program, or a reaper: 1 to INT32_MAX, and none that is there has it. */
 uint32_t keeper_next_handle(struct keeper *k);
 uint32_t keeper_next_reaper(struct keeper *k);
+void reapers_begin(struct room *r); /* the room lives */
 /* One will be wanted in a moment: it comes to be while we look at the request. */
 void reapers_prepare(struct room *r);
 /* An EXEC with its descriptors goes to a reaper that has nothing to do. 0 with its number, or -errno. */

@@ -3,7 +3,9 @@
  * Theory of operation. A reaper is made by pid 1 and told what to start by us, over a socket of its own. One of them,
  * the newest, is kept for the next program, from the moment at which nothing is left of its last one: then a program
  * costs neither a copy of pid 1 nor a word to it. Any other goes when its program has gone, for its socket is closed.
- * So does the kept one after IDLE_MS, and one that pid 1 was asked to end is never used again.
+ * A room without a program of its own is there for nothing else: its first one is made as soon as it lives, and the kept
+ * one stays (some 100 KiB). In any other room it goes after IDLE_MS. One that pid 1 was asked to end is never used again,
+ * and for one that a program of the room killed none comes before somebody wants it.
  *
  * Lives in: the supervisor of a room that has a name. Trusts: pid 1. Must not: wait. */
 #include "engine/inner.h"
@@ -75,6 +77,12 @@ void reapers_close(struct keeper *k)
     let_go(&k->reaper);
 }
 
+/* When it goes; 0: it stays. */
+static uint64_t idle_until(const struct room *r)
+{
+    return r->plan.argv ? engine_now_ms() + IDLE_MS : 0;
+}
+
 static int make(struct room *r)
 {
     int pair[2];
@@ -90,14 +98,20 @@ static int make(struct room *r)
     if (n < 0)
         fd_close(&pair[0]);
     else
-        r->keeper.reaper = (struct keeper_reaper){
-            .orders = pair[0], .number = c.handle, .idle_ms = engine_now_ms() + IDLE_MS};
+        r->keeper.reaper =
+            (struct keeper_reaper){.orders = pair[0], .number = c.handle, .idle_ms = idle_until(r)};
     return n;
 }
 
 static bool is_idle(const struct keeper_reaper *k)
 {
     return k->orders >= 0 && k->handle == 0;
+}
+
+void reapers_begin(struct room *r)
+{
+    if (r->policy->name && !r->plan.argv)
+        (void)make(r); /* then the first order finds out */
 }
 
 void reapers_prepare(struct room *r)
@@ -130,7 +144,7 @@ void reapers_free(struct room *r, uint32_t handle)
     if (k->orders < 0 || k->handle != handle)
         return;
     k->handle = 0;
-    k->idle_ms = engine_now_ms() + IDLE_MS;
+    k->idle_ms = idle_until(r);
 }
 
 void reapers_forget(struct room *r, uint32_t number)

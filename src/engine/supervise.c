@@ -93,6 +93,7 @@ static void take_started(struct room *r, const struct report *got, int *fds, int
         fd_close(&fds[at++]);
     engine_phase(r, PHASE_STARTED);
     r->result->has_room = true;
+    reapers_begin(r);
     guard_begin(r);
     r->started_ms = engine_now_ms();
     r->watch_ms = r->started_ms + watch_interval(r);

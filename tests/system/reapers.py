@@ -77,7 +77,26 @@ def a_reaper_serves_one_program_after_another():
         room.within(3, lambda: room.holding(word), 'processes whose time is up')
         third = x.sh(mine)
         assert third != second, 'a reaper was used whose program had been ended with all it had started'
-        room.within(5, lambda: x.status()['processes'] - 3, 'processes beside pid 1, the first reaper and its sleep')
+        room.within(5, lambda: x.status()['processes'] - 4, 'processes beside pid 1, the first reaper, its sleep, and the last one')
+
+
+@test
+def one_waits_for_the_first_program():
+    """It is there before, and stays; in a room that has a program of its own it comes with the first one and goes again."""
+    with Living() as x:
+        room.within(2, lambda: reaper_states(x.keeper()) != ['S'], 'reapers but the one that waits')
+        first = x.sh('echo $PPID')
+        same(x.status()['processes'], 2, 'processes: it was the one that waited')
+        time.sleep(2.3)
+        same(x.sh('echo $PPID'), first, 'who starts one later')
+        x.exec('/bin/sh', '-c', 'sleep 0.3; kill -KILL $PPID; sleep 1', status=137)
+        time.sleep(0.2)
+        same(reaper_states(x.keeper()), [], 'reapers behind one that was killed, before another is wanted')
+        x.exec('true')
+    with Living('/bin/sleep', '100') as x:
+        same(x.status()['processes'], 2, 'processes of a room with a program of its own')
+        x.exec('true')
+        room.within(5, lambda: x.status()['processes'] - 2, 'processes when the reaper has gone')
 
 
 @test
