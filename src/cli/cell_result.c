@@ -1,6 +1,7 @@
 /* cell_result: what an interpreter sent, as text on stdout or as JSON: {"values": […], "outcome": …}.
  *
  * Lives in: the command, confined. Trusts: no byte of a value. Must not: hold more than a piece of one. */
+#include "base/base64.h"
 #include "base/sbuf.h"
 #include "base/utf8.h"
 #include "cli/cell.h"
@@ -53,18 +54,15 @@ static void put_string(struct cell_result *r, const char *p, size_t n)
 
 static void put_base64(struct cell_result *r, const char *p, size_t n)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     char piece[PIECE / 3 * 4 + 16];
     struct sbuf b = SBUF(piece);
 
     sbuf_char(&b, '"');
     for (size_t i = 0; i < n; i += 3) {
-        const size_t have = n - i < 3 ? n - i : 3;
-        unsigned v = 0;
-        for (size_t k = 0; k < 3; k++)
-            v = v << 8 | (k < have ? (unsigned char)p[i + k] : 0);
+        char four[4];
+        base64_group(p + i, n - i, four);
         for (size_t k = 0; k < 4; k++)
-            sbuf_char(&b, k <= have ? digits[v >> (18 - 6 * k) & 63] : '=');
+            sbuf_char(&b, four[k]);
         if (b.len >= PIECE) {
             put(r, &b);
             b = SBUF(piece);

@@ -3,6 +3,7 @@
  *
  * Lives in: strongroom-gate, its tests and fuzzers. Trusts: the policy; no byte of an answer. May: compute. */
 #include "gate/proxy.h"
+#include "base/base64.h"
 
 #include <string.h>
 
@@ -10,16 +11,13 @@ enum { SOCKS = 5, NO_LOGIN = 0, BY_PASSWORD = 2, NO_WAY = 255, BY_V4 = 1, BY_NAM
 
 static void put_base64(struct sbuf *out, const char *s)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    size_t len = strlen(s);
+    const size_t len = strlen(s);
 
     for (size_t i = 0; i < len; i += 3) {
-        const uint8_t b[3] = {(uint8_t)s[i], i + 1 < len ? (uint8_t)s[i + 1] : 0,
-                              i + 2 < len ? (uint8_t)s[i + 2] : 0};
-        sbuf_char(out, digits[b[0] >> 2]);
-        sbuf_char(out, digits[(b[0] & 3) << 4 | b[1] >> 4]);
-        sbuf_char(out, i + 1 < len ? digits[(b[1] & 15) << 2 | b[2] >> 6] : '=');
-        sbuf_char(out, i + 2 < len ? digits[b[2] & 63] : '=');
+        char four[4];
+        base64_group(s + i, len - i, four);
+        for (size_t k = 0; k < 4; k++)
+            sbuf_char(out, four[k]);
     }
 }
 

@@ -3,6 +3,7 @@
  * Lives in: strongroom-mcp. Trusts: nothing of the bytes; they were printed by the program in the room.
  * May: compute. Must not: keep a control character that could drive a terminal or forge a line. */
 #include "mcp/text.h"
+#include "base/base64.h"
 #include "base/utf8.h"
 
 #include <stdbool.h>
@@ -70,20 +71,13 @@ json_t *text_json(const char *p, size_t n, size_t max)
 
 json_t *text_base64(const char *p, size_t n)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     char *out = malloc((n + 2) / 3 * 4 + 1);
     size_t len = 0;
 
     if (!out)
         return NULL;
-    for (size_t i = 0; i < n; i += 3) {
-        const size_t have = n - i < 3 ? n - i : 3;
-        unsigned v = 0;
-        for (size_t k = 0; k < 3; k++)
-            v = v << 8 | (k < have ? (unsigned char)p[i + k] : 0);
-        for (size_t k = 0; k < 4; k++)
-            out[len++] = k <= have ? digits[v >> (18 - 6 * k) & 63] : '=';
-    }
+    for (size_t i = 0; i < n; i += 3, len += 4)
+        base64_group(p + i, n - i, out + len);
     json_t *s = json_stringn_nocheck(out, len);
     free(out);
     return s;

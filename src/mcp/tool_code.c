@@ -5,6 +5,7 @@
  * program's main module, with the working directory in front of the search path as usual.
  *
  * Lives in: strongroom-mcp. Trusts: the checked arguments' form, strongroom's result. Must not: widen anything. */
+#include "base/err.h"
 #include "mcp/tool_fns.h"
 #include "runtimes/runtimes.h"
 
@@ -20,40 +21,6 @@
 #define MESSAGE_MAX 4000
 #define TIMED_OUT   124 /* exit status of strongroom exec */
 #define TOO_MUCH    153
-
-/* Node strips types itself since 22.13; before that the typescript package does, where it is installed. */
-#define TYPESCRIPT                                                                                           \
-    "const code = require('fs').readFileSync(0, 'utf8');\n"                                                  \
-    "let js;\n"                                                                                              \
-    "process.removeAllListeners('warning');\n"                                                               \
-    "const strip = require('module').stripTypeScriptTypes;\n"                                                \
-    "try {\n"                                                                                                \
-    "    if (strip) js = strip(code);\n"                                                                     \
-    "    else js = require('typescript').transpileModule(code, {compilerOptions: {target: 'es2022',\n"       \
-    "        module: 'esnext'}}).outputText;\n"                                                              \
-    "} catch (e) {\n"                                                                                        \
-    "    if (e.code === 'MODULE_NOT_FOUND')\n"                                                               \
-    "        console.error('typescript needs node 22.13 or later, or the typescript package, where node ' "  \
-    "+\n"                                                                                                    \
-    "            'finds it in the room; this is node ' + process.version + '. Plain javascript works.');\n"  \
-    "    else console.error(String(e.stack || e).split('\\n').slice(0, 8).join('\\n'));\n"                   \
-    "    process.exit(1);\n"                                                                                 \
-    "}\n"                                                                                                    \
-    "const done = require('child_process').spawnSync(process.execPath,\n"                                    \
-    "    ['--experimental-detect-module', '--no-warnings', '-'],\n"                                          \
-    "    {input: js, stdio: ['pipe', 'inherit', 'inherit']});\n"                                             \
-    "if (done.signal) process.kill(process.pid, done.signal);\n"                                             \
-    "process.exit(done.status);\n"
-
-static const struct starter {
-    const char *name;
-    const char *words[5]; /* NULL at the end */
-} starters[] = {
-    {"python", {NULL}}, /* runtime_python_once */
-    {"javascript", {"node", "--experimental-detect-module", "-"}},
-    {"typescript", {"node", "-e", TYPESCRIPT}},
-    {"bash", {"bash", "-c", "eval \"$(</dev/stdin)\"", "main.sh"}},
-};
 
 void room_words(struct command *w, const struct server *s, const char *verb, const json_t *args)
 {
@@ -288,38 +255,33 @@ static void add_reply(const struct job *j, json_t *r, json_t **ret_content)
 
 static void code_done(struct job *j)
 {
-    const char *language = tool_text(j->args, "language", NULL);
     json_t *r = room_report(j), *content = NULL;
 
     if (!r)
         return;
-    if (!language || strcmp(language, "python") == 0)
-        add_reply(j, r, &content);
+    add_reply(j, r, &content);
     tool_done_with(j->call, r, content);
 }
 
 void tool_run_code(struct server *s, struct rpc_call *c, const json_t *args)
 {
     const char *name = tool_text(args, "language", NULL), *room = tool_text(args, "sandbox_id", NULL);
-    const struct starter *l = &starters[0];
+    const struct language *l = language_find(name ? name : "python");
     struct command w = {0};
     size_t len;
-
-    for (size_t i = 0; name && i < sizeof starters / sizeof *starters; i++) {
-        if (strcmp(starters[i].name, name) == 0)
-            l = &starters[i];
-    }
     const char *code = tool_text(args, "code", &len);
+
+    CHECK(l); /* the table of tools has the same words */
     if (room) {
         cell_start(s, c, args, l->name, code, len);
         return;
     }
     room_words(&w, s, "run", args);
     words_add(&w, "--result-fd=3");
-    if (!l->words[0])
+    if (l->runtime != RUNTIME_BASH)
         words_add(&w, "--reply-fd=4");
     words_add(&w, "--");
-    for (const char *const *word = l->words[0] ? l->words : runtime_python_once; *word; word++)
+    for (const char *const *word = runtimes_once[l - languages]; *word; word++)
         words_add(&w, *word);
     job_add(s, c, args, true, &w, code, len, code_done);
 }

@@ -150,8 +150,9 @@ const struct tool tools[] = {
      "Run code in a sandbox",
      "Runs code. Without sandbox_id: as a program in a new sandbox that is made for this call and gone after "
      "it. "
-     "The value of a python program's last expression, display() and figures of matplotlib come back as with "
-     "a cell. "
+     "The value of the last expression, display() and figures of matplotlib come back as with a cell, but "
+     "for "
+     "bash. "
      "With the sandbox_id of sandbox_create: as a cell, like in a notebook. Variables, imports, functions "
      "and files "
      "stay for the next call, one interpreter for each language (typescript shares javascript's); the value "

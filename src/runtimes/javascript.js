@@ -1,15 +1,18 @@
 // Runs cells of JavaScript (and TypeScript, where node can strip types) that come in on descriptor 3; cells.h says how
 // they look. A worker reads and writes the descriptor, so that a cell which never ends can be ended from there; cells run
 // in the main thread, in V8's own mode for consoles: top-level await, and declarations that may be made again.
+// With "once" (and "t" for TypeScript) as its words: one program, main.js, that is all that comes in on descriptor 0, a socket; its
+// values go back there, as frames of values only, and what it started goes on until it ends by itself, as with node.
 // Lives in: a room, as one of its programs, with no right that others lack.
 'use strict';
 {
 const { Worker } = require('worker_threads');
-const inspector = require('inspector'), util = require('util'), path = require('path'), module_ = require('module');
+const [once, kind] = process.argv.slice(1);
+const fs = require('fs'), inspector = require('inspector'), util = require('util'), path = require('path'), module_ = require('module');
 const VALUE_MAX = 4 << 20, TEXT_MAX = 64 << 10, ERROR_MAX = 4000;
 const PNG = Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]);
 
-const worker = new Worker(`
+const worker = once ? null : new Worker(`
 const { parentPort } = require('worker_threads'), inspector = require('inspector'), net = require('net');
 const socket = new net.Socket({ fd: 3, readable: true, writable: true });
 let had = Buffer.alloc(0), head = null;
@@ -46,11 +49,13 @@ parentPort.on('message', (m) => write(m.kind, m.number, Buffer.from(m.data)));
 const session = new inspector.Session();
 session.connect();
 process.on('exit', () => session.disconnect());
-process.on('SIGINT', () => {}); // for what the cell started; the worker ends the cell itself
+if (!once) process.on('SIGINT', () => {}); // for what the cell started; the worker ends the cell itself
 const post = (method, params) => new Promise((done) => session.post(method, params, (e, r) => done(e ? null : r)));
 let number = '', stop = null;
 
-const write = (kind, data) => worker.postMessage({ kind, number, data });
+const writeNow = (data) => { for (let at = 0; at < data.length;) at += fs.writeSync(0, data, at); };
+const write = (kind, data) => once ? writeNow(Buffer.concat([Buffer.from(kind + ' 00000000 ' + data.length.toString(16).padStart(8, '0') + '\n'), data]))
+    : worker.postMessage({ kind, number, data });
 const send = (mime, data) => {
     data = Buffer.from(data);
     if (data.length > VALUE_MAX - 128) write('O', Buffer.from(mime + '\n' + data.length));
@@ -87,7 +92,7 @@ const importOf = (d, source) => {
     return 'const ' + whole.local.name + ' = ' + from + ';' + (names.length ? ' const {' + names.join(', ') + '} = ' + whole.local.name + ';' : '');
 };
 const withImports = (code) => {
-    if (!acorn || !/\bimport\b/.test(code)) return code;
+    if (!acorn || !/\b(im|ex)port\b/.test(code)) return code;
     const edits = [];
     let tree;
     try {
@@ -100,6 +105,8 @@ const withImports = (code) => {
     while (todo.length) {
         const n = todo.pop();
         if (n.type === 'ImportDeclaration') edits.push([n.start, n.end, importOf(n, n.source.raw) + lines(n)]);
+        if (/^Export(Named|Default)Declaration$/.test(n.type) && !n.source) // nobody imports it, but it is declared
+            edits.push(n.declaration ? [n.start, n.declaration.start, ''] : [n.start, n.end, lines(n)]);
         if (n.type === 'ImportExpression') edits.push([n.start, n.start + 6, '__import']);
         for (const v of Object.values(n))
             for (const c of Array.isArray(v) ? v : [v]) if (c && typeof c.type === 'string') todo.push(c);
@@ -124,19 +131,19 @@ const stripTypes = (code) => {
 };
 
 // The line that failed, as node shows it for a program, and the stack without our own frames.
-const cells = {}; // their text, for tracebacks
+const cells = {}, OWN = /\b(cell-\d+|main)\.js:(\d+)(?::(\d+))?/; // their text, for tracebacks
 const tell = (e, where) => {
     if (!util.types.isNativeError(e)) {
         console.error('Uncaught', e);
         return;
     }
     let stack = String(e.stack).split('\n');
-    const own = stack.findLastIndex((line) => /\bcell-\d+\.js:/.test(line));
+    const own = stack.findLastIndex((line) => OWN.test(line));
     stack = own >= 0 ? stack.slice(0, own + 1) : stack.filter((line) => !/^ +at (.*(node:|\[eval\]|\[worker )|new Promise )/.test(line));
-    const at = stack.join('\n').match(/\bcell-(\d+)\.js:(\d+)(?::(\d+))?/) ?? where;
+    const at = stack.join('\n').match(OWN) ?? where;
     const line = at && at[1] in cells ? cells[at[1]].split('\n')[at[2] - 1] : undefined;
     if (line !== undefined)
-        console.error('cell-' + at[1] + '.js:' + at[2] + '\n' + line + (at[3] ? '\n' + line.slice(0, at[3] - 1).replace(/[^\t]/g, ' ') + '^' : '') + '\n');
+        console.error(at[1] + '.js:' + at[2] + '\n' + line + (at[3] ? '\n' + line.slice(0, at[3] - 1).replace(/[^\t]/g, ' ') + '^' : '') + '\n');
     console.error(stack.join('\n'));
 };
 
@@ -154,13 +161,13 @@ const valueOf = async (r) => {
 };
 
 const run = async ({ kind, code }) => {
-    const number10 = parseInt(number, 16), name = 'cell-' + number10 + '.js';
+    const own = once ? 'main' : 'cell-' + parseInt(number, 16);
     let status = 0, what = '';
     try {
-        cells[number10] = code;
+        cells[own] = code;
         const js = withImports(kind === '__t' ? stripTypes(code) : code);
         const stopped = new Promise((done) => { stop = () => done('stopped'); });
-        const r = await Promise.race([post('Runtime.evaluate', { expression: js + '\n//# sourceURL=' + name, replMode: true }), stopped]);
+        const r = await Promise.race([post('Runtime.evaluate', { expression: js + '\n//# sourceURL=' + own + '.js', replMode: true }), stopped]);
         stop = null;
         if (r === 'stopped' || r === null) {
             console.error('Interrupted');
@@ -168,7 +175,7 @@ const run = async ({ kind, code }) => {
             what = 'Interrupted\n';
         } else if (r.exceptionDetails) {
             const e = await valueOf(r.exceptionDetails.exception), d = r.exceptionDetails;
-            tell(e, e instanceof SyntaxError && [name, number10, Math.min(d.lineNumber + 1, code.split('\n').length)]);
+            tell(e, e instanceof SyntaxError && [own + '.js', own, Math.min(d.lineNumber + 1, code.split('\n').length)]);
             [status, what] = [1, wordsOf(e)];
         } else if (r.result.type !== 'undefined') {
             show(globalThis._ = await valueOf(r.result));
@@ -177,19 +184,27 @@ const run = async ({ kind, code }) => {
         tell(e);
         [status, what] = [1, wordsOf(e)];
     }
-    write('D', Buffer.from(String(status).padStart(3, '0') + '\n' + what));
+    if (!once) write('D', Buffer.from(String(status).padStart(3, '0') + '\n' + what));
+    else if (status) process.exit(status);
 };
 
-process.on('uncaughtException', (e) => tell(e));
+process.on('uncaughtException', (e) => {
+    tell(e);
+    if (once) process.exit(1);
+});
 const hidden = (name, value) => Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
 hidden('__strongroom', (v) => { caught = v; });
 hidden('__import', async (what) => import(/^\.{0,2}\//.test(what) ? require('url').pathToFileURL(path.resolve(what)).href : what));
 hidden('display', (...values) => values.forEach(show));
-hidden('require', module_.createRequire(path.join(process.cwd(), 'cell.js')));
+const load = module_.createRequire(path.join(process.cwd(), once ? 'main.js' : 'cell.js'));
+if (once) load.main = globalThis.module; // it is the main one
+hidden('require', load);
 hidden('_', undefined);
-process.argv.splice(1);
-for (const name of ['module', 'exports', '__filename', '__dirname']) delete globalThis[name];
-worker.on('message', (m) => {
+process.argv.splice(1, 3, ...(once ? ['main.js'] : []));
+if (!once) for (const name of ['module', 'exports', '__filename', '__dirname']) delete globalThis[name];
+else [globalThis.__filename, globalThis.__dirname] = [path.join(process.cwd(), 'main.js'), process.cwd()];
+if (once) run({ kind: '__' + kind, code: fs.readFileSync(0, 'utf8') });
+else worker.on('message', (m) => {
     if (m.interrupt) {
         if (m.interrupt === number && stop) stop();
         return;

@@ -25,7 +25,12 @@ const struct runtime runtimes[RUNTIME_COUNT] = {
           driver_bash}},
 };
 
-const char *const runtime_python_once[] = {"python3", "-c", driver_python_once, driver_python_show, NULL};
+const char *const runtimes_once[LANGUAGE_COUNT][RUNTIMES_ARGS_MAX + 1] = {
+    {"python3", "-c", driver_python_once, driver_python_show},
+    {"node", "--expose-internals", "--no-warnings", "-e", driver_javascript, "once", "c"},
+    {"node", "--expose-internals", "--no-warnings", "-e", driver_javascript, "once", "t"},
+    {"bash", "-c", "eval \"$(</dev/stdin)\"", "main.sh"},
+};
 
 const struct language languages[LANGUAGE_COUNT] = {
     {"python", RUNTIME_PYTHON, 'c'},

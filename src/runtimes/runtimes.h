@@ -13,9 +13,6 @@ struct runtime {
 };
 extern const struct runtime runtimes[RUNTIME_COUNT];
 
-/* One program of Python, which comes in on its descriptor 0, a socket; back come frames of values. NULL at the end. */
-extern const char *const runtime_python_once[];
-
 /* A language that a cell may be written in. */
 struct language {
     const char *name;
@@ -24,6 +21,10 @@ struct language {
 };
 #define LANGUAGE_COUNT 4
 extern const struct language languages[LANGUAGE_COUNT];
+
+/* What runs one program of that language, which comes in on its descriptor 0. All but bash need a socket there, and answer
+ * with frames of values. NULL at the end. */
+extern const char *const runtimes_once[LANGUAGE_COUNT][RUNTIMES_ARGS_MAX + 1];
 
 const struct language *language_find(const char *name); /* NULL: there is none */
 const struct runtime *runtime_find(const char *name);   /* NULL */

@@ -48,7 +48,38 @@ def a_program_tells_its_last_value_too():
     assert all(ord(c) >= 32 for c in r['values'][0]['text']), r['values']
     r = s.tool('run_code', code='"q" * 200000', max_output_bytes=1000)
     same((r['values'][0]['truncated'], len(r['values'][0]['text'])), (True, 1000))
-    assert 'values' not in s.tool('run_code', code='echo 1', language='bash')
+    same(s.tool('run_code', code='echo 1', language='bash')['values'], [])
+    s.close()
+
+
+@test
+def a_program_of_javascript_tells_its_last_value():
+    if subprocess.run(['sh', '-c', 'command -v node'], stdout=subprocess.DEVNULL).returncode:
+        raise Skip('no node here')
+    s = Server()
+
+    def js(code, **more):
+        return s.tool('run_code', language='javascript', code=code, **more)
+    r = js('import fs from "fs";\nconst x = await Promise.resolve({a: [1, null]});\nconsole.log("out");\nx')
+    conforms(s, 'run_code', r)
+    same((r['stdout'], r['stderr'], r['exit_code'], plain(r)), ('out\n', '', 0, ['{ a: [ 1, null ] }']))
+    same([v['text'] for v in r['values'] if v['type'] == 'application/json'], ['{"a":[1,null]}'])
+    for code in ('const y = 5', 'console.log(5)', '', 'undefined', 'process.exit(0); 5'):
+        same(js(code)['values'], [], code)
+    r = js('display(1); setTimeout(() => console.log("later"), 50); "two"')
+    same((plain(r), r['stdout']), (['1', "'two'"], 'later\n'), 'of a program that goes on')
+    r = js('display(1); process.exitCode = 4; export const z = 7; z')
+    same((plain(r), r['exit_code']), (['1', '7'], 4))
+    same(plain(js('require.main === module && process.argv.length === 2 && __dirname === process.cwd()')), ['true'])
+    same(plain(js('require("child_process").execSync("cat; echo child").toString()')), ["'child\\n'"], 'its stdin is empty for what it starts, too')
+    for code in ('setTimeout(() => { throw new Error("late") }, 5); 1', 'Promise.reject(new Error("late")); 1', '\n\nthrow new Error("late")'):
+        r = js(code)
+        same((r['exit_code'], 'main.js:' in r['stderr'], '\nError: late\n' in r['stderr']), (1, True, True), r)
+    parts, r = content(s, language='javascript', code='Buffer.from("%s", "hex")' % png().hex())
+    same((parts[1]['type'], base64.b64decode(parts[1]['data'])), ('image', png()))
+    r = js('require("fs").writeSync(0, "X 00000000 00000005\\nhello"); 5')
+    same((r['exit_code'], r['values']), (0, []), 'a program that writes words of its own')
+    same(js('while (true);', timeout_seconds=1)['timed_out'], True)
     s.close()
 
 
