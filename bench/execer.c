@@ -5,8 +5,8 @@
  * Each round is a vfork and exec of the command outside, to reaped, then a fork and exec of it (this process has
  * somewhat more memory of its own than the keeper of a room), and then the same command in the room: a connection of
  * its own, EXEC, STARTED, ENDED, closed; stdin, stdout and stderr are /dev/null. Prints, tab-separated, `bare`,
- * `fork` and `room`: runs, p10 and median, in microseconds; `first`: the first one of all in the room. There is one round
- * at least.
+ * `fork` and `room`: runs, p10 and median, in microseconds; `first`: the first one of all in the room. There is one
+ * round at least.
  *
  * Lives in: one static process. Trusts: its words. Must not: pin, raise priorities. */
 #include "base/num.h"

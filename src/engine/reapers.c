@@ -3,9 +3,9 @@
  * Theory of operation. A reaper is made by pid 1 and told what to start by us, over a socket of its own. One of them,
  * the newest, is kept for the next program, from the moment at which nothing is left of its last one: then a program
  * costs neither a copy of pid 1 nor a word to it. Any other goes when its program has gone, for its socket is closed.
- * A room without a program of its own is there for nothing else: its first one is made as soon as it lives, and the kept
- * one stays (some 100 KiB). In any other room it goes after IDLE_MS. One that pid 1 was asked to end is never used again,
- * and for one that a program of the room killed none comes before somebody wants it.
+ * A room without a program of its own is there for nothing else: its first one is made as soon as it lives, and the
+ * kept one stays (some 100 KiB). In any other room it goes after IDLE_MS. One that pid 1 was asked to end is never used
+ * again, and for one that a program of the room killed none comes before somebody wants it.
  *
  * Lives in: the supervisor of a room that has a name. Trusts: pid 1. Must not: wait. */
 #include "engine/inner.h"

@@ -75,8 +75,8 @@ static pid_t spawn(const char *program, char *const *argv, const int *files)
     const pid_t pid = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork) */
 
     if (pid == 0)
-        become(program, argv, files, parent,
-               at_our_end); /* NOLINT(clang-analyzer-unix.Vfork): ends in execv or _exit */
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Vfork): ends in execv or _exit */
+        become(program, argv, files, parent, at_our_end);
     return pid < 0 ? -errno : pid;
 }
 

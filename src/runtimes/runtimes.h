@@ -22,8 +22,8 @@ struct language {
 #define LANGUAGE_COUNT 4
 extern const struct language languages[LANGUAGE_COUNT];
 
-/* What runs one program of that language, which comes in on its descriptor 0. All but bash need a socket there, and answer
- * with frames of values. NULL at the end. */
+/* What runs one program of that language, which comes in on its descriptor 0. All but bash need a socket there, and
+ * answer with frames of values. NULL at the end. */
 extern const char *const runtimes_once[LANGUAGE_COUNT][RUNTIMES_ARGS_MAX + 1];
 
 const struct language *language_find(const char *name); /* NULL: there is none */

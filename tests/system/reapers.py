@@ -89,7 +89,7 @@ def one_waits_for_the_first_program():
         same(x.status()['processes'], 2, 'processes: it was the one that waited')
         time.sleep(2.3)
         same(x.sh('echo $PPID'), first, 'who starts one later')
-        x.exec('/bin/sh', '-c', 'sleep 0.3; kill -KILL $PPID; sleep 1', status=137)
+        x.exec('/bin/sh', '-c', 'sleep 0.3; kill -KILL $PPID; while :; do :; done', status=137)
         time.sleep(0.2)
         same(reaper_states(x.keeper()), [], 'reapers behind one that was killed, before another is wanted')
         x.exec('true')
