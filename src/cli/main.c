@@ -7,6 +7,7 @@
 #include "sys/fd.h"
 #include "sys/title.h"
 
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -103,6 +104,9 @@ int main(int argc, char **argv)
 {
     struct err e = {0};
     stay_small();
+    (void)signal(
+        SIGXFSZ,
+        SIG_IGN); /* the caller's bound of file sizes is an error value; rooms begin with it as it was */
     title_remember(argc, argv);
     int n = fd_fill_stdio();
     if (n < 0) {

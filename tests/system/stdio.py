@@ -2,6 +2,7 @@
 import fcntl
 import os
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -254,6 +255,16 @@ def a_full_disk_under_stdout_is_told():
     with open('/dev/full', 'wb') as full:
         r = room.room('/bin/echo', 'x', stdout=full)
     assert b'strongroom: ' in r.err and b'No space left' in r.err, r
+    same(r.status, 125, str(r))
+
+
+@test
+def a_bound_of_file_sizes_under_stdout_is_told():
+    with tempfile.TemporaryFile() as small:
+        r = room.room('/bin/sh', '-c', 'head -c 5000 /dev/zero', stdout=small,
+                      preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)))
+        same(os.fstat(small.fileno()).st_size, 1000)
+    assert b'strongroom: ' in r.err and b'File too large' in r.err, r
     same(r.status, 125, str(r))
 
 
