@@ -115,6 +115,8 @@ struct result_copy {
     char failed[ERR_TEXT_MAX]; /* "" */
 };
 
+#define RESULT_NOTE_SIZE 160
+
 struct result {
     enum outcome outcome;
     int exit_status;      /* of the strongroom command */
@@ -135,8 +137,8 @@ struct result {
     struct result_copy copies[POLICY_COPIES_MAX];
     size_t copy_count;
     struct teardown teardown;
-    char layer_note[LAYER_ID_COUNT][96]; /* why a layer is not on, or what to know about it */
-    char limit_note[LIMIT_ID_COUNT][96];
+    char layer_note[LAYER_ID_COUNT][RESULT_NOTE_SIZE]; /* why a layer is not on, or what to know about it */
+    char limit_note[LIMIT_ID_COUNT][RESULT_NOTE_SIZE];
     char hash[POLICY_HASH_MAX];
     uint32_t uid_outside;
     char guard_note[96];  /* OUTCOME_GUARD: why */

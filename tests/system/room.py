@@ -21,6 +21,7 @@ import traceback
 HERE = os.path.dirname(os.path.realpath(__file__))
 PROJECT = os.path.dirname(os.path.dirname(HERE))
 PROGRAM = os.environ.get('STRONGROOM', os.path.join(PROJECT, 'build', 'strongroom'))
+NOTE_MOST = 159  # RESULT_NOTE_SIZE without its NUL: a note that fills it was longer
 EMULATED = bool(os.environ.get('STRONGROOM_VM'))
 SLOW = 8 if EMULATED else 1          # how much longer everything may take
 ROOT = os.geteuid() == 0
@@ -187,8 +188,10 @@ def check_record(record):
         assert {'asked', 'enforced_by', 'peak', 'hits', 'unit'} <= set(limit), name
         if limit['asked'] is not None and record['outcome'] not in ('no-room', 'not-run'):
             assert limit['enforced_by'], '%s is asked for and held by nothing' % name
+        assert len(limit.get('note', '').encode()) < NOTE_MOST, '%s: its note is cut off' % name
     for name, layer in record['receipt'].items():
         assert layer['state'] in ('on', 'off', 'degraded'), name
+        assert len(layer.get('note', '').encode()) < NOTE_MOST, '%s: its note is cut off' % name
 
 
 def same(got, wanted, what=''):
