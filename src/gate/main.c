@@ -118,6 +118,8 @@ static int take_rules(void)
         egress_read_lines(rule_text, whole, rule_table + rules.count, EGRESS_RULES_MAX - rules.count, &count);
     if (r < 0)
         return r;
+    if (rules.count < EGRESS_RULES_MANY && rules.count + count >= EGRESS_RULES_MANY)
+        egress_rules_to_come(rule_table + rules.count + count, EGRESS_RULES_MAX - rules.count - count);
     rules.count += count;
     rule_text_len -= whole;
     memmove(rule_text, rule_text + whole, rule_text_len);

@@ -5,6 +5,7 @@
 #include "policy/egress_inner.h"
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* --- names ---------------------------------------------------------------------------------------------- */
 
@@ -314,6 +315,15 @@ void egress_line(const struct egress_rule *r, struct sbuf *out)
     sbuf_text(out, r->deny ? "deny " : "allow ");
     egress_text(r, out);
     sbuf_char(out, '\n');
+}
+
+void egress_rules_to_come(struct egress_rule *first, size_t count)
+{
+    const uintptr_t huge = 2u << 20, from = ((uintptr_t)first + huge - 1) / huge * huge,
+                    to = (uintptr_t)(first + count) / huge * huge;
+
+    if (from < to)
+        (void)madvise((void *)from, to - from, MADV_HUGEPAGE); /* speed only */
 }
 
 int egress_read_lines(const char *text, size_t len, struct egress_rule *ret, size_t max, size_t *ret_count)

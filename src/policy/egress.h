@@ -86,6 +86,11 @@ struct egress_rules {
     const struct egress_index *index; /* of just these rules; NULL: each is looked at */
 };
 
+/* From so many rules on there may be thousands: the memory of those that follow is asked for in large pages, for taking
+ * it piece by piece costs more than reading the rules. It stays as it is where there are none. */
+#define EGRESS_RULES_MANY 256
+void egress_rules_to_come(struct egress_rule *first, size_t count);
+
 /* Fills an index. The rules may not change as long as it is used. */
 void egress_index_make(const struct egress_rules *r, struct egress_index *ret);
 

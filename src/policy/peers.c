@@ -28,8 +28,11 @@ static int room_for_rule(struct policy *p)
     struct policy_arena *a = p->arena;
     const size_t room = a->rule_room == 0 ? RULES_FEW : EGRESS_RULES_MAX;
 
-    if (a->peer_count < a->rule_room)
+    if (a->peer_count < a->rule_room) {
+        if (a->peer_count == EGRESS_RULES_MANY)
+            egress_rules_to_come(a->rules + a->peer_count, a->rule_room - a->peer_count);
         return 0;
+    }
     struct egress_rule *rules = arena_alloc(p, room * sizeof *rules);
     struct peer_item *peers = arena_alloc(p, room * sizeof *peers);
     if (!rules || !peers)

@@ -58,14 +58,16 @@ static void ranges_add(struct ranges *r, struct egress_ports x)
     r->count = r->count + 1 - (end - i);
 }
 
-static void ranges_of(const struct egress_rules *rules, bool names, struct ranges *ret)
+/* In one walk: a long list is larger than what processors keep at hand. */
+static void ranges_of(const struct egress_rules *rules, struct ranges *ret_names,
+                      struct ranges *ret_addresses)
 {
-    ret->count = 0;
+    ret_names->count = ret_addresses->count = 0;
     for (size_t i = 0; i < rules->count; i++) {
         const struct egress_rule *x = &rules->rules[i];
         const bool name = x->kind == EGRESS_NAME || x->kind == EGRESS_BELOW;
-        for (size_t k = 0; !x->deny && name == names && k < x->port_count; k++)
-            ranges_add(ret, x->ports[k]);
+        for (size_t k = 0; !x->deny && k < x->port_count; k++)
+            ranges_add(name ? ret_names : ret_addresses, x->ports[k]);
     }
 }
 
@@ -364,8 +366,7 @@ int gate_rule_set(const struct gate_rule *g)
     put_edge(&n, NFNL_MSG_BATCH_BEGIN);
     put_chain(&n);
     if (g->refuse) {
-        ranges_of(g->rules, true, &names);
-        ranges_of(g->rules, false, &addresses);
+        ranges_of(g->rules, &names, &addresses);
         put_set(&n, NAMES);
         put_ports(&n, NAMES, &names);
         put_set(&n, ADDRESSES);
