@@ -176,6 +176,67 @@ def starts_with_rules():
             "the-names": {"state": "ok", "value": many - one}}
 
 
+TLS_PORT, TLS_CONNECTIONS = "7443", 60
+BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+TLS_SERVER = """
+import socket, ssl, sys
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1] + "/tls.pem", sys.argv[1] + "/tls.key")
+listener = socket.create_server(("0.0.0.0", int(sys.argv[2])), backlog=128)
+print("there", flush=True)
+while True:
+    c = listener.accept()[0]
+    try:
+        c.settimeout(5)
+        with context.wrap_socket(c, server_side=True) as t:
+            t.recv(4096)
+            t.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\nok")
+    except OSError:
+        pass
+"""
+TLS_CLIENT = """
+import socket, ssl, sys, time
+host, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+context = ssl.create_default_context()
+times = []
+for _ in range(count):
+    begin = time.perf_counter()
+    with context.wrap_socket(socket.create_connection((host, port), 5), server_hostname=host) as t:
+        t.sendall(b"GET / HTTP/1.1\\r\\nHost: %s:%d\\r\\n\\r\\n" % (host.encode(), port))
+        if not t.recv(4096).startswith(b"HTTP/1.1 200"):
+            sys.exit("no answer")
+    times.append((time.perf_counter() - begin) * 1e6)
+print("first", sorted(times)[count // 2])
+"""
+
+
+def tls(rounds, folder):
+    """A new TLS connection with its handshake, a request and the answer: without a gate, passed through by its name, and
+    opened up because requests are judged. Both ends are the same programs, and the server's certificate is trusted."""
+    sh(f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN={NAME} -addext subjectAltName=DNS:{NAME} "
+       f"-keyout {folder}/tls.key -out {folder}/tls.pem 2>/dev/null; cat {BUNDLE} {folder}/tls.pem >{folder}/bundle; chmod 644 {folder}/bundle; "
+       f"mount --bind {folder}/bundle {BUNDLE}")
+    python = ["/usr/bin/python3", "-I", "-c"]
+    client = [*python, TLS_CLIENT, NAME, TLS_PORT, str(TLS_CONNECTIONS)]
+    rule = f"{NAME}:{TLS_PORT} internal "
+    ways = {"direct": client, "passed": in_room("--allow", rule + "tls") + client, "opened": in_room("--allow", rule + "http=GET:/*") + client}
+    found = {}
+    server = subprocess.Popen([*python, TLS_SERVER, folder, TLS_PORT], stdout=subprocess.PIPE)
+    try:
+        server.stdout.readline()
+        for _ in range(rounds):
+            for name, argv in ways.items():
+                out, why = plain(argv)
+                if out is None:
+                    found[name] = {"state": "FAILED", "message": why}
+                elif found.setdefault(name, {"state": "ok"})["state"] == "ok":
+                    found[name]["value"] = min(found[name].get("value", 1e9), figures(out)["first"])
+    finally:
+        server.kill()
+        server.wait()
+    return found
+
+
 def main():
     seconds = float(sys.argv[1])
     sh("ip link set lo up; ip link add bench type veth peer name far; ip addr add 10.77.0.1/24 dev bench; ip addr add 10.77.0.2/24 dev bench; "
@@ -197,6 +258,8 @@ def main():
             result["gate-idle"] = {"strongroom": idle()}
             result["gate-rules"] = many_rules()
             result["gate-rules-start"] = starts_with_rules()
+            with tempfile.TemporaryDirectory() as folder:
+                result["gate-tls"] = tls(2 if seconds < 20 else 4, folder)
         finally:
             server.send_signal(signal.SIGKILL)
             server.wait()
