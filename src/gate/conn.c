@@ -18,6 +18,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 
 #define TICK_MS 50
@@ -107,10 +109,26 @@ void conn_close_soft(int *fd)
     fd_close(fd);
 }
 
-void conn_break_with_us(const struct conn *c)
+/* What is known to be so is not said again: a short connection is mostly such calls. */
+static void end_side(struct conn *c, int side, bool hard)
+{
+    if (c->hard[side] != hard)
+        end_hard(c->fd[side], hard);
+    c->hard[side] = hard;
+}
+
+void conn_break_with_us(struct conn *c)
 {
     for (int i = 0; i < 2; i++)
-        end_hard(c->fd[i], true);
+        end_side(c, i, true);
+}
+
+void conn_listener(int fd)
+{
+    static const int on = 1;
+
+    end_hard(fd, true);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* speed only */
 }
 
 /* --- life --- */
@@ -147,10 +165,8 @@ void conn_free(struct conn *c, bool hard)
     for (int i = 0; i < 2 && c->state == CONN_HANDED; i++)
         (void)shutdown(c->fd[i], SHUT_RDWR); /* the other process has it open, too */
     for (int i = 0; i < 2; i++) {
-        if (hard)
-            conn_close_hard(&c->fd[i]);
-        else
-            conn_close_soft(&c->fd[i]);
+        end_side(c, i, hard);
+        fd_close(&c->fd[i]);
     }
     for (int i = 0; i < DIALS_MAX; i++)
         conn_close_hard(&c->dials[i]);
@@ -419,6 +435,7 @@ static void decide(int *fd)
         return;
     }
     c->state = CONN_RESOLVING; /* until it goes on or ends, all in this call or by the look-up */
+    c->hard[0] = true;         /* from its listener */
     c->port = port;
     c->v6 = a.size == 16;
     if (!pins_find(&a, &pin)) {

@@ -16,6 +16,8 @@ void conn_open(const struct egress_rules *rules, size_t most);
 
 /* Takes what waits at a listener. 0, or -errno when descriptors or memory are short: the listener needs a rest. */
 int conn_accept(int listener);
+/* Once, before the first: what it takes has from the start what each connection of the room's needs. */
+void conn_listener(int fd);
 void conn_resolved(int lookup, const struct resolve_answer *answer);
 void conn_room_event(uint32_t index, uint32_t generation, uint32_t events);
 void conn_dial_event(uint32_t index, uint32_t generation, uint32_t events);

@@ -41,7 +41,8 @@ struct way { /* one direction: 0 from the room, 1 to the room */
 struct conn {
     enum conn_state state;
     uint32_t generation;
-    int fd[2]; /* room, upstream; who comes in by a published port, room */
+    int fd[2];    /* room, upstream; who comes in by a published port, room */
+    bool hard[2]; /* its end is a break as it is (SO_LINGER) */
     struct way ways[2];
     struct flow flow;
     bool again; /* is in the queue of those with more to do */
@@ -92,7 +93,7 @@ void conn_end_seen(struct conn *c, enum flow_fault fault, const char *why); /* i
 void conn_end_open(struct conn *c, bool hard);                              /* it was allowed, and is over */
 void conn_close_hard(int *fd);
 void conn_close_soft(int *fd);
-void conn_break_with_us(const struct conn *c); /* from now on our death is a break of it */
+void conn_break_with_us(struct conn *c); /* from now on our death is a break of it */
 
 void conn_end_proxy(struct conn *c, const char *why);
 

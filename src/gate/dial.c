@@ -54,9 +54,10 @@ static void set_quick(const struct conn *c)
 {
     static const int on = 1;
 
-    for (int i = 0; i < 2; i++)
+    for (int i = c->inbound ? 0 : 1; i < 2; i++) /* what the room's listeners took has it already */
         (void)setsockopt(c->fd[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* speed only */
-    (void)setsockopt(c->fd[1], SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    if (!c->ways[1].handed_on) /* else it is watched more closely */
+        (void)setsockopt(c->fd[1], SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 
 static void opened(struct conn *c, int which)

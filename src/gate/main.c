@@ -262,10 +262,13 @@ static int listen_all(void)
 {
     int r = loop_add(GATE_CONTROL_FD, EPOLLIN, LOOP_CONTROL, 0, 0);
 
-    for (size_t i = 0; i < listener_count && r == 0; i++)
+    for (size_t i = 0; i < listener_count && r == 0; i++) {
+        if (listeners[i].kind == GATE_LISTEN_TPROXY || listeners[i].kind == GATE_LISTEN_PORT)
+            conn_listener(listeners[i].fd);
         r = listeners[i].kind == GATE_LISTEN_INTERCEPT
                 ? hand_open(listeners[i].fd)
                 : loop_add(listeners[i].fd, EPOLLIN, LOOP_LISTENER, (uint32_t)i, 0);
+    }
     return r;
 }
 

@@ -235,8 +235,9 @@ static bool take_in(struct conn *c, int from, enum moved *ret)
     return true;
 }
 
-/* Moves until one side has no more to give or take, or its turn is over. */
-static enum moved move(struct conn *c, int from)
+/* Moves until one side has no more to give or take, or its turn is over. `closes`: where that is the end of the second
+ * side, the caller closes both, which says it to whom it concerns. */
+static enum moved move(struct conn *c, int from, bool closes)
 {
     struct way *w = &c->ways[from];
     const unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
@@ -257,7 +258,9 @@ static enum moved move(struct conn *c, int from)
             w->held -= (size_t)n;
             w->bytes += (uint64_t)n;
         }
-        if (w->held == 0 && w->ended) {
+        if (w->held == 0 && w->ended && closes && c->ways[1 - from].handed_on) {
+            w->handed_on = true;
+        } else if (w->held == 0 && w->ended) {
             (void)shutdown(c->fd[1 - from], SHUT_WR); /* a peer that is gone is seen by the other direction */
             w->handed_on = true;
             relay_watch(c->fd[from]);
@@ -273,21 +276,21 @@ static enum moved move(struct conn *c, int from)
 /* Both ways; what an answer sets free goes up in the same call. */
 static enum moved move_both(struct conn *c)
 {
-    enum moved up = move(c, 0);
+    enum moved up = move(c, 0, true);
     if (up >= MOVED_BROKEN)
         return up;
     const bool looked_at = c->ways[0].pass != FLOW_ALL;
-    enum moved down = move(c, 1);
+    enum moved down = move(c, 1, true);
     if (down >= MOVED_BROKEN)
         return down;
     if (looked_at && up == MOVED_ALL)
-        up = move(c, 0);
+        up = move(c, 0, true);
     return up > down ? up : down;
 }
 
 bool relay_last(struct conn *c, int from)
 {
-    return move(c, from) != MOVED_GONE;
+    return move(c, from, false) != MOVED_GONE;
 }
 
 void relay_pump(struct conn *c)
