@@ -218,6 +218,8 @@ static int load_yaml(const struct loader *l, enum policy_source source, const ch
     for (size_t i = 0; i < c->count; i++)
         free(c->at[i].answer);
     free(c);
+    if (r < 0 && e->hint[0] == '\0' && ends_in(path, ".json"))
+        return err_hint(e, "settings of sandbox-runtime are read with --settings %.200s", path);
     return r;
 }
 

@@ -323,6 +323,9 @@ static void wrong_settings_are_named(void **state)
         put("s.json", rows[i].json);
         bad(check("s.json"), rows[i].text);
     }
+    put("s.json", "{\"network\": {\"allowedDomains\": []}}");
+    assert_true(parse("-p", "./s.json", NULL) < 0);
+    assert_string_equal(e.hint, "settings of sandbox-runtime are read with --settings ./s.json");
     put("s.json", "{\"ignoreViolations\": {}, \"network\": {\"mitmProxy\": []}}");
     good(check("s.json"));
     assert_string_equal(notes, "s.json: ignoreViolations is not followed\n"
