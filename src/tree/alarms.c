@@ -61,10 +61,8 @@ static struct handoff_text load(const struct walk *w, enum walk_side side)
     if (!w->has[side] || !S_ISREG(w->stat[side].st_mode))
         return t;
     FD_AUTO fd = (side == WALK_UPPER ? beneath_open_ours : beneath_open)(w->dir[side], w->name, O_RDONLY);
-    ssize_t n = 0;
-    while (fd >= 0 && t.size < HANDOFF_READ_MAX &&
-           (n = pread(fd, memory[side] + t.size, HANDOFF_READ_MAX - t.size, (off_t)t.size)) > 0)
-        t.size += (size_t)n;
+    const ssize_t n = fd < 0 ? 0 : beneath_read(fd, memory[side], HANDOFF_READ_MAX);
+    t.size = n > 0 ? (size_t)n : 0;
     return t;
 }
 

@@ -192,6 +192,11 @@ static int check_rows(struct applying *a)
     if (r == 0 && a->conflicts)
         r = select_settle(&a->index, a->chosen);
     for (at = n = 0; r == 0 && index_next(&a->index, &at, &row, &path, &detail) > 0; n++) {
+        if (row->flags & ROW_LEFT_OUT && session_named(path) && !session_excepted(path)) {
+            a->totals.left_out++; /* never made real: who applies is told each time, or looks first */
+            if (row->alarm && !a->decisions.any)
+                note_alarm(a, row->alarm, path);
+        }
         if (!select_has(a->chosen, n))
             continue;
         count(&a->totals, row);

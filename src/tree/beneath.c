@@ -62,6 +62,21 @@ int beneath_open_ours(int dir, const char *name, int flags)
     return fd == -EACCES ? open_against_mode(dir, name, flags) : fd;
 }
 
+ssize_t beneath_read(int fd, void *to, size_t size)
+{
+    size_t got = 0;
+    ssize_t n = 1;
+
+    while (got < size && n > 0) {
+        n = pread(fd, (char *)to + got, size - got, (off_t)got);
+        if (n < 0 && errno == EINTR)
+            n = 1;
+        else if (n > 0)
+            got += (size_t)n;
+    }
+    return n < 0 ? -errno : (ssize_t)got;
+}
+
 int beneath_born(int dir, const char *name, struct timespec *ret)
 {
     enum { WANT_BTIME = 0x800 };

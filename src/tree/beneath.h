@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 
 /* One name in `dir`. With O_DIRECTORY the way into a mount point is refused (-EXDEV). */
 int beneath_open(int dir, const char *name, int flags);
@@ -14,6 +15,9 @@ int beneath_open(int dir, const char *name, int flags);
 /* The same in a layer or another tree of our own: where only the mode stands in the way, it gives way (and a file's
  * is put back). Never for a tree of the host's. */
 int beneath_open_ours(int dir, const char *name, int flags);
+
+/* As many bytes as the file has, up to `size`, from its beginning; retries EINTR. How many, or -errno. */
+ssize_t beneath_read(int fd, void *to, size_t size);
 
 /* When what `name` is was made; -ENODATA: the file system does not keep it. */
 int beneath_born(int dir, const char *name, struct timespec *ret);

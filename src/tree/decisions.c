@@ -5,6 +5,7 @@
 #include "sys/fd.h"
 #include "sys/kernel.h"
 #include "sys/mem.h"
+#include "tree/beneath.h"
 #include "tree/store.h"
 
 #include <stdio.h>
@@ -49,17 +50,6 @@ int decisions_check(const void *bytes, size_t size, const struct decisions_heade
     return 0;
 }
 
-/* As many bytes as there are, up to `size`. */
-static ssize_t read_all(int fd, void *to, size_t size)
-{
-    size_t got = 0;
-    ssize_t n = 1;
-
-    while (got < size && (n = pread(fd, (char *)to + got, size - got, (off_t)got)) > 0)
-        got += (size_t)n;
-    return n < 0 ? -errno : (ssize_t)got;
-}
-
 int decisions_load(int entry, const struct index *x, struct decisions *ret)
 {
     struct decisions d = {.rows = x->head->totals.rows};
@@ -80,7 +70,7 @@ int decisions_load(int entry, const struct index *x, struct decisions *ret)
     } else if (fstat(fd, &s) < 0) {
         r = -errno;
     } else {
-        ssize_t n = read_all(fd, d.head, bytes_of(&d));
+        ssize_t n = beneath_read(fd, d.head, bytes_of(&d));
         r = n < 0 ? (int)n : decisions_check(d.head, (size_t)n, &wanted);
         if (r == 0 && (uint64_t)s.st_size != bytes_of(&d))
             r = -EBADMSG;

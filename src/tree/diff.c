@@ -62,15 +62,10 @@ static int load(int s, uint8_t file, const char *path, struct content *ret)
         return 0;
     }
     ret->large = (uint64_t)st.st_size > DIFF_FILE_MAX;
-    while (!ret->large && ret->text.size < DIFF_FILE_MAX) {
-        ssize_t n =
-            pread(fd, memory[s] + ret->text.size, DIFF_FILE_MAX - ret->text.size, (off_t)ret->text.size);
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            break;
-        ret->text.size += (size_t)n;
-    }
+    ssize_t n = ret->large ? 0 : beneath_read(fd, memory[s], DIFF_FILE_MAX);
+    if (n < 0)
+        return (int)n;
+    ret->text.size = (size_t)n;
     ret->binary = memchr(memory[s], '\0', ret->text.size < BINARY_IN ? ret->text.size : BINARY_IN) != NULL;
     return 0;
 }

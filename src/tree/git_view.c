@@ -215,14 +215,12 @@ static int read_tracked(int git, struct tracked *t)
     /* A copy: a file that is cut while it is mapped would end the process. */
     const size_t size = (size_t)s.st_size;
     uint8_t *bytes = mem_reserve(size);
-    size_t got = 0;
-    ssize_t n;
-    while (bytes && got < size && (n = pread(fd, bytes + got, size - got, (off_t)got)) > 0)
-        got += (size_t)n;
+    const ssize_t got = bytes ? beneath_read(fd, bytes, size) : 0;
     t->room = size / 62 + 1; /* no entry is shorter */
     t->names = mem_reserve(NAMES_MAX);
     t->at = mem_reserve(t->room * sizeof *t->at);
-    int r = !bytes || !t->names || !t->at ? -ENOMEM : git_index_each(bytes, got, keep_name, t);
+    int r = !bytes || !t->names || !t->at ? -ENOMEM
+                                          : git_index_each(bytes, got > 0 ? (size_t)got : 0, keep_name, t);
     mem_release(bytes, size);
     return r;
 }

@@ -60,12 +60,9 @@ int restored_check(const void *bytes, size_t size)
 
 static int read_whole(int fd, void *to, size_t size)
 {
-    size_t got = 0;
-    ssize_t n = 1;
+    const ssize_t got = beneath_read(fd, to, size);
 
-    while (got < size && (n = pread(fd, (char *)to + got, size - got, (off_t)got)) > 0)
-        got += (size_t)n;
-    return n < 0 ? -errno : got == size ? restored_check(to, size) : -EBADMSG;
+    return got < 0 ? (int)got : (size_t)got == size ? restored_check(to, size) : -EBADMSG;
 }
 
 /* With room for `more`. */

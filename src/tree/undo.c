@@ -9,6 +9,7 @@
 #include "sys/fd.h"
 #include "sys/kernel.h"
 #include "sys/mem.h"
+#include "tree/beneath.h"
 #include "tree/git_index.h"
 #include "tree/git_view.h"
 #include "tree/ops.h"
@@ -85,16 +86,13 @@ static uint8_t *load(int dir, const char *name, bool ours, size_t *ret_size)
 {
     FD_AUTO fd = (ours ? beneath_open_ours : beneath_open)(dir, name, O_RDONLY);
     struct stat st;
-    size_t got = 0;
-    ssize_t n;
 
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 ||
         (uint64_t)st.st_size > GIT_INDEX_MAX)
         return NULL;
     uint8_t *bytes = mem_reserve((size_t)st.st_size);
-    while (bytes && got < (size_t)st.st_size &&
-           (n = pread(fd, bytes + got, (size_t)st.st_size - got, (off_t)got)) > 0)
-        got += (size_t)n;
+    if (bytes)
+        (void)beneath_read(fd, bytes, (size_t)st.st_size); /* what is missing is zeros, and no index */
     *ret_size = (size_t)st.st_size;
     return bytes;
 }

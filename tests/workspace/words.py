@@ -103,3 +103,22 @@ def one_that_cannot_be_read_is_not_said_to_be_gone():
     shown = verb('review', r.id).stdout
     assert b'cannot be read' in shown and b'not there any more' not in shown, shown
     verb('discard', r.id)
+
+
+@test
+def who_applies_is_told_what_is_never_made_real():
+    top = folder()
+    deep = 'mkdir deep; cd deep; i=0; while [ $i -lt 25 ]; do mkdir %s; cd %s; i=$((i + 1)); done; echo x >x' % ('d' * 200, 'd' * 200)
+    r = run('mkfifo pipe; echo 1 >a.txt; ' + deep, top)
+    assert b'1 left out' not in r.err and b'2 left out' in r.err, r.err
+    done = verb('apply', '--only-clean', r.id, status=125)
+    assert b'and more alarms' in done.stderr and b'--accept' in done.stderr, done.stderr
+    verb('apply', '--accept', 'special-file', r.id, status=125)
+    same(work.read(top, 'a.txt'), 'old\n')
+    assert b'2 left out' in verb('apply', r.id).stderr
+    same((work.read(top, 'a.txt'), os.path.exists(top + '/pipe')), ('1\n', False))
+    verb('undo', r.id)
+    verb('apply', '--accept', 'special-file', '--accept', 'unreadable', r.id)
+    verb('undo', r.id)
+    assert b'left out' not in verb('apply', r.id, '--', 'a.txt').stderr
+    verb('discard', r.id)
