@@ -134,8 +134,9 @@ static int write_out(int entry, const struct restored *r)
     return n == 0 && fsync(entry) < 0 ? -errno : n;
 }
 
-/* What is another inode than the journal says: behind the `known` rows, which are sorted by now. */
-static int note_all(int lower, struct journal *j, struct restored *r, size_t known)
+/* What is another inode than the journal says: behind the `known` rows, which are sorted by now. Of those, the ones
+ * that this makes stale are marked in `stale`: their inode is free, and may come to be another file's. */
+static int note_all(int lower, struct journal *j, struct restored *r, size_t known, uint8_t *stale)
 {
     struct beneath_parent tree = {.root = lower, .fd = lower};
     const struct journal_op *op;
@@ -153,8 +154,12 @@ static int note_all(int lower, struct journal *j, struct restored *r, size_t kno
             continue;
         const struct restored_row was = {.now_dev = op->old.dev, .now_ino = op->old.ino};
         const struct restored_row *before = known ? bsearch(&was, r->row, known, sizeof was, by_now) : NULL;
-        if (r->count == r->room)
-            return -EBADMSG; /* more operations than the journal says */
+        if (r->count == r->room) {
+            n = -EBADMSG; /* more operations than the journal says */
+            break;
+        }
+        if (before)
+            stale[before - r->row] = 1;
         r->row[r->count++] =
             (struct restored_row){before ? before->dev : op->old.dev, before ? before->ino : op->old.ino,
                                   (uint64_t)s.st_dev, s.st_ino};
@@ -168,15 +173,22 @@ int restored_keep(int entry, int lower, struct journal *j)
     struct restored r;
     int n = load(entry, (size_t)j->head->ops, &r);
     const size_t known = r.count;
+    size_t kept = 0;
 
     if (n < 0 || !r.row)
         return n;
+    uint8_t *stale = mem_reserve(known + 1);
     qsort(r.row, known, sizeof *r.row, by_now);
-    n = note_all(lower, j, &r, known);
+    n = stale ? note_all(lower, j, &r, known, stale) : -ENOMEM;
     if (n == 0 && r.count > known) {
+        for (size_t i = 0; i < r.count; i++)
+            if (i >= known || !stale[i])
+                r.row[kept++] = r.row[i];
+        r.count = kept;
         qsort(r.row, r.count, sizeof *r.row, by_then);
         n = write_out(entry, &r);
     }
+    mem_release(stale, known + 1);
     restored_free(&r);
     return n;
 }

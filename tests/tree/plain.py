@@ -129,6 +129,7 @@ def other_file_system(b):
         check(got.code == 0, f"undo: {got.why}")
         bad = differ(before, manifest(b.lower))
         check(not bad, f"undone: {bad}")
+        noted = (b.entry / "restored").stat().st_size
         for turn in range(3):  # what came back is a copy each time
             got = b.apply()
             check(got.code == 0, f"apply again, {turn}: {got.why}")
@@ -138,6 +139,7 @@ def other_file_system(b):
             check(got.code == 0, f"undo again: {got.why}")
             bad = differ(before, manifest(b.lower))
             check(not bad, f"undone again: {bad}")
+            check((b.entry / "restored").stat().st_size == noted, "what was noted of an inode that is free now stays")
             numbers.add(changed.stat().st_ino)
         times = changed.stat()
         for i in range(100):  # a file system may give a number that it had given before
