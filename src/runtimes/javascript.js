@@ -51,7 +51,7 @@ session.connect();
 process.on('exit', () => session.disconnect());
 if (!once) process.on('SIGINT', () => {}); // for what the cell started; the worker ends the cell itself
 const post = (method, params) => new Promise((done) => session.post(method, params, (e, r) => done(e ? null : r)));
-let number = '', stop = null;
+let number = '', stop = null, told = false;
 
 const writeNow = (data) => { for (let at = 0; at < data.length;) at += fs.writeSync(0, data, at); };
 const write = (kind, data) => once ? writeNow(Buffer.concat([Buffer.from(kind + ' 00000000 ' + data.length.toString(16).padStart(8, '0') + '\n'), data]))
@@ -160,8 +160,13 @@ const valueOf = async (r) => {
     return caught;
 };
 
+const done = (status, what) => {
+    if (told) return;
+    told = true;
+    write('D', Buffer.from(String(status).padStart(3, '0') + '\n' + what));
+};
 const run = async ({ kind, code }) => {
-    const own = once ? 'main' : 'cell-' + parseInt(number, 16);
+    const own = once ? 'main' : 'cell-' + parseInt(number, 16), mine = number;
     let status = 0, what = '';
     try {
         cells[own] = code;
@@ -184,8 +189,8 @@ const run = async ({ kind, code }) => {
         tell(e);
         [status, what] = [1, wordsOf(e)];
     }
-    if (!once) write('D', Buffer.from(String(status).padStart(3, '0') + '\n' + what));
-    else if (status) process.exit(status);
+    if (!once && mine === number) done(status, what);
+    else if (once && status) process.exit(status);
 };
 
 process.on('uncaughtException', (e) => {
@@ -207,9 +212,13 @@ if (once) run({ kind: '__' + kind, code: fs.readFileSync(0, 'utf8') });
 else worker.on('message', (m) => {
     if (m.interrupt) {
         if (m.interrupt === number && stop) stop();
+        // It may have come when the cell had just ended by itself, and ended us instead, before we could tell.
+        const mine = number;
+        setTimeout(() => { if (mine === number) done(130, 'Interrupted\n'); }, 200).unref();
         return;
     }
     number = m.number;
+    told = false;
     run(m);
 });
 }
