@@ -76,6 +76,10 @@ static bool explain(const struct policy *p, const struct egress_rule *t, uint16_
         sbuf_char(out, '\n');
         return false;
     }
+    if (p->offline) {
+        sbuf_text(out, ": denied: --offline closes what any rule allows\n");
+        return false;
+    }
     sbuf_text(out, p->net == NET_NONE ? ": denied: this room has no network" : ": denied: no rule allows it");
     sbuf_text(out, "; allow with: --allow ");
     put_peer(t, port, out);

@@ -43,6 +43,7 @@ static const struct {
     {"r", "--explain"},
     {"r", "--reply-fd=4"},
     {"r", "--detach"},
+    {"r", "--offline"},
     {"r", "--name=@"},
     {"e", "--interpreter=*"},
     {"e", "--output=#"},

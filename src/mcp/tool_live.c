@@ -237,6 +237,8 @@ void tool_create(struct server *s, struct rpc_call *c, const json_t *args)
     (void)snprintf(place->id, sizeof place->id, PREFIX "%s", id + strlen("run-"));
     room_words(&w, s, "run", args);
     words_add(&w, "--detach");
+    if (json_is_false(json_object_get(args, "allow_internet")))
+        words_add(&w, "--offline");
     words_fmt(&w, "--name=%s", place->id);
     json_object_foreach(json_object_get(args, "env"), key, value)
     {

@@ -94,6 +94,8 @@ const struct field fields[] = {
          "let the host's PORT lead to the room's PORT"),
     VALUE("net", 0, 0, "network", "none|gate|host", FIELD_TIGHTENS, net, "network",
           "gate: only what --allow lists; host: all [none]"),
+    VALUE("offline", 0, 0, NULL, NULL, FIELD_FLAG | FIELD_TIGHTENS, offline, "network",
+          "reach nothing, whatever else allows it"),
     VALUE("upstream-proxy", 0, 0, NULL, "URL", FIELD_NO_PROJECT, upstream, "network",
           "the gate goes out by http:// or socks5:// URL"),
     VALUE("upstream-login", 0, 0, NULL, "env:NAME|file:PATH", FIELD_NO_PROJECT, upstream_login, "network",

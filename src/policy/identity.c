@@ -130,6 +130,21 @@ SET_FUNCTION(set_tty)
     return r;
 }
 
+SET_FUNCTION(set_offline)
+{
+    bool on;
+    int r = take_bool(p, f, value, &on, e);
+
+    if (r < 0)
+        return r;
+    if (!on && source == SOURCE_PROJECT && p->offline) {
+        value_bad(p, f, value, e, "a policy found in a project may only tighten");
+        return err_hint(e, "give --offline=false on the command line");
+    }
+    p->offline = on;
+    return 0;
+}
+
 SET_FUNCTION(set_interactive)
 {
     (void)source;
@@ -196,6 +211,11 @@ SHOW_FUNCTION(show_copies)
 {
     if (p->copy_workspaces || field_origin(p, f)->where)
         show_bool(p, f, p->copy_workspaces, out, explain);
+}
+
+SHOW_FUNCTION(show_offline)
+{
+    show_bool(p, f, p->offline, out, explain);
 }
 
 SHOW_FUNCTION(show_interactive)

@@ -167,6 +167,7 @@ SET_FUNCTION(set_secret);
 SET_FUNCTION(set_publish);
 SET_FUNCTION(set_tty);
 SET_FUNCTION(set_interactive);
+SET_FUNCTION(set_offline);
 SET_FUNCTION(set_elsewhere); /* rows that the command line handles itself */
 SHOW_FUNCTION(show_mounts);
 SHOW_FUNCTION(show_accept);
@@ -194,6 +195,7 @@ SHOW_FUNCTION(show_upstream);
 SHOW_FUNCTION(show_upstream_login);
 SHOW_FUNCTION(show_tty);
 SHOW_FUNCTION(show_interactive);
+SHOW_FUNCTION(show_offline);
 SHOW_FUNCTION(show_nothing);
 
 #endif

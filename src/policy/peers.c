@@ -511,6 +511,14 @@ int peers_check(struct policy *p, const struct note_sink *n, struct err *e)
         a->peers[i].rule = &a->rules[i];
         memcpy(a->peers[i].key, a->rules[i].name, PEER_KEY);
     }
+    if (p->offline) {
+        if (a->peer_count || p->net != NET_NONE || p->secret_count)
+            note_fmt(n, "what would open the network has no effect: --offline");
+        a->peer_count = 0;
+        p->secret_count = 0;
+        p->net = NET_NONE;
+        return 0;
+    }
     int r = choose(p, n, e);
     if (r < 0)
         return r;

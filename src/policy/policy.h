@@ -145,6 +145,7 @@ struct policy {
     /* walls */
     enum layer_demand layers[LAYER_ID_COUNT]; /* LAYER_OFF: net, when the host's network is asked for */
     enum net_mode net;                        /* after policy_check: NET_GATE when a peer is allowed */
+    bool offline; /* nothing is reached: after policy_check no rule, no secret is left, and the net is none */
     struct egress_rules egress;      /* after policy_check: sorted, none twice; empty unless NET_GATE */
     const struct upstream *upstream; /* proxy through which the gate goes out; NULL: directly */
     const char

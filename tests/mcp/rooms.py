@@ -40,6 +40,17 @@ def a_sandbox_keeps_its_files_and_processes():
 
 
 @test
+def a_sandbox_may_be_closed_though_the_user_opened_the_network():
+    s = Server('--allow', 'example.org')
+    for more, wanted in (({}, '198\n'), ({'allow_internet': True}, '198\n'), ({'allow_internet': False}, '')):
+        r = s.tool('sandbox_create', timeout_seconds=60, **more)
+        got = s.tool('sandbox_exec', sandbox_id=r['sandbox_id'], command='getent ahostsv4 example.org | head -n 1 | cut -d. -f1')
+        same(got['stdout'], wanted, str(more))
+        s.tool('sandbox_kill', sandbox_id=r['sandbox_id'])
+    s.close()
+
+
+@test
 def files_go_in_and_out():
     s, id = living()
     text = 'é\n' * 3000 + '$(id) \' " \\ end'

@@ -319,6 +319,24 @@ def net_none_and_host():
     assert 'shares' in r.record['receipt']['net']['note'], there
 
 
+@option('offline')
+def offline_closes_whatever_is_open():
+    os.environ['TOKEN'] = 'value'
+    look = 'grep -c . /proc/net/dev; grep network /run/strongroom/policy.json; echo "<$TOKEN>"; exec 3<>/dev/tcp/198.18.0.1/443'
+    for more in (['--net', 'host'], ['--allow', 'example.org'], ['--net', 'gate'],
+                 ['--http', 'GET example.org/*', '--secret', 'TOKEN=env:TOKEN@example.org', '--allow', 'example.org']):
+        r = room.room('/bin/bash', '-c', look, options=[*more, '--offline'])
+        same((r.status, r.out), (1, b'3\n  "network": "none",\n<>\n'), str(r))
+        assert b'note: what would open the network has no effect: --offline' in r.err and b'Network is unreachable' in r.err, r
+        same((r.record['receipt']['net']['state'], 'gate' in r.record['receipt']), ('on', False))
+    same(sh('grep network /run/strongroom/policy.json', options=['--allow', 'example.org', '--offline=no']).out, b'  "network": "gate",\n')
+    top = os.path.dirname(room.path('options/offline/.strongroom.yaml', 'offline: true\n'))
+    r = sh('grep network /run/strongroom/policy.json', options=['--allow', 'example.org'], cwd=top)
+    same(ended(r, 'exited', 0).out, b'  "network": "none",\n')
+    r = room.outside(room.PROGRAM, 'why', 'example.org:443', '--allow', 'example.org', '--offline')
+    same((r.returncode, r.stdout), (1, b'example.org:443: denied: --offline closes what any rule allows\n'))
+
+
 # --- terminal (terminal.py does the work) -----------------------------------------------------------------------------
 
 @option('tty', 'interactive')

@@ -43,6 +43,7 @@ static void what_the_tools_make_may_run(void **state)
         GOOD "--result-fd=3 --reply-fd=4 -- python3 -c anything",
         GOOD "--timeout=30s --memory=512M --explain --result-fd=3 -- bash -c x --volume /:/",
         GOOD "--detach --name=" BOX " --timeout=3600s --env=A=b --env=C=d=e",
+        GOOD "--detach --offline --name=" BOX,
         "strongroom exec --interpreter=python --timeout=9s --output=5 --result-fd=3 " BOX,
         "strongroom exec --timeout=5s --workdir=/work --env=A=b --output=0 " BOX " -- bash -c --policy",
         "strongroom job start --script --workdir=/x --env=A=b " BOX,
