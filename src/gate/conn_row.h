@@ -69,6 +69,7 @@ struct conn {
     bool entered;           /* counts among its rule's connections */
     uint64_t since, beside;
     int dials[DIALS_MAX];
+    uint8_t won; /* the attempt that became fd[1] */
     uint64_t began[DIALS_MAX];
     struct gate_addr dialled[DIALS_MAX];
     size_t next_addr, addr_count;

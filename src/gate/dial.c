@@ -54,10 +54,11 @@ static void set_quick(const struct conn *c)
 {
     static const int on = 1;
 
+    if (c->ways[1].handed_on) /* the peer has ended: it is watched more closely */
+        return;
     for (int i = c->inbound ? 0 : 1; i < 2; i++) /* what the room's listeners took has it already */
         (void)setsockopt(c->fd[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* speed only */
-    if (!c->ways[1].handed_on) /* else it is watched more closely */
-        (void)setsockopt(c->fd[1], SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(c->fd[1], SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 
 static void opened(struct conn *c, int which)
@@ -76,10 +77,8 @@ static void opened(struct conn *c, int which)
         conn_end_broken(c, GATE_WHY_UNREACHABLE);
         return;
     }
-    if (loop_change(c->fd[1], EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, LOOP_UPSTREAM, conn_index(c),
-                    c->generation) < 0)
-        conn_end_broken(c, GATE_WHY_TABLE_FULL);
-    else if (c->via)
+    c->won = (uint8_t)which;
+    if (c->via)
         via_opened(c);
     else
         dial_opened(c);
@@ -102,8 +101,8 @@ static int dial(struct conn *c, int which, const struct gate_addr *a)
     c->began[which] = loop_now();
     int r = connect(fd, (const struct sockaddr *)&to, len) < 0 && errno != EINPROGRESS ? -errno : 0;
     if (r == 0)
-        r = loop_add(fd, EPOLLOUT | EPOLLET, LOOP_DIAL, conn_index(c) * DIALS_MAX + (uint32_t)which,
-                     c->generation);
+        r = loop_add(fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, LOOP_DIAL,
+                     conn_index(c) * DIALS_MAX + (uint32_t)which, c->generation);
     if (r < 0)
         fd_close(&c->dials[which]);
     return r;
@@ -196,6 +195,11 @@ void conn_dial_event(uint32_t index, uint32_t generation, uint32_t events)
     int which = (int)(index % DIALS_MAX), code = 0;
     socklen_t len = sizeof code;
 
+    if (c != NULL && c->state > CONN_DIALING &&
+        which == c->won) { /* it stays registered as the attempt that won */
+        conn_upstream_event(index / DIALS_MAX, generation, events);
+        return;
+    }
     if (c == NULL || c->state != CONN_DIALING || c->dials[which] < 0)
         return;
     if ((events & (EPOLLERR | EPOLLHUP)) &&

@@ -14,7 +14,7 @@ enum loop_kind {
     LOOP_DNS_PEER, /* a program that asks over TCP */
     LOOP_LOOKUP,   /* index = lookup * 2 + half */
     LOOP_ROOM,     /* the room's side of a connection */
-    LOOP_DIAL,     /* index = connection * DIALS_MAX + attempt */
+    LOOP_DIAL,     /* index = connection * DIALS_MAX + attempt; the one that won stays so */
     LOOP_UPSTREAM, /* the other side, once connected */
     LOOP_HAND,     /* strongroom-intercept */
 };

@@ -1,5 +1,8 @@
 /* tell: events to the supervisor.
  *
+ * What was allowed is told when it is over, and nobody waits for it: such events wait for each other for a moment, so
+ * that many short connections do not wake the supervisor for each. Whatever else is told lets them out first.
+ *
  * A room that asks for the same refused thing again and again must not fill the record: the first refusal is told at
  * once, equal ones within HOLD_MS are counted and told as one. A table of fixed size; who falls into a taken place lets
  * its holder out first.
@@ -16,6 +19,8 @@
 #define HELD_MAX 128
 #define HOLD_MS  1000
 #define BURST    500 /* events of refusals in a second; the others are counted as lost */
+#define QUEUE    32
+#define QUEUE_MS 20
 
 struct held {
     bool used;
@@ -25,6 +30,9 @@ struct held {
 };
 
 static struct held table[HELD_MAX];
+static struct gate_report queue[QUEUE];
+static size_t queued;
+static uint64_t queue_until;
 static int control_fd = -1;
 static uint32_t lost;
 static unsigned burst;
@@ -35,27 +43,53 @@ void tell_open(int control)
     control_fd = control;
 }
 
-static void send_now(const struct gate_report *event, uint32_t count)
+static void put(struct gate_report *r)
 {
-    struct gate_report r = *event;
-
-    r.type = GATE_EVENT;
-    r.count = count;
-    r.lost = lost;
-    if (fd_frame_send(control_fd, &r, sizeof r, NULL, 0, MSG_DONTWAIT) < 0)
-        lost += count;
+    r->lost = lost;
+    if (fd_frame_send(control_fd, r, sizeof *r, NULL, 0, MSG_DONTWAIT) < 0)
+        lost += r->count;
     else
         lost = 0;
 }
 
+static void let_queue_out(void)
+{
+    for (size_t i = 0; i < queued; i++)
+        put(&queue[i]);
+    queued = 0;
+}
+
+static void send_now(const struct gate_report *event, uint32_t count)
+{
+    struct gate_report r = *event;
+
+    let_queue_out();
+    r.type = GATE_EVENT;
+    r.count = count;
+    put(&r);
+}
+
+static void send_soon(const struct gate_report *event)
+{
+    if (queued == 0)
+        queue_until = loop_now() + QUEUE_MS;
+    queue[queued] = *event;
+    queue[queued].type = GATE_EVENT;
+    queue[queued].count = 1;
+    if (++queued == QUEUE)
+        let_queue_out();
+}
+
 void tell_reply(const struct gate_report *report)
 {
+    let_queue_out();
     (void)fd_frame_send(control_fd, report, sizeof *report, NULL, 0,
                         0); /* without a supervisor we end anyway */
 }
 
 int tell_now(const struct gate_report *report)
 {
+    let_queue_out();
     return fd_frame_send(control_fd, report, sizeof *report, NULL, 0, MSG_DONTWAIT);
 }
 
@@ -102,7 +136,7 @@ static unsigned place(const struct gate_report *e)
 void tell_event(const struct gate_report *event)
 {
     if (event->verdict == GATE_ALLOWED || event->up != 0 || event->down != 0) { /* these sums are its own */
-        send_now(event, 1);
+        send_soon(event);
         return;
     }
     struct held *h = &table[place(event)];
@@ -121,6 +155,10 @@ int tell_tick(void)
 {
     int wait = -1;
 
+    if (queued > 0 && loop_now() >= queue_until)
+        let_queue_out();
+    else if (queued > 0)
+        wait = (int)(queue_until - loop_now());
     for (size_t i = 0; i < HELD_MAX; i++) {
         struct held *h = &table[i];
         if (!h->used || (h->more == 0 && loop_now() < h->until))
@@ -136,6 +174,7 @@ int tell_tick(void)
 void tell_finish(void)
 {
     burst = 0;
+    let_queue_out();
     for (size_t i = 0; i < HELD_MAX; i++)
         let_out(&table[i]);
     const struct gate_report last = {.type = GATE_FINISHED, .lost = lost};

@@ -304,6 +304,8 @@ def the_socket_takes_no_nonsense():
     for x in bad:
         s = socket_to('sound')
         s.send(x)
+        if len(x) == 4096 and x[:4] != frame(1)[:4]:  # it is told which version this is
+            equal(s.recv(5000), frame(kinds['REFUSED'], b'another version'), x[:40])
         equal(s.recv(5000), b'', x[:40])
         s.close()
     many = [socket_to('sound') for _ in range(84)]  # more than are heard at once; they ask nothing
