@@ -38,6 +38,13 @@ static int save(const char *name, const char *id, struct err *e)
     int r = changes_open(&c, id, CHANGES_READ, e);
     if (r == 0)
         r = layers_save(&c, name, e);
+    if (r == 0) {
+        char text[256];
+        struct sbuf b = SBUF(text);
+        sbuf_fmt(&b, "strongroom: saved %s as %s; a room over a folder begins with it by --from %s\n", c.id,
+                 name, name);
+        say_stderr(&b);
+    }
     changes_close(&c);
     return r;
 }

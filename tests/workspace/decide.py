@@ -201,7 +201,7 @@ def a_saved_layer_begins_further_rooms():
     before = manifest(top)
     name = 'layer-%d' % os.getpid()
     r = run('echo 1 >a.txt; rm -r dir; mkdir dir; echo n >n', top)
-    verb('save', name, r.id)
+    assert b'saved %s as %s;' % (r.id.encode(), name.encode()) in verb('save', name, r.id).stderr
     assert name in verb('save', '--list').stdout.decode().split()
     assert b'choose another name' in verb('save', name, r.id, status=125).stderr
     verb('discard', r.id)
