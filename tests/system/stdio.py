@@ -265,7 +265,7 @@ def a_bound_of_file_sizes_under_stdout_is_told():
                       preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)))
         same(os.fstat(small.fileno()).st_size, 1000)
     assert b'strongroom: ' in r.err and b'File too large' in r.err, r
-    same(r.status, 125, str(r))
+    assert r.status in (125, 128 + signal.SIGPIPE), r  # the latter, where it writes once more after that
 
 
 @test
