@@ -204,7 +204,8 @@ int step_rlimits(const struct room_plan *plan, struct room_state *s)
         if (setrlimit(l->resource, &(struct rlimit){value, value}) < 0)
             return -errno;
     }
-    if (plan->nice && setpriority(PRIO_PROCESS, 0, plan->nice) < 0)
+    /* Never up: who runs lower already has said so, and none may raise it. */
+    if (plan->nice > getpriority(PRIO_PROCESS, 0) && setpriority(PRIO_PROCESS, 0, plan->nice) < 0)
         return -errno;
     umask(022);
     return 0;

@@ -234,6 +234,12 @@ def a_disk_that_is_emptied_again_was_full():
 
 
 @test
+def who_runs_with_the_lowest_priority_stays_there():
+    r = ended(sh('cut -d " " -f 19 /proc/self/stat', preexec_fn=lambda: os.nice(19)), 'exited', 0)
+    same(r.out, b'19\n')
+
+
+@test
 def disk_that_is_enough_is_not_hit():
     r = ended(sh('head -c 1000000 /dev/zero >/work/a'), 'exited', 0)
     same(r.limit('disk')['hits'], 0)
