@@ -12,6 +12,7 @@
  * Lives in: strongroom-gate, strongroom-intercept. Trusts: the supervisor for values, the room for nothing.
  * Must not: tell a value to anybody but its host. */
 #include "gate/secret.h"
+#include "base/base64.h"
 #include "gate/head.h"
 
 #include <errno.h>
@@ -171,14 +172,9 @@ static int decode(const char *s, size_t n, char out[BASIC_MAX])
 static void put_base64(struct out *o, const char *s, size_t n)
 {
     for (size_t i = 0; i < n; i += 3) {
-        const size_t here = n - i < 3 ? n - i : 3;
-        unsigned v = 0;
-        for (size_t k = 0; k < 3; k++)
-            v = v << 8 | (k < here ? (unsigned char)s[i + k] : 0u);
-        char four[4] = {alphabet[v >> 18], alphabet[v >> 12 & 63], alphabet[v >> 6 & 63], alphabet[v & 63]};
-        for (size_t k = here + 1; k < 4; k++)
-            four[k] = '=';
-        put(o, four, 4);
+        char four[4];
+        base64_group(s + i, n - i, four);
+        put(o, four, sizeof four);
     }
 }
 

@@ -57,8 +57,9 @@ int rooms_call_fds(int sock, enum rooms_frame_type type, int value, const char *
     if (r == 0)
         return 0;
     (void)err_set(e, ERR_ROOM, 0, "ask the room: it is of another version of strongroom");
-    (void)err_hint(e, "strongroom rm and kill end it all the same");
-    return r == -EPROTO ? r : -EBADMSG;
+    if (r == -EPROTO) /* only that is known to be a strongroom */
+        (void)err_hint(e, "strongroom rm and kill end it all the same");
+    return r;
 }
 
 int rooms_call(int sock, enum rooms_frame_type type, int value, const char *text, struct rooms_frame *ret,

@@ -333,6 +333,10 @@ def offline_closes_whatever_is_open():
     top = os.path.dirname(room.path('options/offline/.strongroom.yaml', 'offline: true\n'))
     r = sh('grep network /run/strongroom/policy.json', options=['--allow', 'example.org'], cwd=top)
     same(ended(r, 'exited', 0).out, b'  "network": "none",\n')
+    with open(top + '/.strongroom.yaml', 'w') as f:
+        f.write('offline: false\n')
+    closed = room.path('options/closed.yaml', 'offline: true\n')
+    refused(sh('true', options=['-p', closed], cwd=top), 'offline', 'may only tighten')
     r = room.outside(room.PROGRAM, 'why', 'example.org:443', '--allow', 'example.org', '--offline')
     same((r.returncode, r.stdout), (1, b'example.org:443: denied: --offline closes what any rule allows\n'))
 
