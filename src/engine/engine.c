@@ -286,8 +286,8 @@ static int explain_failure(const struct room *r, struct err *e)
         err_hint(e, "nothing was run; please report this with the output of `strongroom doctor`");
         return n;
     }
-    if ((step == STEP_BINDS || step == STEP_WRITABLE || step == STEP_ROOT) && f->item >= 0 &&
-        (size_t)f->item < r->plan.mount_count) {
+    if ((step == STEP_BINDS || step == STEP_WRITABLE || step == STEP_ROOT || step == STEP_CONCEAL) &&
+        f->item >= 0 && (size_t)f->item < r->plan.mount_count) {
         const struct plan_mount *m = &r->plan.mounts[f->item];
         r->result->overlay_refused =
             m->kind == MOUNT_WORKSPACE && !m->copy_path && f->code != ESTALE && f->code != ENODEV;

@@ -14,6 +14,7 @@
 #include "policy/notice.h"
 #include "room/seat.h"
 #include "room/steps.h"
+#include "sys/fault.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
 
@@ -61,6 +62,12 @@ int mounts_attach_onto(int mnt, int target)
 {
     const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
     return kernel_move_mount(mnt, "", target, "", flags) < 0 ? -errno : 0;
+}
+
+/* A link to an empty file costs less than one more, to make and to free; where there can be none, one is made. */
+static bool make_link(int dir, const char *to, const char *path)
+{
+    return to && (linkat(dir, to, dir, path, 0) == 0 || errno == EEXIST);
 }
 
 static int make_last(int dir, const char *path, bool is_dir)
@@ -519,8 +526,33 @@ static int copy_in(const struct plan_mount *m)
     }
 }
 
+/* Where a bind goes that is ours to make. Nobody writes to what it covers, so one empty file can be many of them. */
+static int make_point(const struct plan_mount *m, const char **file)
+{
+    const bool bound = !m->is_dir && (m->kind == MOUNT_RO || m->kind == MOUNT_RW);
+    int r = bound && make_link(AT_FDCWD, *file, m->dst) ? 0 : make_target(AT_FDCWD, m->dst, m->is_dir);
+    if (r == 0 && bound)
+        *file = m->dst;
+    return r;
+}
+
+/* Binds behind which no step looks: step_conceal attaches them, so that they need not be copied. They are those at the
+ * end of the plan that come as trees of the supervisor's and that nothing else lies in. */
+static size_t first_spared(const struct room_plan *plan)
+{
+    size_t n = plan->mount_count;
+    for (; n > 0 && plan->policy->hide_count == 0; n--) {
+        const struct plan_mount *m = &plan->mounts[n - 1];
+        if (!m->late || m->nested || m->tree < 0 || (m->kind != MOUNT_RO && m->kind != MOUNT_RW))
+            break;
+    }
+    return n;
+}
+
 int step_writable(const struct room_plan *plan, struct room_state *s)
 {
+    const char *file = NULL;
+    s->spared = first_spared(plan);
     for (size_t i = 0; i < plan->mount_count; i++) {
         const struct plan_mount *m = &plan->mounts[i];
         int r = 0;
@@ -528,7 +560,9 @@ int step_writable(const struct room_plan *plan, struct room_state *s)
             continue;
         s->item = (int)i;
         if (is_ours(plan, m))
-            r = make_target(AT_FDCWD, m->dst, m->is_dir);
+            r = make_point(m, &file);
+        if (r == 0 && i >= s->spared)
+            continue;
         if (r == 0 && m->kind == MOUNT_TMPFS)
             r = new_tmpfs(plan, s, m);
         else if (r == 0 && m->kind == MOUNT_WORKSPACE)
@@ -580,15 +614,52 @@ int step_pivot(const struct room_plan *plan, struct room_state *s)
     return umount2(".", MNT_DETACH) < 0 ? -errno : 0;
 }
 
-int step_conceal(const struct room_plan *plan, struct room_state *s)
+/* The binds that were spared, below the working directory. */
+static int attach_spared(const struct room_plan *plan, struct room_state *s)
 {
-    (void)plan;
+    int r = 0;
+    for (size_t i = s->spared; r == 0 && i < plan->mount_count; i++) {
+        s->item = (int)i;
+        r = mounts_attach(plan->mounts[i].tree, plan->mounts[i].dst);
+    }
+    return r;
+}
+
+/* A copy of the room, which is the working directory then. */
+static int copy_root(void)
+{
     int copy = kernel_open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
     if (copy < 0)
         return -errno;
-    fd_close(&s->root);
-    s->root = copy; /* stays open: the copy lives as long as this descriptor */
-    if (fchdir(copy) < 0 || chroot(".") < 0)
+    if (fchdir(copy) == 0)
+        return copy;
+    const int r = -errno;
+    fd_close(&copy);
+    return r;
+}
+
+int step_conceal(const struct room_plan *plan, struct room_state *s)
+{
+    int copy = copy_root();
+    if (copy < 0)
+        return copy;
+    int r = fault_at("call", "spared");
+    if (r == 0)
+        r = attach_spared(plan, s);
+    if (r == -EINVAL) { /* before Linux 6.15 nothing can be mounted in what is in no mount table */
+        fd_close(&copy);
+        r = fchdir(s->root) < 0 ? -errno : attach_spared(plan, s);
+        copy = r < 0 ? r : copy_root();
+        r = copy < 0 ? copy : 0;
+    }
+    if (copy >= 0) {
+        fd_close(&s->root);
+        s->root = copy; /* stays open: the copy lives as long as this descriptor */
+    }
+    if (r < 0)
+        return r;
+    s->item = -1;
+    if (chroot(".") < 0)
         return -errno;
     /* What is not in our mount table cannot be unmounted: EINVAL. MNT_EXPIRE would at most mark it. */
     s->concealed = umount2("/", MNT_EXPIRE) < 0 && errno == EINVAL;
