@@ -69,7 +69,7 @@ check:
 check-vm:
 	@scripts/deps build test
 	@$(MAKE) --no-print-directory product host tests
-	@scripts/check vm
+	@scripts/check vm vm-users
 
 bench:
 	@scripts/deps build bench
