@@ -20,25 +20,29 @@
 #define WRITE_MS    50   /* longest wait in one write; see write_soon */
 
 static timer_t waker;
-static bool can_wake;
+static enum { WAKER_UNTRIED, WAKER_READY, WAKER_NONE } waker_state;
 
 static void woken(int sig)
 {
     (void)sig; /* that it came is all: a write that waits returns */
 }
 
-/* A timer and a signal of our own: the caller may have set an alarm(2) before it started us. */
-static void prepare_waker(void)
+/* A timer and a signal of our own: the caller may have set an alarm(2) before it started us. Made when the first write
+ * needs it, for most programs print nothing that is not spliced. */
+static bool can_wake(void)
 {
     struct sigevent tell = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMAX};
     struct sigaction wake = {.sa_handler = woken}; /* no SA_RESTART */
     sigset_t set;
-    if (can_wake)
-        return;
-    sigemptyset(&set);
-    sigaddset(&set, SIGRTMAX);
-    can_wake = sigaction(SIGRTMAX, &wake, NULL) == 0 && sigprocmask(SIG_UNBLOCK, &set, NULL) == 0 &&
-               timer_create(CLOCK_MONOTONIC, &tell, &waker) == 0;
+    if (waker_state == WAKER_UNTRIED) {
+        sigemptyset(&set);
+        sigaddset(&set, SIGRTMAX);
+        const bool made = sigaction(SIGRTMAX, &wake, NULL) == 0 &&
+                          sigprocmask(SIG_UNBLOCK, &set, NULL) == 0 &&
+                          timer_create(CLOCK_MONOTONIC, &tell, &waker) == 0;
+        waker_state = made ? WAKER_READY : WAKER_NONE;
+    }
+    return waker_state == WAKER_READY;
 }
 
 void relay_init(struct relay *r, int from, int to, bool own_from, bool own_to, char *buffer)
@@ -52,8 +56,6 @@ void relay_init(struct relay *r, int from, int to, bool own_from, bool own_to, c
         r->kind = RELAY_SOCKET;
     else if ((S_ISFIFO(out.st_mode) || S_ISREG(out.st_mode)) && (S_ISFIFO(in.st_mode) || S_ISREG(in.st_mode)))
         r->kind = RELAY_SPLICE;
-    if (r->kind == RELAY_COPY)
-        prepare_waker();
 }
 
 void relay_init_ring(struct relay *r, int from, int ring, char *buffer)
@@ -109,7 +111,6 @@ static ssize_t move_spliced(struct relay *r, size_t size)
         return 0;
     if (errno == EINVAL) { /* a file opened with O_APPEND, or one that cannot splice */
         r->kind = RELAY_COPY;
-        prepare_waker();
         return 0;
     }
     if (errno != EAGAIN) {
@@ -128,11 +129,12 @@ static ssize_t write_soon(int fd, const char *data, size_t size)
     static const struct timespec pause = {.tv_nsec = WRITE_MS * 1000000};
     const struct itimerspec soon = {pause, pause},
                             never = {0}; /* again and again: it may ring before write waits */
-    if (can_wake)
+    const bool wake = can_wake();
+    if (wake)
         (void)timer_settime(waker, 0, &soon, NULL); /* cannot fail with these values */
     ssize_t n = write(fd, data, size);
     int code = errno;
-    if (can_wake)
+    if (wake)
         (void)timer_settime(waker, 0, &never, NULL);
     errno = code;
     return n;

@@ -7,16 +7,33 @@
 #include "sys/fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <unistd.h>
+
+/* Connects to the socket in `dir`, whatever the folder's name is by now and however long. From inside the folder, if we
+ * can come back: the way through /proc costs some 20 us more. */
+static int connect_in(int sock, int dir)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = ROOMS_CONTROL};
+    FD_AUTO here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    const bool inside = here >= 0 && fchdir(dir) == 0;
+    if (!inside) {
+        struct sbuf b = SBUF(a.sun_path);
+        sbuf_fmt(&b, "/proc/self/fd/%d/" ROOMS_CONTROL, dir);
+    }
+    int r = connect(sock, (struct sockaddr *)&a, sizeof a) < 0 ? -errno : 0;
+    if (inside && fchdir(here) < 0)
+        r = -errno;
+    return r;
+}
 
 int rooms_connect(const char *name, struct err *e)
 {
     const struct timeval patience = {.tv_sec = ROOMS_PATIENCE_MS / 1000};
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    struct sbuf b = SBUF(a.sun_path);
     FD_AUTO dir = rooms_find(name, e);
 
     if (dir < 0)
@@ -27,12 +44,12 @@ int rooms_connect(const char *name, struct err *e)
     (void)setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &patience,
                      sizeof patience); /* else a hung room holds us */
     (void)setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    sbuf_fmt(&b, "/proc/self/fd/%d/" ROOMS_CONTROL, dir);
-    if (connect(sock, (struct sockaddr *)&a, sizeof a) < 0) {
+    int r = connect_in(sock, dir);
+    if (r < 0) {
         /* The name is given back before the last client is let go. */
-        int r = errno == ECONNREFUSED || errno == ENOENT
-                    ? err_set(e, ERR_NOT_FOUND, 0, "find the room %.64s: no room of that name runs", name)
-                    : err_set(e, ERR_ROOM, errno, "speak to the room %.64s", name);
+        r = r == -ECONNREFUSED || r == -ENOENT
+                ? err_set(e, ERR_NOT_FOUND, 0, "find the room %.64s: no room of that name runs", name)
+                : err_set(e, ERR_ROOM, -r, "speak to the room %.64s", name);
         fd_close(&sock);
         return r;
     }

@@ -1,13 +1,16 @@
 """rooms: rooms that live on: started, used, watched, paused and ended from outside, and gone without a trace."""
+import glob
 import json
 import os
 import pty
 import re
 import select
+import shutil
 import signal
 import socket
 import struct
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -59,6 +62,51 @@ def names():
 
 
 # --- life -------------------------------------------------------------------------------------------------------------
+
+@test
+def the_caller_stays_where_it_is_wherever_that_is():
+    """A room is spoken to from inside its folder; what is named afterwards is the caller's, and some places let nobody back in."""
+    script = 'cd "$2" && rmdir "$2" && "$1" exec "$3" -- echo gone'
+    with Living() as x, tempfile.TemporaryDirectory(dir='/tmp') as top:
+        os.mkdir(top + '/here')
+        x.sh('echo inside >/work/f')
+        call('cp', x.name + ':/work/f', 'got', cwd=top + '/here')
+        same(os.listdir(top + '/here'), ['got'])
+        os.unlink(top + '/here/got')
+        r = outside('/bin/sh', '-c', script, 'sh', PROGRAM, top + '/here', x.name)
+        same((r.returncode, r.stdout), (0, b'gone\n'), str(r.stderr))
+        os.mkdir(top + '/shut')
+        r = outside('/bin/sh', '-c', 'cd "$2" && chmod 0 . && "$1" exec "$3" -- echo shut', 'sh', PROGRAM, top + '/shut', x.name)
+        os.chmod(top + '/shut', 0o700)
+        same((r.returncode, r.stdout), (0, b'shut\n'), str(r.stderr))
+
+
+@test
+def strongroom_is_installed_again_while_a_room_lives():
+    """Its folders are the layout's own: what is mounted on one that is removed is gone from every room."""
+    script = os.path.join(room.PROJECT, 'scripts', 'skeleton')
+    if not os.path.exists(script):
+        raise room.Skip('no sources here')
+    with tempfile.TemporaryDirectory(dir='/tmp') as top:
+        os.chmod(top, 0o755)
+        program = shutil.copy(PROGRAM, top)
+        layout = os.path.join(top, os.path.basename(glob.glob(os.path.join(os.path.dirname(PROGRAM), 'skeleton-*'))[0]))
+        lay = [script, program, layout]
+        subprocess.run(lay, check=True)
+        name = 't' + os.urandom(5).hex()
+        subprocess.run([program, 'run', '--detach', '--name', name], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        try:
+            before = os.stat(layout).st_ino
+            subprocess.run(lay, check=True)
+            same(os.stat(layout).st_ino, before, 'the layout')
+            same(call('exec', name, '--', '/bin/echo', 'there'), 'there\n')
+            os.mkdir(os.path.join(layout, 'more'))
+            subprocess.run(lay, check=True)
+            same(os.path.exists(os.path.join(layout, 'more')), False, 'what does not belong there')
+            same(sorted(n for n in os.listdir(top) if n.startswith('skeleton')), [os.path.basename(layout)])
+        finally:
+            subprocess.run([program, 'rm', name], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=20 * room.SLOW)
+
 
 @test
 def a_room_lives_until_it_is_removed():
