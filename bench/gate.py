@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ LOAD = os.path.join(BUILD, "bench", "netload")
 TIMER = os.path.join(BUILD, "bench", "timer")
 ROOM = os.path.join(BUILD, "strongroom")
 SERVER, NAME, PORT = "10.77.0.2", "bench.test", "7777"
-IDLE, RULES, PINGS = 5000, 10000, 300
+IDLE, RULES, PINGS, MORE_PINGS = 5000, 10000, 300, 1000
 SLIRP_HOST = "10.0.2.2"
 RULE = f"{NAME}:{PORT} internal"
 
@@ -79,23 +80,28 @@ def figures(text):
     return {k: float(v) for k, v in map(str.split, text.decode().splitlines())}
 
 
-def streams_and_pings(rounds, result):
-    """All in turn, so that what else the machine does meets all alike; the best of the rounds counts for each."""
+def in_turn(rounds, keys, words, result):
+    """All in turn, so that what else the machine does meets all alike; the best of the rounds counts for each, and what lies
+    in their middle is kept beside it."""
     for _ in range(rounds):
         for name, program, run in contenders():
             if not shutil.which(program):
-                for what in ("gate-rate", "gate-connect", "gate-first"):
-                    result[what][name] = {"state": "not available", "message": f"{program}: not there"}
-                continue
-            for what, keys, words in (("gate-rate", ("rate",), ("pull", "1")), ("gate-first", ("connect", "first"), ("ping", str(PINGS)))):
-                out, why = run(*words)
                 for key in keys:
-                    row = result["gate-" + key].setdefault(name, {"state": "ok"})
-                    if out is None:
-                        row.update({"state": "FAILED", "message": why})
-                    elif row["state"] == "ok":
-                        better = max if key == "rate" else min
-                        row["value"] = better(row.get("value", figures(out)[key]), figures(out)[key])
+                    result["gate-" + key][name] = {"state": "not available", "message": f"{program}: not there"}
+                continue
+            out, why = run(*words)
+            for key in keys:
+                row = result["gate-" + key].setdefault(name, {"state": "ok", "all": []})
+                if out is None:
+                    row.update({"state": "FAILED", "message": why})
+                elif row["state"] == "ok":
+                    row["all"].append(figures(out)[key])
+    for key in keys:
+        for row in result["gate-" + key].values():
+            found = row.pop("all", None)
+            if row["state"] == "ok":
+                row["value"] = max(found) if key == "rate" else min(found)
+                row["middle"] = statistics.median(found)
 
 
 def starts(seconds):
@@ -253,7 +259,10 @@ def main():
         try:
             server.stdout.readline()
             result = {"gate-rate": {}, "gate-connect": {}, "gate-first": {}}
-            streams_and_pings(1 if seconds < 20 else 3, result)
+            in_turn(1 if seconds < 20 else 3, ("rate",), ("pull", "1"), result)
+            # Where the kernel puts three processes on two processors decides more than who they are, and differs from round
+            # to round: the least of so many is the same from run to run, that of three is not.
+            in_turn(2 if seconds < 20 else 16, ("connect", "first"), ("ping", str(MORE_PINGS)), result)
             result["gate-start"] = starts(2 if seconds < 20 else 5)
             result["gate-idle"] = {"strongroom": idle()}
             result["gate-rules"] = many_rules()

@@ -52,12 +52,14 @@ static unsigned words_for(const struct network_row *x)
     }
 }
 
-static void put_item(const char *rule, bool *headed, struct sbuf *out)
+static void put_item(const char *key, const char *text, bool *headed, struct sbuf *out)
 {
     struct json j = {.out = out}; /* in quotes YAML reads what JSON does */
-    sbuf_text(out, *headed ? "  - " : "allow:\n  - ");
+    if (!*headed)
+        sbuf_fmt(out, "%s:\n", key);
+    sbuf_text(out, "  - ");
     *headed = true;
-    json_str(&j, NULL, rule);
+    json_str(&j, NULL, text);
     sbuf_char(out, '\n');
 }
 
@@ -77,7 +79,20 @@ static void put_rule(const struct network_row *x, unsigned words, bool *headed, 
     if (words & IS_PRIVATE)
         sbuf_fmt(out, "  # - \"%s\"  # a private address: only if this is meant\n", text);
     else
-        put_item(text, headed, out);
+        put_item("allow", text, headed, out);
+}
+
+/* The rule narrowed to one endpoint. */
+static void narrow(struct egress_rule *rule, const struct network_row *x, const struct egress_addr *a)
+{
+    rule->port_count = 1;
+    rule->ports[0] = (struct egress_ports){x->port, x->port};
+    rule->kind = x->name[0] ? EGRESS_NAME : egress_addr_is_v4(a) ? EGRESS_V4 : EGRESS_V6;
+    rule->bits = 128;
+    if (x->name[0])
+        memcpy(rule->name, x->name, sizeof rule->name - 1);
+    else
+        rule->addr = *a;
 }
 
 /* What a rule of the caller's let through, as a rule for just that, with all that his rule says. */
@@ -90,22 +105,14 @@ static void put_kept(const struct network *n, const struct network_row *x, bool 
     struct egress_rule rule = n->rules->rules[x->rule];
     if (rule.kind != EGRESS_UNIX && !x->name[0] && !has_addr)
         return;
-    if (rule.kind != EGRESS_UNIX) {
-        rule.port_count = 1;
-        rule.ports[0] = (struct egress_ports){x->port, x->port};
-        rule.kind = x->name[0] ? EGRESS_NAME : egress_addr_is_v4(&a) ? EGRESS_V4 : EGRESS_V6;
-        rule.bits = 128;
-        if (x->name[0])
-            memcpy(rule.name, x->name, sizeof rule.name - 1);
-        else
-            rule.addr = a;
-    }
+    if (rule.kind != EGRESS_UNIX)
+        narrow(&rule, x, &a);
     egress_text(&rule, &b);
-    put_item(text, headed, out);
+    put_item("allow", text, headed, out);
     if (x->name[0] && has_addr && rule.kind != EGRESS_UNIX && !rule.internal && egress_is_private(&a)) {
         b = SBUF(text); /* another rule lists where the name leads */
         sbuf_fmt(&b, egress_addr_is_v4(&a) ? "%s:%u" : "[%s]:%u", x->address, x->port);
-        put_item(text, headed, out);
+        put_item("allow", text, headed, out);
     }
 }
 
@@ -145,7 +152,34 @@ static bool is_wanted(const struct network_row *x)
            !(x->verdict == GATE_DENIED && x->reason == GATE_WHY_RULE);
 }
 
-static void put_policy(const struct network *n, bool open, struct sbuf *out)
+/* Each secret of the caller's, for the endpoints of its own that were reached: one that no rule of this policy allows
+ * would be an error there. */
+static void put_secrets(const struct policy *p, const struct network *n, struct sbuf *out)
+{
+    bool headed = false;
+    for (size_t k = 0; k < p->secret_count; k++) {
+        const struct policy_secret *s = &p->secrets[k];
+        for (size_t i = 0; n && i < n->count; i++) {
+            const struct network_row *x = &n->rows[i];
+            struct egress_rule where = s->where;
+            char text[POLICY_PATH_MAX + EGRESS_RULE_MAX];
+            struct sbuf b = SBUF(text);
+            if (!x->name[0] || !is_wanted(x) || is_again(n, i) || !kept_row(n, x))
+                continue;
+            narrow(&where, x, NULL);
+            bool known = !egress_covers(&s->where, &where);
+            for (size_t j = 0; j < k && !known; j++)
+                known =
+                    strcmp(p->secrets[j].name, s->name) == 0 && egress_covers(&p->secrets[j].where, &where);
+            if (known)
+                continue;
+            policy_secret_text(s, &where, &b);
+            put_item("secret", text, &headed, out);
+        }
+    }
+}
+
+static void put_policy(const struct policy *p, const struct network *n, bool open, struct sbuf *out)
 {
     bool headed = false;
     sbuf_text(out, open ? "# learnt behind an open gate: what the program reached, it reached\nnet: gate\n"
@@ -162,6 +196,7 @@ static void put_policy(const struct network *n, bool open, struct sbuf *out)
         else
             put_rule(x, words, &headed, out);
     }
+    put_secrets(p, n, out);
     if (n && n->untold)
         sbuf_fmt(out, "# %llu more attempts are not listed\n", (unsigned long long)n->untold);
 }
@@ -186,7 +221,7 @@ static int learn(struct run_options *o, bool open, const struct timespec *starte
     if (n < 0) /* there was no room, or nothing ran in it */
         return say_error(&e);
     struct sbuf b = {.text = text, .size = POLICY_MAX};
-    put_policy(result.network, open, &b);
+    put_policy(o->policy, result.network, open, &b);
     n = fd_write_all(out, b.text, b.len);
     if (n < 0) {
         (void)err_set(&e, ERR_IO, -n, "write the policy");

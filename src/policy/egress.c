@@ -167,6 +167,20 @@ static bool looks_numeric(const char *s, size_t len)
     return len > 0;
 }
 
+/* Why it is none. */
+static int no_name(const char *s, size_t len, const char **why, const char **hint)
+{
+    if (memchr(s, '*', len))
+        return bad(why, "a star stands in front of a whole name only", hint, "as *.example.org");
+    if (memchr(s, ',', len))
+        return bad(why, "one rule names one host", hint, "write a rule for each of them");
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)s[i] >= 0x80)
+            return bad(why, "a name has letters, digits and hyphens only", hint,
+                       "write it as DNS does: xn--…");
+    return bad(why, "not a host name", hint, "as example.org, *.example.org, 192.0.2.1 or [2001:db8::1]:443");
+}
+
 static int read_name(const char *s, size_t len, struct egress_rule *r, const char **why, const char **hint)
 {
     r->kind = EGRESS_NAME;
@@ -175,17 +189,8 @@ static int read_name(const char *s, size_t len, struct egress_rule *r, const cha
         s += 2;
         len -= 2;
     }
-    if (len > 0 && memchr(s, '*', len))
-        return bad(why, "a star stands in front of a whole name only", hint, "as *.example.org");
-    if (memchr(s, ',', len))
-        return bad(why, "one rule names one host", hint, "write a rule for each of them");
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)s[i] >= 0x80)
-            return bad(why, "a name has letters, digits and hyphens only", hint,
-                       "write it as DNS does: xn--…");
     if (egress_name_clean(s, len, r->name) < 0)
-        return bad(why, "not a host name", hint,
-                   "as example.org, *.example.org, 192.0.2.1 or [2001:db8::1]:443");
+        return no_name(s, len, why, hint);
     if (ends_in_number(r->name))
         return bad(why, "neither a name nor an address", hint,
                    "an address is four decimal numbers, as 192.0.2.1");
@@ -255,10 +260,11 @@ int egress_read(const char *text, bool deny, struct egress_rule *ret, const char
     }
     if (len == 0)
         return bad(ret_why, "no host", ret_hint, "as example.org or example.org:443");
-    for (size_t i = 0; i + 2 < len; i++)
+    const bool slash = memchr(text, '/', len) != NULL;
+    for (size_t i = 0; slash && i + 2 < len; i++)
         if (memcmp(text + i, "://", 3) == 0)
             return bad(ret_why, "that is a URL", ret_hint, "a rule is HOST[:PORT], as example.org:443");
-    if (memchr(text, '/', len) && !strchr("0123456789[", text[0]) && !memchr(text, ':', len))
+    if (slash && !strchr("0123456789[", text[0]) && !memchr(text, ':', len))
         return bad(ret_why, "a rule has no path", ret_hint, "a rule is HOST[:PORT], as example.org:443");
     int n = read_host(text, len, ret, ret_why, ret_hint);
     return n < 0 ? n : egress_options_read(text + len, ret, ret_why, ret_hint);

@@ -437,25 +437,39 @@ static bool is_plain(const struct egress_rule *r)
     return b.len == 0;
 }
 
+/* Does rule i, of a sorted list, name a host that its neighbours do not? */
+static bool is_alone(const struct policy_arena *a, size_t i)
+{
+    const struct egress_rule *x = &a->rules[i];
+
+    return x->kind == EGRESS_NAME && (i == 0 || strcmp(a->rules[i - 1].name, x->name) != 0) &&
+           (i + 1 == a->peer_count || strcmp(a->rules[i + 1].name, x->name) != 0);
+}
+
 /* Rules that do nothing, and those that open more than people think of. */
 static void look_for_odd(const struct policy *p, const struct note_sink *n)
 {
     const struct policy_arena *a = p->arena;
     struct few idle = {.n = n}, wide = {.n = n};
     char words[RULE_WORDS_MAX], by[RULE_WORDS_MAX];
+    bool all_single = true; /* no rule covers other hosts: then only neighbours need be compared */
 
+    for (size_t i = 0; i < a->peer_count; i++)
+        all_single = all_single && a->rules[i].kind != EGRESS_BELOW;
     for (size_t i = 0; i < a->peer_count; i++) {
         const struct peer_item *x = &a->peers[i];
         if (x->rule->deny)
             continue;
-        rule_words(x, words);
-        if (x->rule->kind == EGRESS_BELOW && !strchr(x->rule->name, '.') && few_more(&wide))
+        if (x->rule->kind == EGRESS_BELOW && !strchr(x->rule->name, '.') && few_more(&wide)) {
+            rule_words(x, words);
             note_fmt(n, "%s opens every name below \"%s\", whoever owns it", words, x->rule->name);
-        int k = egress_covered_by(&p->egress, i, false);
+        }
+        int k = all_single && is_alone(a, i) ? -1 : egress_covered_by(&p->egress, i, false);
         const struct peer_item *y = k < 0 ? NULL : &a->peers[k];
         if (!y || !origin_same(&x->origin, &y->origin) || !is_plain(x->rule) || !is_plain(y->rule) ||
             !few_more(&idle))
             continue;
+        rule_words(x, words);
         rule_words(y, by);
         note_fmt(n, "%s adds nothing: %s covers it", words, by);
     }

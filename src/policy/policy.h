@@ -96,6 +96,8 @@ struct policy_secret {
     unsigned line;
     const char *where_from;
 };
+/* The word that --secret takes, for one host of those that it is for. */
+void policy_secret_text(const struct policy_secret *s, const struct egress_rule *where, struct sbuf *out);
 
 /* A port of the host that leads to a port of the room. */
 #define POLICY_PUBLISH_MAX 16

@@ -92,10 +92,10 @@ SET_FUNCTION(set_secret)
     return 0;
 }
 
-static void put_secret(const struct policy_secret *s, struct sbuf *out)
+void policy_secret_text(const struct policy_secret *s, const struct egress_rule *where, struct sbuf *out)
 {
     sbuf_fmt(out, "%s=%s:%s@", s->name, s->from_file ? "file" : "env", s->source);
-    egress_text(&s->where, out);
+    egress_text(where, out);
 }
 
 SHOW_FUNCTION(show_secrets)
@@ -107,7 +107,7 @@ SHOW_FUNCTION(show_secrets)
         struct sbuf b = SBUF(text);
         if (i == 0)
             sbuf_fmt(out, "%s:\n", f->name);
-        put_secret(s, &b);
+        policy_secret_text(s, &s->where, &b);
         show_item(out, text, &o, explain);
     }
 }
@@ -145,6 +145,16 @@ static bool is_allowed(const struct policy *p, const struct policy_secret *s)
            egress_verdict_name(&p->egress, s->where.name, s->where.ports[0].from).allowed;
 }
 
+/* Who reads both words could not say which of them the room gets. */
+static bool has_env(const struct policy *p, const char *name)
+{
+    for (size_t i = 0; i < p->env_count; i++) {
+        if (strcmp(p->env[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 int secrets_check(struct policy *p, struct err *e)
 {
     const struct field *f = field_find("secret");
@@ -155,13 +165,17 @@ int secrets_check(struct policy *p, struct err *e)
     for (size_t i = 0; i < p->secret_count; i++) {
         const struct policy_secret *s = &p->secrets[i], *before = i > 0 ? s - 1 : NULL;
         struct sbuf b = SBUF(text), h = SBUF(host);
-        put_secret(s, &b);
+        policy_secret_text(s, &s->where, &b);
         egress_text(&s->where, &h);
         p->arena->now = (struct origin){.where = s->where_from, .line = s->line, .source = s->source_kind};
         if (before && strcmp(before->name, s->name) == 0 &&
             (before->from_file != s->from_file || strcmp(before->source, s->source) != 0)) {
             value_bad(p, f, text, e, "one name for two values");
             return err_hint(e, "give each value a name of its own");
+        }
+        if (has_env(p, s->name)) {
+            value_bad(p, f, text, e, "the room's variable %s is set by --env, too", s->name);
+            return err_hint(e, "leave that out: with --secret the room sees a mark instead of the value");
         }
         if (p->net != NET_GATE || !is_allowed(p, s)) {
             value_bad(p, f, text, e, "no rule allows that host");

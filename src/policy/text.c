@@ -12,7 +12,7 @@ bool utf8_valid(const char *s, size_t len)
     uint32_t c;
 
     for (size_t i = 0; i < len;) {
-        size_t n = utf8_next(s + i, len - i, &c);
+        size_t n = (unsigned char)s[i] < 0x80 ? 1 : utf8_next(s + i, len - i, &c);
         if (n == 0)
             return false;
         i += n;

@@ -42,6 +42,8 @@ static void ranges_add(struct ranges *r, struct egress_ports x)
     size_t i = 0, end;
     while (i < r->count && r->at[i].to + 1 < x.from)
         i++;
+    if (i < r->count && r->at[i].from <= x.from && r->at[i].to >= x.to)
+        return; /* as nearly every rule of a long list */
     for (end = i; end < r->count && r->at[end].from <= x.to + 1; end++) {
         if (r->at[end].from < x.from)
             x.from = r->at[end].from;

@@ -465,6 +465,28 @@ def learning_keeps_what_rules_say():
 
 
 @test
+def learning_keeps_secrets():
+    """Each for the endpoints that were reached, and not for those that the policy does not allow: it must be one."""
+    gate.os.environ['MY_TOKEN'] = 'the-real-value'
+    try:
+        words = ['--secret', 'T=env:MY_TOKEN@*.w.test:80', '--secret', 'T=env:MY_TOKEN@a.w.test:80', '--secret', 'T=env:MY_TOKEN@six.test:80', '--secret', 'U=env:MY_TOKEN@four.test:80',
+                 '--allow', '*.w.test', '--allow', 'six.test', '--allow', 'four.test']
+        code = 'import socket\n' + TRY + 'for x in (("four.test", 80), ("a.w.test", 80), ("allowed.test", 80)): print(t(*x))'
+        r = strongroom('learn', *words, '--', gate.PYTHON, '-c', code)
+        allow, secret = r.stdout.split('secret:\n')
+        equal((sorted(allow.splitlines()[2:]), secret), (['  - "a.w.test:80"', '  - "allowed.test:80"', '  - "four.test:80"'],
+                                                         '  - "T=env:MY_TOKEN@a.w.test:80"\n  - "U=env:MY_TOKEN@four.test:80"\n'), r)
+        with tempfile.TemporaryDirectory() as d:
+            os.chmod(d, 0o755)
+            with open(d + '/p.yaml', 'w') as f:
+                f.write(r.stdout)
+            again = room(['-p', d + '/p.yaml'], ['sh', '-c', 'echo $T $U'])
+            equal([len(x) for x in again.out.split()], [40, 40], again)
+    finally:
+        del gate.os.environ['MY_TOKEN']
+
+
+@test
 def learning_needs_a_gate_and_a_room():
     equal(strongroom('learn', '--', 'true').stdout, 'net: gate\n')
     for words, wanted in ((['--net', 'none', '--', 'true'], 'leave out --net'), (['--ask', '--', 'true'], 'leave out --ask'), (['--'], 'no command'), (['--', '/nonexistent'], 'No such file')):
