@@ -5,7 +5,8 @@
  *   stage    new files are made whole in DIR/.strongroom-ID, on the workspace's own file system, and put on the disk
  *   journal  every operation, with what was there before; on the disk before the first is done
  *   do       renames only: what goes away goes into the stage; each taken file is looked at once more
- *   keep     the stage, now holding what was taken away, moves to the entry, for undo; the state says "applied"
+ *   keep     the stage, now holding what was taken away, moves to the entry, for undo
+ *   last     all of that is put on the disk, and then the state says "applied"
  * Before the journal is there a crash has changed nothing; after it, recovery does all operations backwards. Both
  * take the state APPLYING as their sign.
  *
@@ -23,6 +24,7 @@
 #include "tree/verbs.h"
 #include "tree/walk.h"
 
+#include <assert.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
@@ -281,8 +283,11 @@ static int plan_content(struct applying *a, const struct index_row *row, const c
     const bool replaces = row->kind == TREE_MODIFIED;
     const char *name;
     struct stat like;
-    int dir = look_around(a, path, op, &name);
+    int r = stage_shelf(&a->stage, op->number);
 
+    if (r < 0)
+        return r;
+    int dir = look_around(a, path, op, &name);
     op->what = replaces ? OP_REPLACE : OP_ADD;
     op->new_mode = row->new_mode;
     if (dir < 0 && (replaces || dir != -ENOENT))
@@ -329,7 +334,9 @@ static int plan_row(struct applying *a, enum pass pass, const struct index_row *
     if (pass == PASS_DELETE && row->kind == TREE_DELETED) {
         op.what = OP_DELETE;
         op.reserved[0] = (row->flags & ROW_RETYPED) != 0;
-        r = look_around(a, path, &op, &name);
+        r = stage_shelf(&a->stage, op.number);
+        if (r == 0)
+            r = look_around(a, path, &op, &name);
         r = r == -ENOENT || r > 0 ? 0 : r;
     } else if (pass == PASS_CONTENT && content) {
         r = plan_content(a, row, path, &op);
@@ -398,12 +405,16 @@ static int sync_stage(struct applying *a)
     if (a->out.head.ops > SYNC_EACH)
         return syncfs(a->stage.fd) < 0 ? -errno : 0;
     for (uint64_t i = 0; i < a->out.head.ops; i++) {
-        char number[16];
-        (void)snprintf(number, sizeof number, "%u", (unsigned)i);
+        char number[STAGE_PATH_MAX];
+        stage_path(false, (uint32_t)i, number);
         FD_AUTO fd = openat(a->stage.fd, number, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (fd >= 0 && fsync(fd) < 0)
             return -errno;
     }
+    static_assert(SYNC_EACH <= STAGE_SHELF, "all of it lies on the first shelf");
+    FD_AUTO shelf = openat(a->stage.fd, "s0", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (shelf >= 0 && fsync(shelf) < 0)
+        return -errno;
     return fsync(a->stage.fd) < 0 ? -errno : 0;
 }
 
@@ -463,6 +474,26 @@ static int prepare(struct applying *a, const char *id)
     return r < 0 ? session_fail(r, way_out(r), "apply: get ready: %s; nothing was changed", strerror(-r)) : 0;
 }
 
+/* All of it on the disk, and then the word that it is. The word is written before, so that where the entry is on the
+ * workspace's file system one wait for the disk serves both. */
+static int make_last(struct ops *o, struct journal *j)
+{
+    struct stat entry;
+    int r = fstat(session.entry, &entry) < 0 ? -errno : 0;
+
+    if (r == 0)
+        r = store_get_ready(session.entry, STORE_APPLIED,
+                            (uint64_t)entry.st_dev != j->head->dev || j->head->ops <= SYNC_EACH);
+    step_done();
+    if (r == 0)
+        r = ops_sync(o, j, SYNC_EACH);
+    step_done();
+    if (r == 0)
+        r = store_take_ready(session.entry);
+    step_done();
+    return r;
+}
+
 static int carry_out(struct applying *a)
 {
     struct ops o = {
@@ -475,10 +506,10 @@ static int carry_out(struct applying *a)
     if (r == 0)
         r = ops_forward(&o, &j);
     if (r == 0)
-        r = ops_sync(&o, &j, SYNC_EACH);
-    if (r == 0)
         r = stage_keep(&a->stage);
     step_done();
+    if (r == 0)
+        r = make_last(&o, &j);
     sbuf_escaped(&b, o.failed ? o.failed : "the workspace");
     if (r < 0)
         (void)session_fail(r, way_out(r), "apply: %s: %s; all was put back", text,
@@ -508,7 +539,7 @@ static int apply(struct applying *a, const struct tree_command *c)
         if (r < 0 && !a->nothing_done)
             (void)recover_apply(m->id, a->before); /* tells by itself when it cannot */
         if (r == 0)
-            r = finish_apply(&a->stage);
+            tidy_applied(&a->stage);
     }
     mem_release(m, sizeof *m);
     return r;

@@ -9,9 +9,8 @@
 #include "tree/diff.h"
 #include "tree/journal.h"
 #include "tree/session.h"
-#include "tree/store.h"
+#include "tree/stage.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -20,7 +19,8 @@
 
 struct importing {
     struct beneath_parent upper, lower;
-    int old; /* what the apply took away, by number */
+    int old;   /* what the apply took away (stage_path) */
+    bool flat; /* see there */
 };
 
 static bool in_git(const char *path)
@@ -92,7 +92,7 @@ static int put_at(struct beneath_parent *tree, bool ours, uint8_t file, uint32_t
 
 static int put_before(struct importing *m, const struct journal_op *op, const char *path)
 {
-    char number[16];
+    char number[STAGE_PATH_MAX];
 
     if (op->what == OP_ADD) {
         put_gone(path);
@@ -100,7 +100,7 @@ static int put_before(struct importing *m, const struct journal_op *op, const ch
     }
     if (op->what == OP_MODE)
         return put_at(&m->lower, false, TREE_REGULAR, op->old.mode, path);
-    (void)snprintf(number, sizeof number, "%u", op->number);
+    stage_path(m->flat, op->number, number);
     return put_file(m->old, number, true, op->file, op->old.mode, path);
 }
 
@@ -137,6 +137,7 @@ static int put_commit(struct importing *m, bool before)
     session_fmt("commit refs/strongroom/%s\ncommitter strongroom <> 0 +0000\ndata 0\n"
                 "from refs/strongroom/old^0\n",
                 before ? "before" : "new");
+    m->flat = journal_flat(&j);
     if (before)
         journal_to_end(&j);
     while ((r = before ? journal_back(&j, &op, &path) : journal_next(&j, &op, &path)) > 0)

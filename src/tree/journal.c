@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define VERSION   1
+#define VERSION   2 /* 1: the stage was one flat folder */
 #define BUF_BYTES ((size_t)1 << 20)
 #define TAIL      8
 
@@ -116,7 +116,7 @@ int journal_check(const void *bytes, size_t size)
 {
     const struct journal_header *h = bytes;
 
-    return size < sizeof *h || h->magic != JOURNAL_MAGIC || h->version != VERSION ||
+    return size < sizeof *h || h->magic != JOURNAL_MAGIC || h->version < 1 || h->version > VERSION ||
                    h->bytes != size - sizeof *h || memchr(h->id, '\0', sizeof h->id) == NULL
                ? -EBADMSG
                : 0;
@@ -150,6 +150,11 @@ int journal_open(int entry, struct journal *ret)
     *ret = (struct journal){
         .head = map, .map = map, .size = (size_t)s.st_size, .at = sizeof(struct journal_header)};
     return 0;
+}
+
+bool journal_flat(const struct journal *j)
+{
+    return j->head->version < 2;
 }
 
 void journal_close(struct journal *j)

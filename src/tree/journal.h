@@ -69,6 +69,7 @@ int journal_open(int entry, struct journal *ret); /* at the first record */
 void journal_close(struct journal *j);
 /* The header of one that was begun and is not under its name. */
 int journal_begun(int entry, struct journal_header *ret);
+bool journal_flat(const struct journal *j); /* of a version whose stage had no shelves (stage.h) */
 /* Pure. */
 int journal_check(const void *bytes, size_t size);
 void journal_to_end(struct journal *j);

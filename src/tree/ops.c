@@ -6,13 +6,13 @@
 #include "sys/fd.h"
 #include "sys/kernel.h"
 #include "tree/copy.h"
+#include "tree/stage.h"
 #include "tree/step.h"
 
 #include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
 
-#define NUMBER_MAX 12
 #define BESIDE_MAX 64
 #define STAYS      "changed since, and stays as it is"
 #define BESIDE     "changed since, and stays as it is; what was there before lies beside it (.before-ID)"
@@ -23,9 +23,9 @@ static int move(int from, const char *name, int to, const char *to_name, unsigne
     return syscall(SYS_renameat2, from, name, to, to_name, flags) < 0 ? -errno : 0;
 }
 
-static void stage_name(const struct journal_op *op, char ret[NUMBER_MAX])
+static void stage_name(const struct ops *o, const struct journal_op *op, char ret[STAGE_PATH_MAX])
 {
-    (void)snprintf(ret, NUMBER_MAX, "%u", op->number);
+    stage_path(o->flat, op->number, ret);
 }
 
 static bool look(int dir, const char *name, struct stat *ret)
@@ -69,10 +69,10 @@ static int leave(struct ops *o, const char *why)
 /* What the stage has and the tree will not take goes beside it, or to the top when its folder is gone. */
 static int put_beside(struct ops *o, const struct journal_op *op, int dir, const char *name)
 {
-    char number[NUMBER_MAX], beside[256];
+    char number[STAGE_PATH_MAX], beside[256];
     int r = -EEXIST;
 
-    stage_name(op, number);
+    stage_name(o, op, number);
     for (unsigned i = 0; i < BESIDE_MAX && r == -EEXIST; i++) {
         (void)snprintf(beside, sizeof beside, i ? "%.200s.before-%s.%u" : "%.200s.before-%s", name, o->id, i);
         r = move(o->stage, number, dir, beside, RENAME_NOREPLACE);
@@ -120,11 +120,11 @@ static int check_taken(struct ops *o, const struct journal_op *op, int dir, cons
 /* Forward again, after a crash: false when what is there now is not what this operation may take. */
 static bool may_go_forward(const struct ops *o, const struct journal_op *op, int dir, const char *name)
 {
-    char number[NUMBER_MAX];
+    char number[STAGE_PATH_MAX];
     struct stat s, staged;
     bool there = look(dir, name, &s);
 
-    stage_name(op, number);
+    stage_name(o, op, number);
     switch (op->what) {
     case OP_DELETE:
         return look(o->stage, number, &staged) || (there && is_old(op, &s));
@@ -144,13 +144,13 @@ static bool may_go_forward(const struct ops *o, const struct journal_op *op, int
 
 static int forward_one(struct ops *o, const struct journal_op *op, int dir, const char *name)
 {
-    char number[NUMBER_MAX];
+    char number[STAGE_PATH_MAX];
     struct stat s;
     int r;
 
     if (o->tell && !may_go_forward(o, op, dir, name))
         return leave(o, STAYS);
-    stage_name(op, number);
+    stage_name(o, op, number);
     switch (op->what) {
     case OP_DELETE:
         if (!o->fresh && look(o->stage, number, &s))
@@ -178,10 +178,10 @@ static int forward_one(struct ops *o, const struct journal_op *op, int dir, cons
 
 static int delete_back(struct ops *o, const struct journal_op *op, int dir, const char *name)
 {
-    char number[NUMBER_MAX];
+    char number[STAGE_PATH_MAX];
     struct stat s;
 
-    stage_name(op, number);
+    stage_name(o, op, number);
     if (!look(o->stage, number, &s))
         return 0;
     int r = move(o->stage, number, dir, name, RENAME_NOREPLACE);
@@ -194,10 +194,10 @@ static int delete_back(struct ops *o, const struct journal_op *op, int dir, cons
 
 static int add_back(struct ops *o, const struct journal_op *op, int dir, const char *name)
 {
-    char number[NUMBER_MAX];
+    char number[STAGE_PATH_MAX];
     struct stat s;
 
-    stage_name(op, number);
+    stage_name(o, op, number);
     if (look(o->stage, number, &s))
         return 0;
     if (op->file != TREE_FOLDER) {
@@ -214,10 +214,10 @@ static int add_back(struct ops *o, const struct journal_op *op, int dir, const c
 
 static int replace_back(struct ops *o, const struct journal_op *op, int dir, const char *name)
 {
-    char number[NUMBER_MAX];
+    char number[STAGE_PATH_MAX];
     struct stat s, staged;
 
-    stage_name(op, number);
+    stage_name(o, op, number);
     const bool there = look(dir, name, &s), whole = there && as_made(o, op, dir, name, &s),
                made = whole || (there && is_made(op, &s));
     if (o->tell && !whole) /* staged is what was made: it was not done at all */
@@ -251,10 +251,10 @@ static int backward_one(struct ops *o, const struct journal_op *op, int dir, con
 static int no_folder_back(struct ops *o, const struct journal_op *op, const char *path, int r)
 {
     const char *slash = strrchr(path, '/');
-    char number[NUMBER_MAX];
+    char number[STAGE_PATH_MAX];
     struct stat s;
 
-    stage_name(op, number);
+    stage_name(o, op, number);
     if (op->what != OP_DELETE && op->what != OP_REPLACE)
         return r;
     if (!look(o->stage, number, &s) || is_made(op, &s) || S_ISDIR(s.st_mode))
@@ -278,9 +278,9 @@ static int each(struct ops *o, const struct journal_op *op, const char *path,
     }
     if (dir < 0 && one == forward_one &&
         op->what == OP_DELETE) { /* the folder around may have gone after it */
-        char number[NUMBER_MAX];
+        char number[STAGE_PATH_MAX];
         struct stat s;
-        stage_name(op, number);
+        stage_name(o, op, number);
         if (look(o->stage, number, &s))
             r = 0;
     }
@@ -296,6 +296,7 @@ int ops_forward(struct ops *o, struct journal *j)
     const char *path;
     int r;
 
+    o->flat = journal_flat(j);
     j->at = sizeof *j->head;
     while ((r = journal_next(j, &op, &path)) > 0)
         if ((r = each(o, op, path, forward_one)) < 0)
@@ -311,6 +312,7 @@ int ops_backward(struct ops *o, struct journal *j)
     int r, first = 0;
 
     o->id = j->head->id;
+    o->flat = journal_flat(j);
     journal_to_end(j);
     while ((r = journal_back(j, &op, &path)) > 0) {
         r = each(o, op, path, backward_one);

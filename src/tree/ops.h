@@ -1,7 +1,7 @@
 /* ops: the operations of a journal, done and undone.
  *
  * Each can tell from the tree and the stage whether it has been done:
- *   ADD      done when stage/N is gone       (a rename that replaces nothing)
+ *   ADD      done when stage/N (stage_path) is gone       (a rename that replaces nothing)
  *   DELETE   done when stage/N is there      (the same, the other way)
  *   REPLACE  done when path is what was staged, by inode (an exchange)
  *   MODE, SETTLE  can be done twice
@@ -20,6 +20,7 @@ struct ops {
                  * be what the journal says */
     const char *failed; /* the path of the operation that failed; in the journal */
     const char *why;    /* NULL: the errno says it */
+    bool flat;          /* the stage has no shelves (journal_flat) */
     uint64_t kept;      /* folders that stay because somebody put something into them */
     /* Set: somebody may have written to the tree since. What is not as this journal left it stays, and is told;
      * what it would have been given back lies beside it, as NAME.before-ID. */

@@ -29,6 +29,14 @@ struct stage_links {
     } at[LINKS_MAX];
 };
 
+void stage_path(bool flat, uint32_t number, char ret[STAGE_PATH_MAX])
+{
+    if (flat)
+        (void)snprintf(ret, STAGE_PATH_MAX, "%u", number);
+    else
+        (void)snprintf(ret, STAGE_PATH_MAX, "s%u/%u", number / STAGE_SHELF, number);
+}
+
 static void set_name(struct stage *s, const char *id)
 {
     *s = (struct stage){.fd = -1, .upper = {.root = session.upper, .fd = session.upper}};
@@ -73,6 +81,18 @@ void stage_close(struct stage *s)
     s->links = NULL;
 }
 
+int stage_shelf(struct stage *s, uint32_t number)
+{
+    char name[STAGE_PATH_MAX];
+
+    for (; s->shelves <= number / STAGE_SHELF; s->shelves++) {
+        (void)snprintf(name, sizeof name, "s%u", s->shelves);
+        if (mkdirat(s->fd, name, 0700) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
 /* A file with several names in the layer stays one file. 1: linked. */
 static int link_known(struct stage *s, const struct index_row *row, const char *number, uint32_t n)
 {
@@ -81,7 +101,7 @@ static int link_known(struct stage *s, const struct index_row *row, const char *
     if (row->new_links < 2 || row->kind != TREE_ADDED)
         return 0;
     for (size_t i = 0; i < 64; i++, at = (at + 1) % LINKS_MAX) {
-        char old[16];
+        char old[STAGE_PATH_MAX];
         if (!s->links->at[at].used) {
             s->links->at[at].ino = row->new_ino;
             s->links->at[at].number = n;
@@ -90,7 +110,7 @@ static int link_known(struct stage *s, const struct index_row *row, const char *
         }
         if (s->links->at[at].ino != row->new_ino)
             continue;
-        (void)snprintf(old, sizeof old, "%u", s->links->at[at].number);
+        stage_path(false, s->links->at[at].number, old);
         return linkat(s->fd, old, s->fd, number, 0) < 0 ? -errno : 1;
     }
     return 0;
@@ -165,12 +185,12 @@ static int fill_link(struct stage *s, int dir, const char *name, const char *num
 int stage_fill(struct stage *s, const struct index_row *row, const char *path, struct journal_op *op,
                const struct stat *like, int like_fd)
 {
-    char number[16];
+    char number[STAGE_PATH_MAX];
     const char *name;
     struct stat st;
     int dir = beneath_parent(&s->upper, path, &name), r = dir;
 
-    (void)snprintf(number, sizeof number, "%u", op->number);
+    stage_path(false, op->number, number);
     step_done();
     if (r >= 0 && row->file == TREE_REGULAR) {
         r = link_known(s, row, number, op->number);
@@ -288,8 +308,31 @@ static int empty_flat(int dir)
     } while (1);
 }
 
+/* What lies on the shelves. What cannot go keeps its shelf, and so the stage, from going. */
+static void empty_shelves(int stage)
+{
+    static char buf[32768];
+    FD_AUTO fd = openat(stage, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    long n;
+
+    while (fd >= 0 && (n = syscall(SYS_getdents64, fd, buf, sizeof buf)) > 0)
+        for (long at = 0; at < n;) {
+            const char *name = buf + at + 19;
+            unsigned short len;
+            memcpy(&len, buf + at + 16, sizeof len);
+            at += len;
+            if (name[0] != 's')
+                continue;
+            FD_AUTO shelf = beneath_open(stage, name, O_RDONLY | O_DIRECTORY);
+            if (shelf >= 0)
+                (void)empty_flat(shelf);
+        }
+}
+
 int stage_remove(struct stage *s)
 {
+    if (s->fd >= 0)
+        empty_shelves(s->fd);
     int r = s->fd < 0 ? 0 : empty_flat(s->fd);
 
     step_done();

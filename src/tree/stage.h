@@ -8,6 +8,11 @@
 #include "tree/store.h"
 
 #define STAGE_NAME_MAX (sizeof STORE_STAGE + STORE_ID_SIZE)
+#define STAGE_SHELF    64 /* files side by side: each one more makes finding and adding a name dearer */
+#define STAGE_PATH_MAX 24
+
+/* Where in the stage the file of an operation lies: sM/N, on shelf N / STAGE_SHELF, or N (flat). */
+void stage_path(bool flat, uint32_t number, char ret[STAGE_PATH_MAX]);
 
 struct stage {
     char name[STAGE_NAME_MAX];
@@ -15,12 +20,16 @@ struct stage {
     struct stat root; /* of the workspace, before */
     struct beneath_parent upper;
     struct stage_links *links;
+    uint32_t shelves; /* that were made */
 };
 
 /* -EEXIST: one is there already. */
 int stage_create(struct stage *s, const char *id);
 int stage_open(struct stage *s, const char *id); /* -ENOENT: there is none */
 void stage_close(struct stage *s);
+
+/* The shelf on which `number` will lie, and those before it. */
+int stage_shelf(struct stage *s, uint32_t number);
 
 /* Puts the layer's file, link or folder of a row there, as `op->number`, and fills op->made. `like`: whose owner and
  * attributes it takes over; NULL: a new one. */
@@ -31,7 +40,7 @@ int stage_fill(struct stage *s, const struct index_row *row, const char *path, s
 int stage_keep(struct stage *s);
 int stage_bring_back(struct stage *s, const char *id);
 
-/* Removes it with what is in it, one level deep. -ENOTEMPTY: a folder in it is not empty, and stays. */
+/* Removes it with what is in it and on its shelves. -ENOTEMPTY: a folder in it is not empty, and stays. */
 int stage_remove(struct stage *s);
 
 /* The folder's content and then itself. 0 when it is not there. */

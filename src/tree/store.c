@@ -23,6 +23,7 @@
 #define META_MAX      (4 * (2 * STORE_PATH_MAX + STORE_COMMAND_MAX) + 1024)
 #define DIRENTS_BYTES 32768
 #define NEW_TRIES     64
+#define NEW           ".new" /* what is not under its name yet */
 
 static const char *const state_names[STORE_STATE_COUNT] = {
     [STORE_RUNNING] = "running",   [STORE_PENDING] = "pending", [STORE_APPLYING] = "applying",
@@ -131,17 +132,26 @@ int store_draw_id(char ret[STORE_ID_SIZE])
     return 0;
 }
 
-static int write_durably(int dir, const char *name, const char *text, size_t size)
+static int write_new(int dir, const char *text, size_t size, bool durably)
 {
-    static const char tmp[] = ".new";
-    FD_AUTO fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    FD_AUTO fd = openat(dir, NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     int r = fd < 0 ? -errno : fd_write_all(fd, text, size);
 
-    if (r == 0 && fsync(fd) < 0)
-        r = -errno;
-    if (r == 0 && renameat(dir, tmp, dir, name) < 0)
-        r = -errno;
+    return r == 0 && durably && fsync(fd) < 0 ? -errno : r;
+}
+
+static int take_new(int dir, const char *name)
+{
+    int r = renameat(dir, NEW, dir, name) < 0 ? -errno : 0;
+
     return r == 0 && fsync(dir) < 0 ? -errno : r;
+}
+
+static int write_durably(int dir, const char *name, const char *text, size_t size)
+{
+    int r = write_new(dir, text, size, true);
+
+    return r < 0 ? r : take_new(dir, name);
 }
 
 int store_get_state(int entry, enum store_state *ret)
@@ -163,10 +173,22 @@ int store_get_state(int entry, enum store_state *ret)
 
 int store_set_state(int entry, enum store_state s)
 {
+    int r = store_get_ready(entry, s, true);
+
+    return r < 0 ? r : store_take_ready(entry);
+}
+
+int store_get_ready(int entry, enum store_state s, bool durably)
+{
     char text[32];
     int n = snprintf(text, sizeof text, "%s\n", store_state_name(s));
 
-    return write_durably(entry, "state", text, (size_t)n);
+    return write_new(entry, text, (size_t)n, durably);
+}
+
+int store_take_ready(int entry)
+{
+    return take_new(entry, "state");
 }
 
 /* Backslash, newline and NUL cannot stand in a line; all else can, so that a path comes back byte for byte. */

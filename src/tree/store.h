@@ -95,6 +95,9 @@ int store_parse_meta(const char *text, struct store_meta *ret);
 /* 0 (and a value), or -errno. Setting is durable. */
 int store_get_state(int entry, enum store_state *ret);
 int store_set_state(int entry, enum store_state s);
+/* The same in two steps: written, on the disk only with `durably` (or when the caller sees to it); and taken. */
+int store_get_ready(int entry, enum store_state s, bool durably);
+int store_take_ready(int entry);
 
 /* Removes an entry that DISCARD has emptied. */
 int store_remove(int changes, const char *id, struct err *e);

@@ -175,20 +175,16 @@ int recover_apply(const char *id, enum store_state before)
     return r;
 }
 
-int finish_apply(struct stage *s)
+void tidy_applied(struct stage *s)
 {
     struct journal j;
-    int r = set_state(STORE_APPLIED);
 
-    if (r < 0)
-        return r;
     (void)stage_remove(s); /* only where old/ is a copy is there anything left; UNDO and RECOVER try again */
     if (journal_open(session.entry, &j) == 0) {
         if (!j.head->stamps_root)
             restore_root(j.head);
         journal_close(&j);
     }
-    return 0;
 }
 
 /* An undo that did not end: the tree becomes again what the apply had made, unless all was taken back already. */
@@ -215,7 +211,9 @@ static int recover_undo(const char *id)
             r = found;
         }
         if (r == 0)
-            r = finish_apply(&s);
+            r = set_state(STORE_APPLIED);
+        if (r == 0)
+            tidy_applied(&s);
     }
     journal_close(&j);
     stage_close(&s);

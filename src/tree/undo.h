@@ -7,7 +7,7 @@
 /* An apply that did not end: nothing of it stays, and the state is `before` (UNDONE, when something had been
  * moved). */
 int recover_apply(const char *id, enum store_state before);
-/* The end of one that went well. */
-int finish_apply(struct stage *s);
+/* What is left to do when the state says APPLIED. */
+void tidy_applied(struct stage *s);
 
 #endif

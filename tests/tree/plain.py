@@ -319,6 +319,70 @@ def crashes(b):
     check(not bad, f"at last: {bad}")
 
 
+MANY = """
+for i in $(seq 60); do rm d/$i; done; for i in $(seq 61 120); do echo more >>d/$i; done; mkdir n; for i in $(seq 60); do echo $i >n/$i; done
+"""
+
+
+def many(b):
+    """More operations than are put on the disk one by one, on several shelves of the stage."""
+    (b.lower / "d").mkdir()
+    for i in range(1, 131):
+        (b.lower / f"d/{i}").write_text(f"{i}\n")
+    b.start()
+    b.room(MANY)
+    got = b.store()
+    check(got.code == 0 and got.totals["rows"] == 181, f"store: {got.why} {got.totals}")
+
+
+@test("of many changes, too, a crash leaves the old or the new", build="build-fault")
+def crashes_many(b):
+    many(b)
+    before = manifest(b.lower)
+    wanted, seen, n = direct(b, MANY), set(), 1
+    while "end" not in seen:
+        try:
+            got = b.apply(fault=n)
+            check(got.code == 0, f"step {n}: {got.why}")
+            seen.add("end")
+        except Died:
+            seen.add(b.state())
+        if b.state() != "applied":
+            got = b.recover()
+            check(got.code == 0, f"recovery after step {n}: {got.why} {got.text}")
+            bad = differ(before, manifest(b.lower))
+            check(not bad and b.state() in ("pending", "undone"), f"after step {n} ({b.state()}): {bad}")
+        else:
+            bad = differ(wanted, manifest(b.lower, times=False))
+            check(not bad, f"applied after step {n}: {bad}")
+            got = b.undo()
+            check(got.code == 0 and not differ(before, manifest(b.lower)), f"undo after step {n}: {got.why}")
+        n += 1 if n > 300 or n < 8 else 13  # each of the first and the last; some of those for one file
+        check(n < 400, "more steps than were thought of")
+    check({"applying", "applied"} <= seen, f"{seen}")
+    check(sorted(p.name for p in b.lower.iterdir()) == ["d"], "the stage is still there")
+
+
+@test("what an earlier version applied is undone: its stage had no shelves")
+def undo_flat(b):
+    many(b)
+    before = manifest(b.lower)
+    check(b.apply().code == 0, "apply")
+    old, journal = b.entry / "old", b.entry / "journal"
+    check(len(list(old.glob("s*"))) == 3, f"shelves: {sorted(p.name for p in old.iterdir())}")
+    for shelf in old.glob("s*"):
+        for file in shelf.iterdir():
+            file.rename(old / file.name)
+        shelf.rmdir()
+    data = journal.read_bytes()
+    check(data[:8] == b"JNL1" + struct.pack("<I", 2), f"{data[:8]}")
+    journal.write_bytes(data[:4] + struct.pack("<I", 1) + data[8:])
+    got = b.undo()
+    check(got.code == 0, f"undo: {got.why} {got.text}")
+    bad = differ(before, manifest(b.lower))
+    check(not bad, bad)
+
+
 def texts(top, which="**/*"):
     """What the files of a folder say."""
     return [p.read_text() for p in top.glob(which) if p.is_file()]
