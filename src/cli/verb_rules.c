@@ -3,6 +3,7 @@
  * Lives in: the command. Trusts: nothing of argv. Speaks to the room's supervisor, who decides. */
 #include "cli/say.h"
 #include "cli/verbs.h"
+#include "policy/egress.h"
 #include "rooms/client.h"
 #include "sys/fd.h"
 #include <errno.h>
@@ -57,13 +58,30 @@ static int say_line(const char *text, int cut)
     return say_stdout(&b);
 }
 
+/* Before any of several is sent: what is misspelt in the last one must not leave the first ones behind. */
+static int look_at(const struct row *row, const char *text, struct err *e)
+{
+    struct egress_rule rule;
+    const char *why = "", *hint = NULL, *from = text;
+    const bool back = row->type == ROOMS_WITHDRAW, deny = back && strncmp(text, "deny ", 5) == 0;
+    static struct rooms_frame f;
+    rooms_frame_fill(&f, row->type, 0, text);
+    if (f.size != strlen(text) || rooms_frame_check(&f, ROOMS_CLIENT, 0) < 0)
+        return err_set(e, ERR_USAGE, 0, "%s: \"%.60s\": not a rule", row->verb, text);
+    from += deny ? 5 : back && strncmp(text, "allow ", 6) == 0 ? 6 : 0;
+    int r = egress_read(from, deny || row->type == ROOMS_DENY, &rule, &why, &hint);
+    if (r < 0 && back) /* a denying one may say what an allowing one may not */
+        r = egress_read(from, true, &rule, &why, &hint);
+    if (r == 0)
+        return 0;
+    err_set(e, ERR_USAGE, 0, "%s %.100s: %s", row->verb, text, why);
+    return hint ? err_hint(e, "%s", hint) : -EINVAL;
+}
+
 static int change(int sock, const struct row *row, const char *rule, struct err *e)
 {
     static struct rooms_frame f;
     char text[ROOMS_TEXT_MAX + 1];
-    rooms_frame_fill(&f, row->type, 0, rule);
-    if (f.size != strlen(rule) || rooms_frame_check(&f, ROOMS_CLIENT, 0) < 0)
-        return err_set(e, ERR_USAGE, 0, "%s: \"%.60s\": not a rule", row->verb, rule);
     int r = rooms_call(sock, row->type, 0, rule, &f, e);
     if (r < 0)
         return r;
@@ -113,6 +131,10 @@ int verb_rules(int argc, char **argv)
                 row->verb);
         err_hint(&e, "strongroom %s ROOM%s", row->verb, lists ? "" : " RULE...");
         return say_error(&e);
+    }
+    for (int i = 2; i < argc; i++) {
+        if (look_at(row, argv[i], &e) < 0)
+            return say_error(&e);
     }
     FD_AUTO sock = rooms_connect(argv[1], &e);
     if (sock < 0)

@@ -38,17 +38,22 @@ static void put_rule(const struct policy *p, int rule, struct sbuf *out)
     sbuf_char(out, ')');
 }
 
+/* Loopback, and the address of no host, which leads there. */
 static bool is_loopback(const struct egress_addr *a)
 {
-    static const struct egress_addr loop6 = {.bytes = {[15] = 1}};
+    static const uint8_t none[4] = {0, 0, 0, 0};
+    static const struct egress_addr loop6 = {.bytes = {[15] = 1}}, none6 = {.bytes = {0}};
+    const struct egress_addr none4 = egress_addr_v4(none);
 
-    return (egress_addr_is_v4(a) && a->bytes[12] == 127) || egress_addr_same(a, &loop6, 128);
+    return (egress_addr_is_v4(a) && a->bytes[12] == 127) || egress_addr_same(a, &loop6, 128) ||
+           egress_addr_same(a, &none4, 128) || egress_addr_same(a, &none6, 128);
 }
 
 /* One line; true when allowed. */
 static bool explain(const struct policy *p, const struct egress_rule *t, uint16_t port, struct sbuf *out)
 {
-    const bool by_name = t->kind == EGRESS_NAME, by_path = t->kind == EGRESS_UNIX;
+    const bool by_name = t->kind == EGRESS_NAME, by_path = t->kind == EGRESS_UNIX,
+               by_addr = !by_name && !by_path;
 
     put_peer(t, port, out);
     if (p->net == NET_HOST) {
@@ -61,13 +66,16 @@ static bool explain(const struct policy *p, const struct egress_rule *t, uint16_
     if (v.allowed) {
         sbuf_text(out, ": allowed by ");
         put_rule(p, v.rule, out);
-        if (t->kind == EGRESS_V4 || t->kind == EGRESS_V6)
-            sbuf_text(out, is_loopback(&t->addr)
-                               ? "; names may lead there; the address itself is the room's own loopback"
-                               : "");
+        if (by_addr && is_loopback(&t->addr))
+            sbuf_text(out, "; names may lead there; the address itself is the room's own loopback");
         if (by_name && !v.internal)
             sbuf_text(out, "; what it resolves to must be a public address");
         sbuf_char(out, '\n');
+        return true;
+    }
+    if (by_addr && is_loopback(&t->addr)) {
+        sbuf_text(out,
+                  ": the room's own loopback, which it reaches anyway; nothing of the host's is there\n");
         return true;
     }
     if (v.rule >= 0) {
@@ -80,7 +88,9 @@ static bool explain(const struct policy *p, const struct egress_rule *t, uint16_
         sbuf_text(out, ": denied: --offline closes what any rule allows\n");
         return false;
     }
-    sbuf_text(out, p->net == NET_NONE ? ": denied: this room has no network" : ": denied: no rule allows it");
+    sbuf_text(out, p->net == NET_NONE                       ? ": denied: this room has no network"
+                   : by_addr && egress_is_private(&t->addr) ? ": denied: no rule lists this private address"
+                                                            : ": denied: no rule allows it");
     sbuf_text(out, "; allow with: --allow ");
     put_peer(t, port, out);
     sbuf_char(out, '\n');

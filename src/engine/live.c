@@ -174,6 +174,22 @@ static bool change(struct room *r, uint32_t client, size_t number)
     return true;
 }
 
+static bool has_same_bounds(const struct egress_rule *a, const struct egress_rule *b)
+{
+    return a->max_bytes == b->max_bytes && a->max_conns == b->max_conns && a->rate == b->rate &&
+           a->rate_ms == b->rate_ms;
+}
+
+/* The rule in force about the same peers whose bounds are others: of two such the first one decides. NULL: none. */
+static const struct egress_rule *other_bounds(const struct live *l, const struct egress_rule *rule)
+{
+    for (size_t i = 0; i < l->rules.count && !rule->deny; i++) {
+        if (!l->table[i].gone && is_same(&l->table[i], rule) && !has_same_bounds(&l->table[i], rule))
+            return &l->table[i];
+    }
+    return NULL;
+}
+
 /* A socket of the host's that the room has no place for yet: what listens there; -1: the client was told why not. */
 static int open_socket(struct room *r, uint32_t client, const struct egress_rule *rule, uint32_t number)
 {
@@ -206,6 +222,15 @@ static void add(struct room *r, uint32_t client, const char *text, bool deny)
     int at = find(l, &rule);
     if (at >= 0 && has_same_words(&l->table[at], &rule)) {
         rooms_reply(&l->server, client, ROOMS_DONE, 0, "it held already");
+        return;
+    }
+    const struct egress_rule *other = other_bounds(l, &rule);
+    if (other) {
+        char by[2 * EGRESS_LINE_MAX];
+        struct sbuf b = SBUF(by);
+        sbuf_text(&b, "other bounds hold for it: ");
+        put_line(other, &b);
+        keeper_refuse(r, client, 0, by, "withdraw that one first, which cuts its connections");
         return;
     }
     at = find_gone(l, &rule);

@@ -143,6 +143,15 @@ def why_says_what_the_gate_does():
 
 
 @test
+def why_knows_what_is_the_rooms_own():
+    for peer, status, said in (('127.0.0.5:80', 0, "the room's own loopback"), ('[::1]:80', 0, "the room's own loopback"), ('0.0.0.0:80', 0, "the room's own loopback"),
+                               ('169.254.169.254:80', 1, 'no rule lists this private address; allow with: --allow 169.254.169.254:80'), ('8.8.8.8:81', 1, 'no rule allows it')):
+        r = strongroom('why', peer, '--allow', '0.0.0.0/0:80')
+        equal(r.returncode, status, r)
+        has(r.stdout, said, peer)
+
+
+@test
 def the_remedies_work():
     r = curl(['--net', 'gate', *ALLOW], 'http://four.test/')
     remedy = next(e['allow'] for e in r.record['network']['events'])
@@ -206,6 +215,23 @@ def rules_change_while_the_room_lives():
     told = {e['rule'] for e in record['network']['events'] if e['name'] == 'allowed.test' and e['verdict'] == 'allowed'}
     equal(told, {'allowed.test:80 note=for a while', 'allowed.test:80'})
     equal((record['name'], record['network']['rule_changes']), ('changing', 6))
+
+
+@test
+def rules_are_looked_at_before_any_holds():
+    n = Named('misspelt', ['--allow', 'four.test:80 max-conns=3'], TRIES)
+    for verb, wrong, said in (('allow', '--deny', 'not a host name'), ('allow', 'http://x.test', 'that is a URL'), ('deny', 'x.test internal', 'only a rule that allows'),
+                              ('withdraw', 'x.test:0', 'a port is a number')):
+        r = n.say(verb, 'four.test:80' if verb == 'withdraw' else 'allowed.test', wrong)
+        equal((r.returncode, r.stdout), (125, ''), r)
+        has(r.stderr, '%s %s: %s' % (verb, wrong, said), r)
+    r = n.say('allow', 'four.test:80 max-conns=4')  # of two such the first one would decide
+    equal((r.returncode, r.stdout), (125, ''), r)
+    has(r.stderr, 'other bounds hold for it: allow four.test:80 max-conns=3', r)
+    equal(n.say('rules').stdout, 'allow four.test:80 max-conns=3\n')
+    equal(n.say('withdraw', 'allow four.test:80 max-conns=3').returncode, 0)
+    equal(n.say('allow', 'four.test:80 max-conns=4', 'four.test:80 max-conns=4 http=GET:/x').returncode, 0)
+    equal(n.end()[0], 0)
 
 
 @test
