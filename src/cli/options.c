@@ -357,8 +357,10 @@ static int parse(int argc, char **argv, bool command, struct run_options *ret, s
         err_set(e, ERR_USAGE, 0, "%s: no command given", argv[0]);
         return err_hint(e, "strongroom %s [options] -- COMMAND [ARG...]", argv[0]);
     }
-    if (!command && first.at != argc)
-        return err_set(e, ERR_USAGE, 0, "%s: \"%.60s\" is not an option", argv[0], argv[first.at]);
+    if (!command && first.at != argc) {
+        err_set(e, ERR_USAGE, 0, "%s: \"%.60s\" is not an option", argv[0], argv[first.at]);
+        return err_hint(e, "options are those of strongroom run; a policy file is named with -p FILE");
+    }
     if (command && first.at < argc && argv[first.at][0] == '\0')
         return err_set(e, ERR_USAGE, 0, "%s: the command is empty", argv[0]);
     if (!command && ret->detach)

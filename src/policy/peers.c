@@ -88,6 +88,10 @@ SET_FUNCTION(set_http)
     const size_t len = strcspn(host, "/");
 
     (void)source;
+    if (strstr(host, "://")) {
+        value_bad(p, f, value, e, "that is a URL");
+        return err_hint(e, "leave out its scheme, as \"GET docs.python.org/*\"");
+    }
     sbuf_bytes(&b, host, len);
     sbuf_text(&b, " http=");
     sbuf_bytes(&b, value, method);
@@ -428,6 +432,46 @@ static int look_for_dead(struct policy *p, const struct note_sink *n, struct err
     return 0;
 }
 
+static bool share_a_port(const struct egress_rule *r, const struct egress_rule *s)
+{
+    for (size_t i = 0; i < r->port_count; i++) {
+        for (size_t k = 0; k < s->port_count; k++) {
+            if (r->ports[i].from <= s->ports[k].to && s->ports[k].from <= r->ports[i].to)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* Which requests pass is said by rules of one host together: one that says nothing of them lets all pass. */
+static void look_for_unlimited(const struct policy *p, const struct note_sink *n)
+{
+    const struct policy_arena *a = p->arena;
+    struct few void_ones = {.n = n};
+    char words[RULE_WORDS_MAX], by[RULE_WORDS_MAX];
+
+    for (size_t i = 0, from = 0; i < a->peer_count; i++) {
+        const struct egress_rule *x = &a->rules[i], *y = NULL;
+        if (x->kind > EGRESS_BELOW || x->deny)
+            continue;
+        if (a->rules[from].kind != x->kind || strcmp(a->rules[from].name, x->name) != 0)
+            from = i; /* the first rule of this host: they stand together */
+        if (!x->http[0])
+            continue;
+        for (size_t k = from; !y && k < a->peer_count && strcmp(a->rules[k].name, x->name) == 0; k++) {
+            if (a->rules[k].kind == x->kind && !a->rules[k].deny && !a->rules[k].http[0] &&
+                share_a_port(&a->rules[k], x))
+                y = &a->rules[k];
+        }
+        if (!y || !few_more(&void_ones))
+            continue;
+        rule_words(&a->peers[i], words);
+        rule_words(&a->peers[y - a->rules], by);
+        note_fmt(n, "%s limits nothing where %s lets every request pass", words, by);
+    }
+    few_end(&void_ones, "limit nothing");
+}
+
 static bool is_plain(const struct egress_rule *r)
 {
     char text[8];
@@ -555,6 +599,7 @@ int peers_check(struct policy *p, const struct note_sink *n, struct err *e)
     if (r == 0) {
         look_for_loopback(p, n);
         look_for_odd(p, n);
+        look_for_unlimited(p, n);
     }
     return r;
 }

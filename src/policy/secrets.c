@@ -145,6 +145,18 @@ static bool is_allowed(const struct policy *p, const struct policy_secret *s)
            egress_verdict_name(&p->egress, s->where.name, s->where.ports[0].from).allowed;
 }
 
+/* Programs do not find each other, or their places, where one of these is a mark. */
+static bool is_rooms_own(const char *name)
+{
+    static const char *const own[] = {"PATH", "HOME", "TMPDIR", "USER", "LOGNAME", "LANG", "SHELL", "TERM"};
+
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        if (strcmp(own[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Who reads both words could not say which of them the room gets. */
 static bool has_env(const struct policy *p, const char *name)
 {
@@ -172,6 +184,11 @@ int secrets_check(struct policy *p, struct err *e)
             (before->from_file != s->from_file || strcmp(before->source, s->source) != 0)) {
             value_bad(p, f, text, e, "one name for two values");
             return err_hint(e, "give each value a name of its own");
+        }
+        if (is_rooms_own(s->name)) {
+            value_bad(p, f, text, e, "%s is a variable that the room needs for itself", s->name);
+            return err_hint(e, "choose another name: TOKEN=%s:%.200s@%.200s", s->from_file ? "file" : "env",
+                            s->source, host);
         }
         if (has_env(p, s->name)) {
             value_bad(p, f, text, e, "the room's variable %s is set by --env, too", s->name);

@@ -113,6 +113,11 @@ int upstream_read(const char *text, struct upstream *ret, const char **ret_why, 
             text += n;
         }
     }
+    if (u.kind == UPSTREAM_NONE && strncmp(text, "https://", 8) == 0) {
+        *ret_why = "a proxy that is itself spoken to by TLS is not supported";
+        *ret_hint = "many take http://HOST:PORT as well; what is TLS from end to end stays so";
+        return -EINVAL;
+    }
     if (u.kind == UPSTREAM_NONE)
         return bad(ret_why, "a proxy begins with http:// or socks5://", ret_hint);
     const char *at = strrchr(text, '@');

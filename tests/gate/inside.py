@@ -413,7 +413,8 @@ def a_changed_head_is_within_the_bytes_of_its_rule():
 def mistakes_with_secrets_are_told():
     for words, said in ((['--secret', 'T@evil.test'], 'no rule allows that host'), (['--secret', 'T'], 'a secret is NAME'), (['--secret', 'T=env:NOT_THERE@six.test'], 'it is not set'),
                         (['--secret', '1T@six.test'], 'a secret is NAME'), (['--secret', 'T=cmd:x@six.test'], 'comes from'), (['--secret', 'T=file:/nowhere@six.test'], 'No such file'),
-                        (['--secret', 'T=env:MY_TOKEN@six.test', '--env', 'T=x'], 'the room\'s variable T is set by --env, too'), (['-e', 'MY_TOKEN', '--secret', 'MY_TOKEN@six.test'], 'set by --env')):
+                        (['--secret', 'T=env:MY_TOKEN@six.test', '--env', 'T=x'], 'the room\'s variable T is set by --env, too'), (['-e', 'MY_TOKEN', '--secret', 'MY_TOKEN@six.test'], 'set by --env'),
+                        (['--secret', 'PATH=env:MY_TOKEN@six.test'], 'PATH is a variable that the room needs for itself')):
         r = secret_room(words, ['true'])
         equal(r.status, 125, r)
         has(r.err, said, r)

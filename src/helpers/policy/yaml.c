@@ -151,6 +151,9 @@ static void on_open(struct reader *r, const yaml_event_t *ev)
         out_error(r->out, r->line, "%s: takes a value or a list, not \"name: value\" pairs", r->key);
     else if (r->place == AT_KEY || r->place == IN_MAP)
         out_error(r->out, r->line, "a key must be a text");
+    else if (r->place == IN_LIST)
+        out_error(r->out, r->line, "%s: nested too deep: in a list, a text %s needs quotes", r->key,
+                  map ? "with a colon and a blank" : "that begins with a bracket");
     else
         out_error(r->out, r->line, "%s: nested too deep", r->key);
 }
