@@ -40,6 +40,8 @@ struct lookup {
     enum state state;
     uint32_t generation;
     char name[DNS_NAME_MAX];
+    char asked[DNS_NAME_MAX]; /* the name that it is looked up by now */
+    size_t attempt;
     uint64_t expires, go_on; /* go_on: do not wait for the other half any longer, 0: not yet */
     struct half halves[2];   /* AAAA, A */
     struct resolve_answer answer;
@@ -99,7 +101,7 @@ static int open_socket(struct lookup *l, struct half *h, int type)
  * not speak that, it is believed in the second round. */
 static int write_query(const struct lookup *l, const struct half *h, uint8_t query[DNS_PACKET_MAX])
 {
-    int n = dns_query_write(h->id, l->name, h->type, query);
+    int n = dns_query_write(h->id, l->asked, h->type, query);
 
     if (n >= 0 && h->mixed)
         dns_query_mix(query, h->mix);
@@ -167,7 +169,7 @@ static void half_packet(struct lookup *l, struct half *h, const uint8_t *packet,
 {
     struct dns_result result;
     uint8_t query[DNS_PACKET_MAX];
-    int r = dns_result_parse(packet, size, h->id, l->name, h->type, &result);
+    int r = dns_result_parse(packet, size, h->id, l->asked, h->type, &result);
 
     if (r == -EBADMSG && h->state == HALF_UDP)
         return;
@@ -256,6 +258,20 @@ static void answer_from(const struct half *v6, const struct half *v4, struct res
         a->failed = v6->answered || v4->answered ? GATE_WHY_UNRESOLVED : GATE_WHY_RESOLVER;
 }
 
+/* Begins the next attempt; false: there is none. When nothing can be sent, resolve_tick() tells. */
+static bool ask(struct lookup *l)
+{
+    if (!hosts_attempt(&servers, l->name, l->attempt, l->asked))
+        return false;
+    l->attempt++;
+    l->go_on = 0;
+    for (int i = 0; i < 2; i++)
+        l->halves[i] = (struct half){.fd = -1, .tcp = -1, .type = i == 0 ? DNS_AAAA : DNS_A};
+    for (int i = 0; i < 2; i++)
+        half_next(l, &l->halves[i]);
+    return true;
+}
+
 static void look_if_done(struct lookup *l)
 {
     struct half *v6 = &l->halves[0], *v4 = &l->halves[1];
@@ -271,6 +287,8 @@ static void look_if_done(struct lookup *l)
     if (!both && !(some && loop_now() >= l->go_on))
         return;
     answer_from(v6, v4, &l->answer);
+    if (l->answer.failed == GATE_WHY_UNRESOLVED && ask(l)) /* both halves are closed by now */
+        return;
     for (int i = 0; i < 2; i++) {
         const struct half *h = &l->halves[i];
         if (h->state == HALF_DONE && h->result.count > 0 && h->result.ttl < TTL_MOST / 1000 &&
@@ -325,12 +343,9 @@ int resolve_start(const char *name, int *ret_lookup, struct resolve_answer *ret)
     uint32_t generation = l->generation + 1;
     *l = (struct lookup){.state = RUNNING, .generation = generation};
     memcpy(l->name, name, strlen(name) + 1);
-    for (int i = 0; i < 2; i++)
-        l->halves[i] = (struct half){.fd = -1, .tcp = -1, .type = i == 0 ? DNS_AAAA : DNS_A};
     running++;
-    for (int i = 0; i < 2; i++)
-        half_next(l, &l->halves[i]);
-    return 0; /* even when nothing could be sent: resolve_tick() tells */
+    (void)ask(l); /* there is one at least */
+    return 0;
 }
 
 void resolve_event(uint32_t index, uint32_t generation, uint32_t events)

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "gate/hosts.h"
 #include <stdint.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -11,9 +12,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct hosts_servers servers;
     struct gate_addr found[4];
+    char name[EGRESS_NAME_MAX], clean[EGRESS_NAME_MAX];
+    size_t attempts = 0;
 
     hosts_read_servers((const char *)data, size, &servers);
     CHECK(servers.count >= 1 && servers.count <= HOSTS_SERVERS_MAX);
+    for (; hosts_attempt(&servers, "a.b", attempts, name); attempts++)
+        CHECK(egress_name_clean(name, strlen(name), clean) == 0);
+    CHECK(attempts >= 1 && attempts <= HOSTS_SEARCH_MAX + 1);
     hosts_read_names((const char *)data, size);
     CHECK(hosts_find("allowed.test", found, 4) <= 4);
     return 0;

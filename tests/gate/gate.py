@@ -77,7 +77,7 @@ def build():
     sh('for a in 7 8; do %sip -6 addr add 2001:db8:57::$a/64 dev inside nodad; done' % enter)
     sh(enter + 'ip addr add %s/32 dev inside; ' % LAN + enter + 'ip addr add %s/32 dev inside;' % META + enter + 'ip link set inside up; ' +
        enter + 'ip link set lo up')
-    open(folder + '/resolv.conf', 'w').write('nameserver %s\noptions timeout:2 attempts:2\n' % DNS)
+    open(folder + '/resolv.conf', 'w').write('nameserver %s\noptions timeout:2 attempts:2\nsearch none.test w.test\n' % DNS)
     open(folder + '/hosts', 'w').write('127.0.0.1 localhost\n')
     sh('mount --make-rprivate /')
     for name in ('resolv.conf', 'hosts'):

@@ -65,3 +65,13 @@ def words_of_the_room_do_not_drive_the_terminal():
     bad = [c for c in r.err + json.dumps(r.record, ensure_ascii=False) if (ord(c) < 32 and c != '\n') or 0x7f <= ord(c) < 0xa0 or 0x202a <= ord(c) <= 0x202e]
     equal(bad, [], r)
     assert all(line.startswith('strongroom: ') for line in r.err.strip().split('\n')), r
+
+
+@test
+def short_names_are_looked_up_as_the_host_does():
+    """Below the domains of its search list, in their order; what has a dot is looked up as it is."""
+    since = len(told)
+    r = python(['--allow', 'short:80 any', '--allow', 'a.nosuch:80 any'], TRY + 'print(t("short", 80), t("a.nosuch", 80))')
+    equal(r.out.split(), ['REACHED', 'refused'], r)
+    asked = [x[2].lower() for x in arrivals('dns', since)]
+    assert {'short.none.test', 'short.w.test', 'a.nosuch'} == set(asked), asked

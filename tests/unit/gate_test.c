@@ -158,7 +158,8 @@ static void a_full_table_of_pins_reuses_the_oldest(void **state)
 static void the_hosts_files_are_read(void **state)
 {
     static const char conf[] =
-        "# x\nsearch a b\nnameserver 192.0.2.1 # y\n nameserver\t2001:db8::1\r\nnameserver nonsense\n";
+        "# x\nsearch a\nnameserver 192.0.2.1 # y\n nameserver\t2001:db8::1\r\nnameserver nonsense\n"
+        "search B.test c..d e.test. # f\noptions rotate ndots:2 ndots:x2x\n";
     static const char names[] = "192.0.2.9 One.Test one # two\nnonsense x\n2001:db8::9\tone.test";
     struct hosts_servers s;
     struct gate_addr a[4];
@@ -167,7 +168,22 @@ static void the_hosts_files_are_read(void **state)
     hosts_read_servers(conf, sizeof conf - 1, &s);
     assert_int_equal(s.count, 2);
     assert_int_equal(s.at[1].size, 16);
+    static const char *const attempts[] = {"x.y.b.test", "x.y.e.test", "x.y"};
+    char name[EGRESS_NAME_MAX];
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(hosts_attempt(&s, "x.y", i, name));
+        assert_string_equal(name, attempts[i]);
+    }
+    assert_false(hosts_attempt(&s, "x.y", 3, name));
+    assert_true(hosts_attempt(&s, "x.y.z", 0, name));
+    assert_string_equal(name, "x.y.z");
+    assert_false(hosts_attempt(&s, "x.y.z", 1, name));
+    hosts_read_servers("search a.b", 10, &s);
+    assert_true(hosts_attempt(&s, "x", 0, name));
+    assert_string_equal(name, "x.a.b");
     hosts_read_servers("", 0, &s);
+    assert_true(hosts_attempt(&s, "x", 0, name));
+    assert_string_equal(name, "x");
     assert_int_equal(s.at[0].bytes[0], 127);
     hosts_read_names(names, sizeof names - 1);
     assert_int_equal(hosts_find("one.test", a, 4), 2);
