@@ -19,7 +19,8 @@ struct hosts_servers {
     unsigned ndots; /* names with fewer dots are looked up below these first */
 };
 
-/* "nameserver", "search" (or "domain"; the last of them counts) and "options ndots:N" lines; lines that we do not know are passed over. None at all: 127.0.0.1, as resolv.conf(5) has it. */
+/* Lines "nameserver", "search" (or "domain"; the last of them counts) and "options ndots:N"; others are passed over. No
+ * server at all: 127.0.0.1, as resolv.conf(5) has it. */
 void hosts_read_servers(const char *text, size_t len, struct hosts_servers *ret);
 
 /* Lines of hosts(5), into the one static table. What is no address or no name is passed over. */
