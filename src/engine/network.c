@@ -280,18 +280,48 @@ static bool put_request(const struct network_row *x, struct sbuf *out)
     return true;
 }
 
+/* The rule that it was under, for just this peer and with what it lacked: a rule without its words would let more pass
+ * than it did. False: nothing is lost by that, or nothing can be written. */
+static bool put_wider(const struct network_row *x, const struct network *n, struct sbuf *out)
+{
+    const struct egress_rule *old = rule_of(x, n);
+    struct egress_rule rule;
+    char text[EGRESS_RULE_MAX];
+    struct sbuf b = SBUF(text);
+    if (!old || old->deny || old->kind > EGRESS_BELOW || !x->name[0] ||
+        (x->reason != GATE_WHY_PRIVATE && x->reason != GATE_WHY_HIDDEN))
+        return false;
+    rule = *old;
+    rule.kind = EGRESS_NAME;
+    if (egress_name_clean(x->name, strlen(x->name), rule.name) < 0)
+        return false;
+    rule.note[0] = '\0';
+    rule.port_count = 1;
+    rule.ports[0] = (struct egress_ports){x->port, x->port};
+    rule.internal = rule.internal || x->reason == GATE_WHY_PRIVATE;
+    rule.inside |= x->reason == GATE_WHY_HIDDEN ? EGRESS_ECH : 0;
+    egress_text(&rule, &b);
+    if (b.full || strchr(text, '\''))
+        return false;
+    sbuf_fmt(out, "--allow '%s'", text);
+    return true;
+}
+
 /* The exact option; false where none would help. */
-static bool put_allow(const struct network_row *x, struct sbuf *out)
+static bool put_allow(const struct network_row *x, const struct network *n, struct sbuf *out)
 {
     struct egress_rule rule;
     char host[EGRESS_RULE_MAX];
     const char *why, *hint;
     struct sbuf b = SBUF(host);
     const char *words = allowing_words(x);
+    const struct egress_rule *old = rule_of(x, n);
     if (put_request(x, out))
         return true;
-    if (!words)
-        return false;
+    if (!words || (x->reason == GATE_WHY_FORM && old && old->kind != EGRESS_UNIX && old->http[0]))
+        return false; /* "any" would let requests pass that it keeps back */
+    if (put_wider(x, n, out))
+        return true;
     put_host(x, &b);
     if (egress_read(host, false, &rule, &why, &hint) < 0)
         return false;
@@ -348,7 +378,7 @@ void network_denials(const struct network *n, size_t max, struct sbuf *out)
             sbuf_fmt(out, " (%llu times)", (unsigned long long)x->count);
         sbuf_text(out, ": ");
         put_why(x, n, out);
-        if (put_allow(x, &b))
+        if (put_allow(x, n, &b))
             sbuf_fmt(out, "; allow with: %s", allow);
         sbuf_char(out, '\n');
     }
@@ -411,7 +441,7 @@ static void put_object(const struct network_row *x, const struct network *n, str
 static void put_option(const struct network_row *x, const struct network *n, struct sbuf *out)
 {
     (void)n;
-    (void)put_allow(x, out);
+    (void)put_allow(x, n, out);
 }
 
 void network_json_denials(struct json *j, const struct network *n)

@@ -108,7 +108,7 @@ bool hosts_attempt(const struct hosts_servers *s, const char *name, size_t at, c
         const size_t more = strlen(s->search[i]);
         if (len + 1 + more >= EGRESS_NAME_MAX || at-- > 0)
             continue;
-        memcpy(ret, name, len);
+        memcpy(ret, name, len + 1);
         ret[len] = '.';
         memcpy(ret + len + 1, s->search[i], more + 1);
         return true;

@@ -410,6 +410,16 @@ def a_changed_head_is_within_the_bytes_of_its_rule():
 
 
 @test
+def remedies_keep_what_the_rule_says():
+    """Who follows one must not open more than was missing."""
+    r = python(['--allow', 'lan.test http=GET:/ok* max-conns=9 note=ours'], SAY + 'print(say("lan.test", 80, get("lan.test", "/ok")))')
+    has(r.err, "allow with: --allow 'lan.test:80 internal http=GET:/ok* max-conns=9'", r)
+    r = python(['--allow', '*.test:80 internal http=GET:/ok*'], SAY + 'print(say("four.test", 80, b"HELO you\\r\\n\\r\\n"))')
+    has(r.err, 'denied connect to four.test:80', r)
+    assert 'allow with' not in r.err, r
+
+
+@test
 def mistakes_with_secrets_are_told():
     for words, said in ((['--secret', 'T@evil.test'], 'no rule allows that host'), (['--secret', 'T'], 'a secret is NAME'), (['--secret', 'T=env:NOT_THERE@six.test'], 'it is not set'),
                         (['--secret', '1T@six.test'], 'a secret is NAME'), (['--secret', 'T=cmd:x@six.test'], 'comes from'), (['--secret', 'T=file:/nowhere@six.test'], 'No such file'),
