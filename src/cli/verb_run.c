@@ -19,15 +19,15 @@
 #include <time.h>
 #include <unistd.h>
 
-/* One page for all that is said; got only when something is. */
+/* One page for all that is said; got only when something is. Where there is no memory for it, a short one: errors fit. */
 static struct sbuf fresh_page(void)
 {
-    static char *text;
+    static char *text, small[4096];
     if (!text)
         text = mem_reserve(RESULT_JSON_MAX);
-    CHECK(text != NULL);
-    text[0] = '\0';
-    return (struct sbuf){.text = text, .size = RESULT_JSON_MAX};
+    struct sbuf b = {.text = text ? text : small, .size = text ? RESULT_JSON_MAX : sizeof small};
+    b.text[0] = '\0';
+    return b;
 }
 
 static int show_help(void)
@@ -156,9 +156,11 @@ static int deliver(const struct run_options *o, const struct result *r, int resu
         return 0;
     b = fresh_page();
     result_json(r, o->policy, false, &b);
-    if (o->json)
+    int n = b.full ? -ENOMEM : 0;
+    if (n == 0 && o->json)
         say_stderr(&b);
-    int n = result_fd >= 0 ? fd_write_all(result_fd, b.text, b.len) : 0;
+    if (n == 0 && result_fd >= 0)
+        n = fd_write_all(result_fd, b.text, b.len);
     if (n == 0)
         return 0;
     struct err e = {0};

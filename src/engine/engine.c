@@ -52,8 +52,10 @@ int engine_plan(const struct engine_request *req, struct room_plan *plan, struct
     plan->gate_open_ports = p->name != NULL || req->learns || req->asks;
     plan->hand_out_root = (req->explains && plan->filter_notify) || p->copy_count;
     char *text = mem_reserve(PLAN_TEXT_MAX);
-    if (!text)
-        return err_set(e, ERR_ROOM, ENOMEM, "plan the room");
+    if (!text) {
+        (void)err_set(e, ERR_ROOM, ENOMEM, "plan the room");
+        return err_hint(e, "raise the limit of address space (ulimit -v)");
+    }
     struct timespec wall, now;
     (void)clock_gettime(CLOCK_REALTIME, &wall); /* neither can fail */
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
@@ -154,6 +156,12 @@ static int exit_status(const struct result *res)
 
 /* --- what could not be built ---------------------------------------------------------------------------- */
 
+/* The steps that show what the policy names; they fail alike. */
+static bool shows_mounts(enum step_id step)
+{
+    return step == STEP_BINDS || step == STEP_WRITABLE || step == STEP_ROOT || step == STEP_CONCEAL;
+}
+
 static void hint_step(const struct room *r, enum step_id step, int code, struct err *e)
 {
     static const struct {
@@ -188,6 +196,10 @@ static void hint_step(const struct room *r, enum step_id step, int code, struct 
          "choose a folder that exists in the room with -C, or show it with --ro or --rw"},
     };
     (void)r;
+    if (shows_mounts(step) && (code == ENOTDIR || code == EISDIR)) {
+        err_hint(e, "a folder cannot be shown where the room has a file, nor a file where it has a folder");
+        return;
+    }
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (rows[i].step == step && (rows[i].code == 0 || rows[i].code == code)) {
             err_hint(e, "%s", rows[i].hint);
@@ -286,8 +298,7 @@ static int explain_failure(const struct room *r, struct err *e)
         err_hint(e, "nothing was run; please report this with the output of `strongroom doctor`");
         return n;
     }
-    if ((step == STEP_BINDS || step == STEP_WRITABLE || step == STEP_ROOT || step == STEP_CONCEAL) &&
-        f->item >= 0 && (size_t)f->item < r->plan.mount_count) {
+    if (shows_mounts(step) && f->item >= 0 && (size_t)f->item < r->plan.mount_count) {
         const struct plan_mount *m = &r->plan.mounts[f->item];
         r->result->overlay_refused =
             m->kind == MOUNT_WORKSPACE && !m->copy_path && f->code != ESTALE && f->code != ENODEV;

@@ -260,6 +260,18 @@ static uint64_t attrs_of(const struct plan_mount *m)
     return m->kind == MOUNT_RO ? ATTR_CLOSED : MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 }
 
+/* Why a bind was refused, where it is that a file cannot be shown in the place of a folder, nor a folder in a file's. */
+static int bind_error(const struct room_state *s, const struct plan_mount *m, int r)
+{
+    struct stat st;
+    if (r != -EINVAL && r != -ENOTDIR)
+        return r;
+    FD_AUTO target = mounts_open_inside(s, m->dst);
+    if (target < 0 || fstat(target, &st) < 0 || S_ISDIR(st.st_mode) == m->is_dir)
+        return r;
+    return m->is_dir ? -ENOTDIR : -EISDIR;
+}
+
 /* The target lies below another mount: resolve it inside the room's root and mount onto the descriptor. */
 static int bind_nested(const struct room_state *s, const struct plan_mount *m)
 {
@@ -322,7 +334,7 @@ int step_binds(const struct room_plan *plan, struct room_state *s)
         s->item = (int)i;
         int r = m->nested ? bind_nested(s, m) : bind_plain(m);
         if (r < 0)
-            return r;
+            return bind_error(s, m, r);
     }
     return 0;
 }
@@ -574,7 +586,7 @@ int step_writable(const struct room_plan *plan, struct room_state *s)
         else if (r == 0 && (r = bind_plain(m)) == 0 && m->tree < 0) /* a tree came with its attributes */
             r = set_attr(AT_FDCWD, m->dst, AT_RECURSIVE, attrs_of(m));
         if (r < 0)
-            return r;
+            return bind_error(s, m, r);
     }
     return 0;
 }
@@ -649,6 +661,8 @@ int step_conceal(const struct room_plan *plan, struct room_state *s)
     if (r == -EINVAL) { /* before Linux 6.15 nothing can be mounted in what is in no mount table */
         fd_close(&copy);
         r = fchdir(s->root) < 0 ? -errno : attach_spared(plan, s);
+        if (r < 0 && s->item >= 0)
+            return bind_error(s, &plan->mounts[s->item], r);
         copy = r < 0 ? r : copy_root();
         r = copy < 0 ? copy : 0;
     }

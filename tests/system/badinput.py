@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 
 import room
 from room import Skip, Traces, ended, refused, same, sh, test
@@ -325,6 +326,33 @@ def few_descriptors():
         assert r.status in (0, 125), 'RLIMIT_NOFILE %d: %s' % (n, r)
         if r.status == 125:
             refused(r, *(['ulimit -n'] if n == 16 else []))
+
+
+@test
+def little_address_space():
+    """Too little for the plan, for the words about it, or enough."""
+    said = 0
+    for mib in (4, 5, 6, 8, 10, 16):
+        r = run(record=False, preexec_fn=limited(AS=mib << 20))
+        assert r.status in (0, 125), 'RLIMIT_AS %d MiB: %s' % (mib, r)
+        if r.status == 125:
+            refused(r, 'Out of memory', 'ulimit -v')
+            said += 1
+    assert said, 'not even 4 MiB were too little'
+
+
+@test
+def a_file_where_the_room_has_a_folder():
+    with tempfile.TemporaryDirectory(dir='/tmp') as top:
+        os.chmod(top, 0o755)
+        os.makedirs(top + '/folder/sub')
+        with open(top + '/file', 'w') as f:
+            f.write('x')
+        folder, file = top + '/folder', top + '/file'
+        for options in (['-v', folder + ':/work/x', '-v', file + ':/work/x/sub'], ['-v', file + ':/work'], ['-v', file + ':/usr/share'],
+                        ['-v', folder + ':/data', '-v', file + ':/data/sub'], ['-v', file + ':/tmp'], ['-v', file + ':/etc']):
+            refused(run(*options, record=False), 'show ' + file, 'Is a directory', 'folder')
+        refused(run('-v', folder + ':/usr/bin/true', record=False), 'show ' + folder, 'Not a directory', 'folder')
 
 
 @test
