@@ -127,11 +127,21 @@ static int write_out(int entry, const struct restored *r)
     int n = fd < 0 ? -errno : fd_write_all(fd, h, sizeof *h + r->count * sizeof *r->row);
     if (n == 0 && fsync(fd) < 0)
         n = -errno;
-    if (n == 0 && renameat(entry, TMP, entry, STORE_RESTORED) < 0)
-        n = -errno;
     if (n < 0)
-        (void)unlinkat(entry, TMP, 0); /* it may never have been made */
-    return n == 0 && fsync(entry) < 0 ? -errno : n;
+        restored_drop(entry);
+    return n;
+}
+
+int restored_take(int entry)
+{
+    if (renameat(entry, TMP, entry, STORE_RESTORED) < 0)
+        return errno == ENOENT ? 0 : -errno; /* nothing was kept, or it is taken */
+    return fsync(entry) < 0 ? -errno : 0;
+}
+
+void restored_drop(int entry)
+{
+    (void)unlinkat(entry, TMP, 0); /* it may never have been made */
 }
 
 /* What is another inode than the journal says: behind the `known` rows, which are sorted by now. Of those, the ones

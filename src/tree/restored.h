@@ -26,8 +26,12 @@ void restored_free(struct restored *r);
 /* `f` as it is now, if `s` is what came back in the place of it; else as it was. */
 struct fingerprint restored_as(const struct restored *r, const struct fingerprint *f, const struct stat *s);
 
-/* After the operations of `j` were taken back in the workspace `lower`: notes what is another inode; durable. */
+/* After the operations of `j` were taken back in the workspace `lower`: notes what is another inode; durable, but valid
+ * only when restored_take has been called, after the undo came to its end. Until then what was noted before holds: the
+ * undo may still become an apply again. */
 int restored_keep(int entry, int lower, struct journal *j);
+int restored_take(int entry);
+void restored_drop(int entry); /* what was kept and not taken */
 
 /* Pure. */
 int restored_check(const void *bytes, size_t size);

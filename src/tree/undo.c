@@ -65,8 +65,11 @@ static int close_journal(void)
 static int tidy(struct stage *s, enum store_state state)
 {
     struct journal_header begun;
-    int r = stage_remove(s);
+    int r = restored_take(session.entry);
 
+    step_done();
+    if (r == 0)
+        r = stage_remove(s);
     if (r == 0 && journal_begun(session.entry, &begun) == 0)
         restore_root(&begun);
     if (r == 0)
@@ -199,6 +202,7 @@ static int recover_undo(const char *id)
         r = tidy(&s, STORE_UNDONE);
     } else if (r == 0) {
         o.stage = s.fd;
+        restored_drop(session.entry);
         if (found == 0) {
             r = ops_forward(&o, &j);
             if (r == 0)
@@ -249,6 +253,7 @@ static int undo(const char *id)
             r = backwards(&s, &j, &kept);
         if (r == 0)
             r = restored_keep(session.entry, session.lower, &j);
+        step_done();
         if (r == 0)
             r = close_journal();
         if (r == 0)

@@ -156,6 +156,47 @@ def other_file_system(b):
         shutil.rmtree(shm)
 
 
+@test("a kill inside an undo from another file system lets nothing be a conflict later", build="build-fault")
+def other_file_system_killed(b):
+    shm = f"/dev/shm/strongroom-tree-killed-{os.getpid()}"
+    if os.stat("/dev/shm").st_dev == os.stat(b.top).st_dev:
+        raise Skip("no second file system")
+    os.mkdir(shm)
+    try:
+        b.entry = type(b.entry)(shm)
+        (b.lower / "x").write_text("one\n")
+        (b.lower / "gone").write_text("bye\n")
+        b.start()
+        b.room("echo two >>x; rm gone; echo new >new")
+        check(b.store().code == 0, "store")
+        before = manifest(b.lower)
+        check(b.apply().code == 0 and b.undo().code == 0, "apply and undo")
+        states = set()
+        for n in range(1, 100):
+            got = b.apply()
+            check(got.code == 0, f"apply after a kill at step {n - 1}: {got.why} {got.text}")
+            keep = [(b.lower / ".." / f"taken-{n}-{i}") for i in range(8)]
+            for k in keep:  # numbers that were given back are others' now
+                k.write_text("one\n")
+            try:
+                got = b.undo(fault=n)
+                check(got.code == 0, f"undo: {got.why}")
+                break
+            except Died:
+                states.add(b.state())
+            got = b.recover()
+            check(got.code == 0, f"recovery after step {n}: {got.why} {got.text}")
+            if b.state() == "applied":
+                got = b.undo()
+                check(got.code == 0, f"undo after step {n}: {got.why} {got.text}")
+            bad = differ(before, manifest(b.lower))
+            check(not bad and not (b.entry / ".restored").exists(), f"after step {n}: {bad}")
+        check(states == {"undoing", "undone"}, f"{states}")
+    finally:
+        subprocess.run(["chmod", "-R", "u+rwx", shm], check=False)
+        shutil.rmtree(shm)
+
+
 @test("a path takes what lies below it and nothing else")
 def paths(b):
     ready(b)
