@@ -3,6 +3,7 @@
  * Lives in: the command. Trusts: the store. */
 #include "base/json.h"
 #include "base/num.h"
+#include "base/utf8.h"
 #include "cli/change_words.h"
 #include "cli/say.h"
 #include "cli/show_changes.h"
@@ -13,11 +14,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/file.h>
 #include <time.h>
 
-enum { ROW_MAX = 4 * STORE_PATH_MAX + STORE_COMMAND_MAX + 256 };
+enum { ROW_MAX = 6 * (2 * STORE_PATH_MAX + STORE_COMMAND_MAX) + 512, COMMAND_CHARS = 40, PADDED_MAX = 60 };
 
 struct listed {
     char id[STORE_ID_SIZE];
@@ -60,14 +62,41 @@ static const char *state_of(const struct listed *l)
     return l->state == STORE_RUNNING && !l->busy ? "lost" : store_state_name(l->state);
 }
 
-static void put_row(const struct listed *l, struct sbuf *out)
+/* Bytes of the first `most` characters of what was escaped, and how many characters these are. */
+static size_t cut(const char *s, unsigned most, unsigned *ret_chars)
+{
+    const size_t len = strlen(s);
+    size_t at = 0;
+    uint32_t code;
+    for (*ret_chars = 0; at < len && *ret_chars < most; ++*ret_chars) {
+        const unsigned n = utf8_next(s + at, len - at, &code);
+        at += n ? n : 1;
+    }
+    return at;
+}
+
+static unsigned width_of(const char *dir)
+{
+    static char text[4 * STORE_PATH_MAX];
+    struct sbuf b = SBUF(text);
+    unsigned chars;
+    sbuf_escaped(&b, dir);
+    (void)cut(text, UINT_MAX, &chars); /* only how many they are counts */
+    return chars;
+}
+
+static void put_row(const struct listed *l, unsigned width, struct sbuf *out)
 {
     char age[32];
     struct sbuf a = SBUF(age);
+    unsigned chars = width_of(l->meta.dir);
     put_age(&a, l->age_s);
     sbuf_fmt(out, "%-8s %-9s %5s  ", l->id, state_of(l), age);
     sbuf_escaped(out, l->meta.dir);
-    sbuf_fmt(out, "  %.40s%s\n", l->meta.command, strlen(l->meta.command) > 40 ? "..." : "");
+    for (; chars < width; chars++)
+        sbuf_char(out, ' ');
+    const size_t n = cut(l->meta.command, COMMAND_CHARS, &chars);
+    sbuf_fmt(out, "  %.*s%s\n", (int)n, l->meta.command, l->meta.command[n] ? "..." : "");
 }
 
 static void put_json(struct json *j, const struct listed *l)
@@ -82,6 +111,18 @@ static void put_json(struct json *j, const struct listed *l)
     json_num(j, "started", l->meta.started_sec);
     json_num(j, "age_s", l->age_s);
     json_close(j, '}');
+}
+
+/* Characters of the longest folder, but not of one that is longer than others should be padded for. */
+static unsigned widest(int store, char (*ids)[STORE_ID_SIZE], int n)
+{
+    static struct listed l;
+    unsigned most = sizeof "workspace" - 1;
+    for (int i = 0; i < n; i++) {
+        const unsigned wide = look(store, ids[i], &l) ? width_of(l.meta.dir) : 0;
+        most = wide > most && wide <= PADDED_MAX ? wide : most;
+    }
+    return most;
 }
 
 /* All entries, newest first. The memory is the process's. */
@@ -127,6 +168,7 @@ int verb_ls(int argc, char **argv)
     struct sbuf b = SBUF(row);
     if (format == LS_JSON)
         sbuf_char(&b, '[');
+    const unsigned width = format == LS_PEOPLE ? widest(store, ids, n) : 0;
     for (int i = 0; i < n && status == 0; i++) {
         struct json j = {.out = &b};
         if (!look(store, ids[i], &l))
@@ -134,13 +176,13 @@ int verb_ls(int argc, char **argv)
         if (format == LS_JSON && told)
             sbuf_char(&b, ',');
         if (format == LS_PEOPLE && !told)
-            sbuf_text(&b, "ID       state       age  workspace  command\n");
+            sbuf_fmt(&b, "ID       state       age  %-*s  command\n", (int)width, "workspace");
         if (format == LS_JSON)
             put_json(&j, &l);
         else if (format == LS_NAMES)
             sbuf_fmt(&b, "%s\n", l.id);
         else
-            put_row(&l, &b);
+            put_row(&l, width, &b);
         told++;
         status = say_stdout(&b);
         b = SBUF(row);

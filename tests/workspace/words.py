@@ -1,4 +1,5 @@
 """words: what the shell offers while a verb about changes is typed."""
+import json
 import os
 import subprocess
 
@@ -40,6 +41,7 @@ def each_verb_is_offered_its_own_words():
     assert name in offered('save', '--delete', '') and name in offered('run', '--from', '')
     same((offered('save', ''), offered('ls', ''), offered('prune', '--older', '')), (set(), set(), set()))
     same((offered('ls', '--'), offered('prune', '--d')), ({'--json', '--name-only'}, {'--dry-run'}))
+    same(offered('save', '--'), {'--list', '--json', '--delete'})
     assert {'git-hook', 'mass-deletion'} <= offered('apply', '--accept', '') & offered('run', '--accept', '')
     for words in (('apply', a.id, ''), ('apply', '--except', ''), ('review', a.id, '--', '')):
         assert 'file' in offered(*words, cwd=here), words
@@ -122,3 +124,23 @@ def who_applies_is_told_what_is_never_made_real():
     verb('undo', r.id)
     assert b'left out' not in verb('apply', r.id, '--', 'a.txt').stderr
     verb('discard', r.id)
+
+
+@test
+def lists_line_up_and_say_whose_layers_are():
+    short, wide = folder(name='w'), folder(name='w\u00e9\n' + 'x' * 4)
+    rooms = [run('echo 1 >a.txt; : ' + '\u00e9' * 60, top) for top in (short, wide)]
+    out = verb('ls').stdout.decode()
+    head, *rows = out.splitlines()
+    rows = [row for row in rows if row.split()[0] in {r.id for r in rooms}]
+    at = {row.index('/bin/sh -c') for row in rows}
+    same((len(rows), at), (2, {head.index('command')}))
+    assert all(row.endswith('\u00e9...') for row in rows), rows
+    name = 'lined-' + rooms[0].id
+    verb('save', name, rooms[0].id)
+    got = [x for x in json.loads(verb('save', '--list', '--json').stdout) if x['name'] == name]
+    same([(x['id'], x['dir']) for x in got], [(rooms[0].id, short)])
+    assert b'only with --list' in verb('save', '--json', name, status=125).stderr
+    verb('save', '--delete', name)
+    for r in rooms:
+        verb('discard', r.id)
