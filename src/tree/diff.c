@@ -282,6 +282,19 @@ int diff_count(const struct index_row *row, const char *path, long *ret_gone, lo
     return 0;
 }
 
+static int fail_at(const char *path, int r)
+{
+    char text[300];
+    struct sbuf b = SBUF(text);
+
+    sbuf_escaped(&b, path);
+    if (r == -EFBIG)
+        return session_fail(r,
+                            "what was printed is not whole: name the paths that are to be in it, behind --",
+                            "a patch of %s: it has more than %u MiB", text, (unsigned)(DIFF_FILE_MAX >> 20));
+    return session_fail(r, NULL, "the difference of %s: %s", text, strerror(-r));
+}
+
 int diff_all(const struct index *x, const uint8_t *chosen, unsigned how)
 {
     const bool patch = how & DIFF_PATCH;
@@ -299,7 +312,7 @@ int diff_all(const struct index *x, const uint8_t *chosen, unsigned how)
                 continue;
             r = diff_one(row, path, how);
             if (r < 0)
-                return r;
+                return fail_at(path, r);
             if (!patch)
                 session_text("\n");
         }

@@ -64,7 +64,7 @@ void verb_show(const struct tree_command *c)
         r = git_view_load(&x, session.lower, c->flags & TREE_ALL);
     if (r == 0)
         r = show(&x, &d, chosen, c);
-    if (r < 0)
+    if (r < 0 && session.code == 0)
         (void)session_fail(r, NULL, "read the changes: %s", strerror(-r));
     mem_release(chosen, chosen ? select_bytes(&x) : 0);
     decisions_free(&d);

@@ -144,3 +144,13 @@ def lists_line_up_and_say_whose_layers_are():
     verb('save', '--delete', name)
     for r in rooms:
         verb('discard', r.id)
+
+
+@test
+def a_patch_that_cannot_be_says_of_which_file():
+    top = folder({'a': 'a\n', 'huge': '\0'})
+    r = run('echo b >a; truncate -s 40M huge', top)
+    done = verb('review', '--patch', r.id, status=125)
+    assert b'a patch of huge: it has more than 32 MiB' in done.stderr and b'behind --' in done.stderr, done.stderr
+    assert b'+b' in verb('review', '--patch', r.id, '--', 'a').stdout
+    verb('discard', r.id)
