@@ -79,6 +79,9 @@ int change_words(int argc, char **argv, const struct change_option *options, siz
             if (n < 0)
                 return n;
             i += n;
+        } else if (!word[0]) { /* as a path it would be everything */
+            err_set(e, ERR_USAGE, 0, "%s: an empty word: neither an ID nor a path", argv[0]);
+            return err_hint(e, "is a variable empty? all of the workspace is said by \".\"");
         } else if (!bare && !ret->id && kept == 1) {
             ret->id = word;
             i++;
@@ -98,10 +101,15 @@ int change_words(int argc, char **argv, const struct change_option *options, siz
 
 void change_paths_inside(char **paths, size_t count, const char *dir)
 {
+    static char all[] = ".";
     const size_t len = strlen(dir);
-    for (size_t i = 0; i < count; i++)
-        if (strncmp(paths[i], dir, len) == 0 && paths[i][len] == '/' && paths[i][len + 1])
-            paths[i] += len + 1;
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(paths[i], dir, len) != 0 || (paths[i][len] && paths[i][len] != '/'))
+            continue;
+        char *below = paths[i] + len;
+        below += strspn(below, "/");
+        paths[i] = *below ? below : all;
+    }
 }
 
 int change_help(const char *usage, const char *text, const struct change_option *options, size_t count)

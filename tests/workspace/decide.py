@@ -223,7 +223,7 @@ def wrong_words_are_told():
     for words, said in ((['review', '--jsn'], 'did you mean --json'), (['apply', '--only-clean=1'], 'takes no value'),
                         (['undo', 'a', 'b'], 'one word too many'), (['prune', '--older', 'x'], 'not a time'),
                         (['prune', '--older'], 'needs a value'), (['discard', '../x'], 'none with this ID'),
-                        (['review', ''], 'none with this ID')):
+                        (['review', ''], 'neither an ID nor a path')):
         done = verb(*words, status=None)
         assert done.returncode in (125, 127) and said.encode() in done.stderr and done.stdout == b'', (words, done)
 

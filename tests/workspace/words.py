@@ -154,3 +154,18 @@ def a_patch_that_cannot_be_says_of_which_file():
     assert b'a patch of huge: it has more than 32 MiB' in done.stderr and b'behind --' in done.stderr, done.stderr
     assert b'+b' in verb('review', '--patch', r.id, '--', 'a').stdout
     verb('discard', r.id)
+
+
+@test
+def an_empty_word_is_not_everything():
+    top = folder()
+    r = run('echo 1 >a.txt; echo 1 >b.txt', top)
+    for words in (('apply', '--', ''), ('apply', r.id, '--', 'a.txt', ''), ('apply', ''), ('discard', ''), ('review', ''), ('save', 'x', '')):
+        done = verb(*words, status=125)
+        assert b'an empty word' in done.stderr and b'hint: ' in done.stderr, (words, done.stderr)
+    same((work.read(top, 'a.txt'), work.read(top, 'b.txt')), ('old\n', 'b\n'))
+    verb('apply', r.id, '--', top)  # the workspace itself is all of it
+    same((work.read(top, 'a.txt'), work.read(top, 'b.txt')), ('1\n', '1\n'))
+    verb('undo', r.id)
+    verb('apply', r.id, '--', top + '/', '.')
+    verb('discard', r.id)
