@@ -501,8 +501,24 @@ static void drain(struct session *s)
             if (moved == 0 && !relay_has_more(outs[i]) && outs[i]->have == outs[i]->at)
                 break;
         }
+        if (!outs[i]->ended && budget(s) == 0 && relay_has_more(outs[i])) {
+            s->full = true;
+            s->status = 128 + SIGXFSZ;
+        }
         relay_end(outs[i]);
     }
+}
+
+/* What could not be written is told, unless nobody wanted it: then the program heard of that itself. */
+static void tell_lost(struct session *s)
+{
+    const int code = s->out.error && s->out.error != EPIPE ? s->out.error : s->err.error;
+    struct err e = {0};
+    if (code == 0 || code == EPIPE)
+        return;
+    (void)err_set(&e, ERR_IO, code, "write the program's output");
+    (void)say_error(&e);
+    s->status = s->status ? s->status : 125;
 }
 
 /* A terminal knows no end of what is typed but its own character for it; behind half a line it takes two. */
@@ -534,11 +550,12 @@ static int attend(struct session *s, struct err *e)
             move_out(s, &s->err);
         if (p[1].revents)
             take_signal(s);
-        if (p[0].revents)
+        if (p[0].revents && !s->ended) /* what ended it first is what is told */
             take_end(s);
     }
     if (!s->full)
         drain(s);
+    tell_lost(s);
     return 0;
 }
 

@@ -64,6 +64,23 @@ def names():
 # --- life -------------------------------------------------------------------------------------------------------------
 
 @test
+def output_that_does_not_arrive_is_told():
+    """A program that ends at once and printed more than it may, and one whose output nobody can take."""
+    with Living() as x:
+        for _ in range(20):
+            r = outside(PROGRAM, 'exec', '--output', '3', x.name, '--', 'echo', 'hello')
+            same((r.returncode, r.stdout), (153, b'hel'), 'more than it may')
+            r = outside(PROGRAM, 'exec', '--output', '6', x.name, '--', 'echo', 'hello')
+            same((r.returncode, r.stdout), (0, b'hello\n'), 'as much as it may')
+        for script, status in (('echo hello', 125), ('echo hello; exit 4', 4), ('sleep 0.2; echo hello', 125)):
+            r = outside('/bin/sh', '-c', 'exec "$@" >/dev/full', 'sh', PROGRAM, 'exec', x.name, '--', '/bin/sh', '-c', script)
+            same(r.returncode, status, script)
+            assert b'No space left on device' in r.stderr, r.stderr
+        r = outside('/bin/sh', '-c', '"$@" | head -n 1', 'sh', PROGRAM, 'exec', x.name, '--', 'yes')
+        same((r.stdout, r.stderr), (b'y\n', b''), 'a reader that had enough')
+
+
+@test
 def the_caller_stays_where_it_is_wherever_that_is():
     """A room is spoken to from inside its folder; what is named afterwards is the caller's, and some places let nobody back in."""
     script = 'cd "$2" && rmdir "$2" && "$1" exec "$3" -- echo gone'
