@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* One page for all that is said; got only when something is. Where there is no memory for it, a short one: errors fit. */
+/* One page for all that is said; got only when something is. Without memory for it a short one: errors fit. */
 static struct sbuf fresh_page(void)
 {
     static char *text, small[4096];

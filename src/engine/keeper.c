@@ -39,10 +39,15 @@ void keeper_refuse(struct room *r, uint32_t client, int status, const char *why,
     char text[1024];
     struct sbuf b = SBUF(text);
     sbuf_escaped(&b, why);
-    if (hint) {
+    const char *name = hint ? strstr(hint, "ROOM") : NULL;
+    if (hint)
         sbuf_char(&b, '\n');
-        sbuf_escaped(&b, hint);
+    if (name) {
+        sbuf_fmt(&b, "%.*s%s", (int)(name - hint), hint, r->policy->name);
+        hint = name + strlen("ROOM");
     }
+    if (hint)
+        sbuf_escaped(&b, hint);
     rooms_reply(&r->live.server, client, ROOMS_REFUSED, status, text);
 }
 

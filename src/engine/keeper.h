@@ -158,7 +158,7 @@ void interpreters_close(struct room *r);
 int keeper_words(char *text, char **ret, int max);
 /* A descriptor of its own for a memory file, that can only read. */
 int keeper_to_read(int fd);
-/* "why", a hint or NULL, an exit status of its own or 0. */
+/* "why", a hint or NULL (ROOM in it is the room's name), an exit status of its own or 0. */
 void keeper_refuse(struct room *r, uint32_t client, int status, const char *why, const char *hint);
 
 #endif

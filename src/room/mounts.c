@@ -260,7 +260,7 @@ static uint64_t attrs_of(const struct plan_mount *m)
     return m->kind == MOUNT_RO ? ATTR_CLOSED : MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 }
 
-/* Why a bind was refused, where it is that a file cannot be shown in the place of a folder, nor a folder in a file's. */
+/* Why a bind was refused, where a file cannot be shown in the place of a folder, nor a folder in that of a file. */
 static int bind_error(const struct room_state *s, const struct plan_mount *m, int r)
 {
     struct stat st;
