@@ -159,7 +159,7 @@ static int exit_status(const struct result *res)
 /* The steps that show what the policy names; they fail alike. */
 static bool shows_mounts(enum step_id step)
 {
-    return step == STEP_BINDS || step == STEP_WRITABLE || step == STEP_ROOT || step == STEP_CONCEAL;
+    return step == STEP_BINDS || step == STEP_WRITABLE || step == STEP_ROOT;
 }
 
 static void hint_step(const struct room *r, enum step_id step, int code, struct err *e)

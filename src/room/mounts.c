@@ -14,7 +14,6 @@
 #include "policy/notice.h"
 #include "room/seat.h"
 #include "room/steps.h"
-#include "sys/fault.h"
 #include "sys/fd.h"
 #include "sys/kernel.h"
 
@@ -548,23 +547,9 @@ static int make_point(const struct plan_mount *m, const char **file)
     return r;
 }
 
-/* Binds behind which no step looks: step_conceal attaches them, so that they need not be copied. They are those at the
- * end of the plan that come as trees of the supervisor's and that nothing else lies in. */
-static size_t first_spared(const struct room_plan *plan)
-{
-    size_t n = plan->mount_count;
-    for (; n > 0 && plan->policy->hide_count == 0; n--) {
-        const struct plan_mount *m = &plan->mounts[n - 1];
-        if (!m->late || m->nested || m->tree < 0 || (m->kind != MOUNT_RO && m->kind != MOUNT_RW))
-            break;
-    }
-    return n;
-}
-
 int step_writable(const struct room_plan *plan, struct room_state *s)
 {
     const char *file = NULL;
-    s->spared = first_spared(plan);
     for (size_t i = 0; i < plan->mount_count; i++) {
         const struct plan_mount *m = &plan->mounts[i];
         int r = 0;
@@ -573,8 +558,6 @@ int step_writable(const struct room_plan *plan, struct room_state *s)
         s->item = (int)i;
         if (is_ours(plan, m))
             r = make_point(m, &file);
-        if (r == 0 && i >= s->spared)
-            continue;
         if (r == 0 && m->kind == MOUNT_TMPFS)
             r = new_tmpfs(plan, s, m);
         else if (r == 0 && m->kind == MOUNT_WORKSPACE)
@@ -626,54 +609,15 @@ int step_pivot(const struct room_plan *plan, struct room_state *s)
     return umount2(".", MNT_DETACH) < 0 ? -errno : 0;
 }
 
-/* The binds that were spared, below the working directory. */
-static int attach_spared(const struct room_plan *plan, struct room_state *s)
+int step_conceal(const struct room_plan *plan, struct room_state *s)
 {
-    int r = 0;
-    for (size_t i = s->spared; r == 0 && i < plan->mount_count; i++) {
-        s->item = (int)i;
-        r = mounts_attach(plan->mounts[i].tree, plan->mounts[i].dst);
-    }
-    return r;
-}
-
-/* A copy of the room, which is the working directory then. */
-static int copy_root(void)
-{
+    (void)plan;
     int copy = kernel_open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC);
     if (copy < 0)
         return -errno;
-    if (fchdir(copy) == 0)
-        return copy;
-    const int r = -errno;
-    fd_close(&copy);
-    return r;
-}
-
-int step_conceal(const struct room_plan *plan, struct room_state *s)
-{
-    int copy = copy_root();
-    if (copy < 0)
-        return copy;
-    int r = fault_at("call", "spared");
-    if (r == 0)
-        r = attach_spared(plan, s);
-    if (r == -EINVAL) { /* before Linux 6.15 nothing can be mounted in what is in no mount table */
-        fd_close(&copy);
-        r = fchdir(s->root) < 0 ? -errno : attach_spared(plan, s);
-        if (r < 0 && s->item >= 0)
-            return bind_error(s, &plan->mounts[s->item], r);
-        copy = r < 0 ? r : copy_root();
-        r = copy < 0 ? copy : 0;
-    }
-    if (copy >= 0) {
-        fd_close(&s->root);
-        s->root = copy; /* stays open: the copy lives as long as this descriptor */
-    }
-    if (r < 0)
-        return r;
-    s->item = -1;
-    if (chroot(".") < 0)
+    fd_close(&s->root);
+    s->root = copy; /* stays open: the copy lives as long as this descriptor */
+    if (fchdir(copy) < 0 || chroot(".") < 0)
         return -errno;
     /* What is not in our mount table cannot be unmounted: EINVAL. MNT_EXPIRE would at most mark it. */
     s->concealed = umount2("/", MNT_EXPIRE) < 0 && errno == EINVAL;

@@ -26,7 +26,6 @@ struct room_state {
     int unixes[EGRESS_UNIX_MAX]; /* listeners of the plan's, until they are handed out */
     int signals;                 /* signalfd for SIGCHLD */
     int item;                    /* which mount a step was at, for the error text */
-    size_t spared;               /* mounts from here on are attached to the room's copy alone */
     int64_t boot_offset_ns;      /* what was subtracted from the monotonic clock */
     bool is_user;                /* GO was said: the id maps are written and we are the room's user */
     bool paused;                 /* every process of the room was stopped from outside */

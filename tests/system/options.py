@@ -539,6 +539,14 @@ def abstract_sockets_of_the_host_are_out_of_reach():
 
 
 @test
+def what_is_shown_in_scratch_folders_cannot_be_taken_away():
+    file, folder = room.path('taken/file', 'text'), os.path.dirname(room.path('taken/in/file', 'text'))
+    script = 'for x in /tmp/f /work/f /tmp/d; do mv $x $x.away && echo moved; rm -rf $x; ls -d $x; done 2>/dev/null; cat /tmp/f /work/f /tmp/d/file'
+    r = sh(script, options=['-v', file + ':/tmp/f', '-v', file + ':/work/f', '-v', folder + ':/tmp/d'])
+    same(r.out, b'/tmp/f\n/work/f\n/tmp/d\ntexttexttext')
+
+
+@test
 def every_two_of_the_larger_parts_fit_together():
     """Each has a process, a listener or a step of its own, which waits for another: together none may wait for ever."""
     top = os.path.dirname(room.path('pairs/ro/file', 'text'))
