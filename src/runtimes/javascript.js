@@ -12,15 +12,22 @@ const fs = require('fs'), inspector = require('inspector'), util = require('util
 const VALUE_MAX = 4 << 20, TEXT_MAX = 64 << 10, ERROR_MAX = 4000;
 const PNG = Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]);
 
+// The number of the cell that runs and of the one that is to be interrupted, each with one added; 0 for none.
+const RUNS = 0, UNWANTED = 1, numbers = new Int32Array(new SharedArrayBuffer(8));
+const numberOf = (hex) => parseInt(hex, 16) + 1 | 0;
+
+// What the cell started is sent SIGINT; most that wait for it then end by themselves. The others are ended a moment later,
+// for V8 ends the process when it is to end an evaluation that has just come to its end.
 const worker = once ? null : new Worker(`
-const { parentPort } = require('worker_threads'), inspector = require('inspector'), net = require('net');
+const { parentPort, workerData: numbers } = require('worker_threads'), inspector = require('inspector'), net = require('net');
 const socket = new net.Socket({ fd: 3, readable: true, writable: true });
 let had = Buffer.alloc(0), head = null;
 const write = (kind, number, data) => {
     socket.write(kind + ' ' + number + ' ' + data.length.toString(16).padStart(8, '0') + '\\n');
     socket.write(data);
 };
-const interrupt = () => {
+const interrupt = (number) => {
+    if (Atomics.load(numbers, ${RUNS}) !== number) return;
     const session = new inspector.Session();
     session.connectToMainThread();
     session.post('Runtime.terminateExecution', () => session.disconnect());
@@ -32,7 +39,13 @@ socket.on('data', (more) => {
             if (had.length < 22) return;
             const words = had.subarray(0, 21).toString('latin1').split(' ');
             had = had.subarray(22);
-            if (words[0] === '__i') { interrupt(); parentPort.postMessage({ interrupt: words[1] }); continue; }
+            if (words[0] === '__i') {
+                const number = parseInt(words[1], 16) + 1 | 0;
+                Atomics.store(numbers, ${UNWANTED}, number);
+                parentPort.postMessage({ interrupt: words[1] });
+                setTimeout(interrupt, 100, number);
+                continue;
+            }
             head = { kind: words[0], number: words[1], size: parseInt(words[2], 16) };
             write('G', head.number, Buffer.alloc(0));
         }
@@ -44,7 +57,7 @@ socket.on('data', (more) => {
 });
 for (const end of ['end', 'error']) socket.on(end, () => process.kill(process.pid, 'SIGKILL')); // nobody asks any more
 parentPort.on('message', (m) => write(m.kind, m.number, Buffer.from(m.data)));
-`, { eval: true, stdout: false, stderr: false });
+`, { workerData: numbers, eval: true, stdout: false, stderr: false });
 
 const session = new inspector.Session();
 session.connect();
@@ -115,19 +128,55 @@ const withImports = (code) => {
     return code;
 };
 
+// Where node itself looks, and where Debian and npm -g put it.
+const COMPILERS = ['', '/usr/share/nodejs/', '/usr/lib/node_modules/', '/usr/local/lib/node_modules/'].map((d) => d + 'typescript');
+
+// A compiler leaves lines out; with empty ones in their places, tracebacks name the lines that were written. `mappings` is as
+// the source map specification (revision 3) has it: groups of digits to the base of 32, the third of a group counts lines.
+const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+const onTheirLines = (text, mappings) => {
+    const groups = mappings.split(';');
+    let source = 0, at = 0;
+    return text.split('\n').map((line, i) => {
+        let first;
+        for (const group of (groups[i] || '').split(',')) {
+            const numbers = [];
+            for (let n = 0, shift = 0, k = 0; k < group.length; k++) {
+                const digit = DIGITS.indexOf(group[k]);
+                n |= (digit & 31) << shift;
+                shift += 5;
+                if (digit & 32) continue;
+                numbers.push(n & 1 ? -(n >> 1) : n >> 1);
+                n = shift = 0;
+            }
+            if (numbers.length < 4) continue;
+            source += numbers[2];
+            first ??= source;
+        }
+        const missing = '\n'.repeat(Math.max(0, (first ?? at) - at));
+        at += missing.length + 1;
+        return missing + line;
+    }).join('\n');
+};
+
 const stripTypes = (code) => {
     if (module_.stripTypeScriptTypes) {
         process.removeAllListeners('warning');
         return module_.stripTypeScriptTypes(code);
     }
-    try {
-        const ts = require('typescript');
-        return ts.transpileModule(code, { compilerOptions: { target: 'es2022', module: 'esnext' } }).outputText;
-    } catch (e) {
-        if (e.code !== 'MODULE_NOT_FOUND') throw e;
+    const place = COMPILERS.find((name) => {
+        try {
+            return require.resolve(name);
+        } catch (e) {
+            if (e.code !== 'MODULE_NOT_FOUND') throw e;
+            return false;
+        }
+    });
+    if (!place)
         throw new Error('typescript needs node 22.13 or later, or the typescript package, where node finds it in the room; ' +
             'this is node ' + process.version + '. Plain javascript works.');
-    }
+    const made = require(place).transpileModule(code, { compilerOptions: { target: 'es2022', module: 'esnext', sourceMap: true } });
+    return onTheirLines(made.outputText.replace(/\n\/\/# sourceMappingURL=.*/, ''), JSON.parse(made.sourceMapText).mappings);
 };
 
 // The line that failed, as node shows it for a program, and the stack without our own frames.
@@ -163,6 +212,7 @@ const valueOf = async (r) => {
 const done = (status, what) => {
     if (told) return;
     told = true;
+    Atomics.store(numbers, RUNS, 0);
     write('D', Buffer.from(String(status).padStart(3, '0') + '\n' + what));
 };
 const run = async ({ kind, code }) => {
@@ -174,7 +224,8 @@ const run = async ({ kind, code }) => {
         const stopped = new Promise((done) => { stop = () => done('stopped'); });
         const r = await Promise.race([post('Runtime.evaluate', { expression: js + '\n//# sourceURL=' + own + '.js', replMode: true }), stopped]);
         stop = null;
-        if (r === 'stopped' || r === null) {
+        const unwanted = !once && Atomics.load(numbers, UNWANTED) === numberOf(mine);
+        if (r === 'stopped' || r === null || unwanted && r.exceptionDetails) {
             console.error('Interrupted');
             status = 130;
             what = 'Interrupted\n';
@@ -219,6 +270,7 @@ else worker.on('message', (m) => {
     }
     number = m.number;
     told = false;
+    Atomics.store(numbers, RUNS, numberOf(number));
     run(m);
 });
 }

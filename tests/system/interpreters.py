@@ -192,8 +192,9 @@ def javascript_keeps_its_state():
         same([base64.b64decode(v['base64']) for v in c.r['values'] if v['type'] == 'image/png'], [png()])
         c = cell(x, 'javascript', 'setTimeout(() => { throw new Error("late") }, 1); await new Promise((r) => setTimeout(r, 50)); 2')
         assert c.values() == ['2'] and 'Error: late' in c.err, c.err
-        c = cell(x, 'typescript', 'const q: number = 3; q')
-        assert c.values() == ['3'] or 'node 22.13' in c.err, c.err
+        same(value(x, 'typescript', 'const q: number = 3; q'), ['3'])
+        c = cell(x, 'typescript', 'interface A {\n  b: number;\n}\nconst s = `a\n${q}`;\n\nfunction f(a: A): never {\n  throw new Error(s + a.b);\n}\nf({ b: 1 })')
+        assert c.status == 1 and c.err.startswith('cell-14.js:8\n  throw new Error(s + a.b);') and 'at cell-14.js:10:1' in c.err, c.err
         same(value(x, 'javascript', 'x'), ['6'])
 
 
