@@ -201,10 +201,15 @@ static void take_line(struct room *r)
         end_question(r, GATE_ANSWER_ALWAYS, "allowed for as long as this room lives");
 }
 
+/* What was typed before is thrown away before the last byte is shown: who answers as soon as the question stands there is
+ * heard, however late we get the processor again. */
 static void write_question(struct room *r)
 {
     struct ask *a = &r->ask;
-    ssize_t n = write(a->fd, a->text + a->at, a->len - a->at);
+    const size_t last = a->len - 1;
+    if (a->at == last)
+        (void)tcflush(a->fd, TCIFLUSH); /* it was not typed for us */
+    ssize_t n = write(a->fd, a->text + a->at, (a->at < last ? last : a->len) - a->at);
     if (n < 0 && errno != EAGAIN &&
         errno != EINTR) { /* the terminal is gone, and is ready to say so for ever */
         (void)ask_refuse(r);
@@ -214,7 +219,6 @@ static void write_question(struct room *r)
         a->at += (size_t)n;
     if (a->at < a->len)
         return;
-    (void)tcflush(a->fd, TCIFLUSH); /* what was typed before was not typed for us */
     a->until_ms = engine_now_ms() + ASK_MS;
 }
 

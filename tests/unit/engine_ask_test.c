@@ -231,6 +231,28 @@ static void what_was_typed_before_the_question_is_thrown_away(void **state)
     assert_false(told());
 }
 
+/* The last byte of the question comes behind the moment at which the terminal is emptied: whoever has seen it is heard. */
+static void what_is_typed_as_soon_as_it_stands_there_is_an_answer(void **state)
+{
+    bool typed = false;
+
+    (void)state;
+    want(7, "four.test", "", 80);
+    ask_tick(&room, engine_now_ms());
+    for (int i = 0; i < 50 && room.ask.at < room.ask.len; i++) {
+        if (room.ask.at == room.ask.len - 1 && !typed) {
+            assert_int_equal(write(person, "early\n", 6), 6);
+            typed = true;
+        }
+        ask_event(&room);
+    }
+    assert_true(typed);
+    assert_int_equal(write(person, "n\n", 2), 2);
+    turn();
+    is_answer(7, GATE_ANSWER_NO);
+    assert_null(strstr(seen, "please: "));
+}
+
 static void silence_is_no(void **state)
 {
     (void)state;
@@ -398,6 +420,7 @@ static int tests(void)
         T(once_and_always_are_told_with_their_rules),
         T(only_the_words_of_this_question_allow),
         T(what_was_typed_before_the_question_is_thrown_away),
+        T(what_is_typed_as_soon_as_it_stands_there_is_an_answer),
         T(silence_is_no),
         T(many_wait_their_turn_and_after_eight_refusals_none_is_asked),
         T(what_is_no_endpoint_is_not_shown),
