@@ -12,7 +12,7 @@ import termios
 import time
 
 import gate
-from gate import EXT, PROGRAM, PYTHON, TRY, before, equal, has, room, test
+from gate import EXT, EXT6, HANG, PROGRAM, PYTHON, TRY, before, equal, has, patience, room, test, told, within
 
 gate.tests.clear()  # these are a suite of their own
 CODE = re.compile(r'once: o(..)   always in this room: a(..)   no: n')
@@ -46,7 +46,7 @@ class Seat:
         self.seen += got.decode('utf8', 'replace')
         return bool(got)
 
-    def wait(self, text, seconds=15):
+    def wait(self, text, seconds=HANG):
         """Until the terminal shows it, behind what was waited for before; what stands in front of it."""
         until = time.time() + seconds
         while text not in self.seen:
@@ -61,7 +61,6 @@ class Seat:
         text = self.wait('> ')
         m = CODE.search(text)
         assert m and m[1] == m[2], text
-        time.sleep(0.05)
         return m[1]
 
     def type(self, text):
@@ -70,7 +69,7 @@ class Seat:
     def end(self):
         while self.read(0.3) or self.p.poll() is None:
             pass
-        self.p.wait(10)
+        self.p.wait(HANG)
         os.close(self.master)
         with self.record as f:
             f.seek(0)
@@ -179,10 +178,7 @@ def in_a_terminal_of_its_own_too():
     assert mode & termios.ICANON and mode & termios.ECHO
     s.type('o%s\n' % code)
     s.wait('allowed once')
-    for _ in range(100):
-        if not termios.tcgetattr(s.master)[3] & termios.ICANON:
-            break
-        time.sleep(0.02)
+    within(HANG, lambda: termios.tcgetattr(s.master)[3] & termios.ICANON, 'no keys for the program')
     s.type('w')
     s.wait("REACHED b'qw'")
     equal(s.end()[0], 0)
@@ -206,7 +202,6 @@ def a_flood_of_questions_ends():
     for i in range(8):
         s.wait('strongroom asks')
         s.wait('> ')
-        time.sleep(0.05)
         s.type('n\n')
         s.wait('strongroom: denied')
     s.wait('8 were refused: nothing is asked any more')
@@ -219,10 +214,12 @@ def a_flood_of_questions_ends():
 
 @test
 def equal_connections_share_a_question():
-    s = Seat(['--ask', '--allow', 'six.test:80', '--net', 'gate'], 'r = []\nk = [threading.Thread(target=lambda: r.append(t("four.test", 80))) for i in range(20)]\nfor x in k: x.start()\ntime.sleep(0.5)\nprint("meanwhile", t("six.test", 80))\n'
-             'for x in k: x.join()\nprint(r.count("REACHED"))\n')
+    s = Seat(['--ask', '--allow', 'six.test:80', '--net', 'gate'], 'r = []; n = []\ndef one():\n s = socket.create_connection(("four.test", 80), 60); n.append(1); s.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n"); r.append(s.recv(99)[:4])\n'
+             'k = [threading.Thread(target=one) for i in range(20)]\nfor x in k: x.start()\nwhile len(n) < 20: time.sleep(0.05)\nprint("meanwhile", t("six.test", 80))\nfor x in k: x.join()\nprint(r.count(b"HTTP"))\n')
+    since = len(told)
     code = s.question('four.test:80')
-    time.sleep(1.5)
+    within(HANG, lambda: not [x for x in told[since:] if x[:2] == ['tcp', EXT6]], 'nobody comes meanwhile')
+    time.sleep(0.5)
     s.type('o%s\n' % code)
     s.wait('meanwhile REACHED')
     s.wait('20\r\n')
@@ -234,14 +231,14 @@ def nobody_answers():
     begin = time.time()
     s = Seat(['--ask', '--net', 'gate'], 's = socket.create_connection(("four.test", 80), 60)\ntry: s.sendall(b"x"); print(s.recv(9))\nexcept OSError: print("cut")\n')
     s.question('four.test:80')
-    s.wait('nobody has answered: denied', 40)
-    assert 29 < time.time() - begin < 45
+    s.wait('nobody has answered: denied')
+    assert 29 < time.time() - begin < patience(45)
     equal(s.end()[0], 0)
 
 
 @test
 def the_end_of_the_room_takes_its_question_along():
-    s = Seat(['--ask', '--net', 'gate', '--timeout', '2s'], 't("four.test", 80)\n')
+    s = Seat(['--ask', '--net', 'gate', '--timeout', '4s'], 't("four.test", 80)\n')
     s.question('four.test:80')
     s.wait('strongroom: the room has ended')
     status, text, record = s.end()
@@ -263,7 +260,7 @@ def without_a_terminal_all_is_denied_at_once():
     r = room(['--ask', '--net', 'gate'], [PYTHON, '-c', 'import socket\n' + TRY + 'print(t("four.test", 80))'])
     equal((r.status, r.out), (0, 'refused\n'), r)
     has(r.err, 'there is no terminal to ask on', r)
-    assert time.time() - begin < 10
+    assert time.time() - begin < patience(10)
     for words, why in ((['--ask'], 'has no gate'), (['--ask', '--net', 'gate', '--detach'], 'nobody sits before')):
         r = room(words, ['true'])
         equal(r.status, 125, r)

@@ -5,7 +5,7 @@ import subprocess
 import threading
 import time
 
-from gate import ALLOW, EXT, PROGRAM, PYTHON, TRY, arrivals, before, curl, equal, has, here, python, room, sh, test, told
+from gate import ALLOW, EXT, HANG, PROGRAM, PYTHON, TELL, TRY, arrivals, before, curl, equal, has, here, in_time, patience, python, test, told, within
 import gate
 
 
@@ -102,7 +102,7 @@ def rings_of_aliases_end():
     begin = time.time()
     r = python(['--allow', 'ring.test:80', '--allow', 'loop.test:80'], TRY + 'print(t("ring.test", 80), t("loop.test", 80))')
     equal(r.out.split(), ['refused', 'refused'], r)
-    assert time.time() - begin < 8
+    assert time.time() - begin < patience(8)
     has(r.err, 'nobody knows an address for this name', r)
 
 
@@ -126,12 +126,9 @@ def the_other_half_goes_on():
 class Running:
     """A room that lives for a while, and its gate."""
 
-    def __init__(self, options, seconds=3):
+    def __init__(self, options, seconds=100):
         self.p = subprocess.Popen([*before, PROGRAM, 'run', *options, '--', 'sleep', str(seconds)], stdout=subprocess.DEVNULL, cwd='/')
-        for _ in range(100):
-            time.sleep(0.05)
-            if gate.gates() and sleeping():
-                break
+        within(HANG, lambda: not (gate.gates() and sleeping()), 'no room')
         self.gate = int(gate.gates()[0])
 
     def __enter__(self):
@@ -140,7 +137,7 @@ class Running:
     def __exit__(self, *what):
         for p in sleeping():
             os.kill(p, 15)
-        self.p.wait(10)
+        self.p.wait(HANG)
 
 
 def sleeping():
@@ -193,6 +190,7 @@ def a_gate_without_descriptors_waits_quietly():
     k = threading.Thread(target=lambda: out.append(python(['--allow', 'four.test:80', '--allow', 'hang.test:9', '--files', '48'],
                                                        'for n in ("four.test", "hang.test"): socket.getaddrinfo(n, 80)\n' + code)))
     k.start()
+    within(HANG, lambda: not gate.gates(), 'no gate')
     time.sleep(0.5)
     before[:] = kept
     pid = int(gate.gates()[0])
@@ -226,7 +224,7 @@ def gate_under(options, argv, between, limit=60):
     for line in p.stdout:
         lines.append(line.decode().strip())
         between(next(p for p in map(int, gate.gates()) if gate.has_memory(p)))
-    p.wait(10)
+    p.wait(HANG)
     return lines, p.stderr.read().decode()
 
 
@@ -240,7 +238,7 @@ def twenty_thousand_connections_leave_nothing():
     seen = []
     begin = time.time()
     try:
-        out, err = gate_under(['--allow', 'own2.test:7777 internal', '-v', NETLOAD + ':/tool'], ['sh', '-c', script], lambda pid: seen.append(state_of(pid)), 40 + count // 500)
+        out, err = gate_under(['--allow', 'own2.test:7777 internal', '-v', NETLOAD + ':/tool'], ['sh', '-c', script], lambda pid: seen.append(state_of(pid)), 100 + count // 500)
     finally:
         server.kill()
         server.wait()
@@ -263,10 +261,11 @@ def connections_that_hang_half_open_end():
 @test
 def slow_questions_do_not_hold_up_others():
     code = TRY + ('held = []\nfor i in range(200):\n s = socket.create_connection(("198.18.0.1", 53), 3); s.sendall(b"\\0\\x20"); held.append(s)\n'
-                  'a = time.time(); print(t("allowed.test", 80), time.time() - a < 2)\n'
+                  'a = time.time(); print(t("allowed.test", 80), time.time() - a)\n'
                   's = socket.create_connection(("allowed.test", 80)); s.sendall(b"G"); held.append(s)\nprint(t("allowed.test", 80))')
     r = python([*ALLOW, '--files', '512'], code)
-    equal(r.out.split(), ['REACHED', 'True', 'REACHED'], r)
+    in_time(r, 2)
+    equal(r.out.split()[2], 'REACHED', r)
 
 
 # --- names and addresses in odd clothes -------------------------------------------------------------------------------
@@ -374,7 +373,7 @@ def a_gate_killed_amid_transfers():
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd='/')
     equal(p.stdout.readline(), 'ready\n')
     os.kill(next(x for x in map(int, gate.gates()) if gate.has_memory(x)), 9)
-    out, err = p.communicate(timeout=30)
+    out, err = p.communicate(timeout=HANG)
     equal((p.returncode, out.splitlines()), (0, ['cut cut cut cut cut', 'no names']), err)
     has(err, 'the gate ended early', err)
     equal([x for x in gate.gates() if gate.has_memory(int(x))], [])
@@ -383,12 +382,12 @@ def a_gate_killed_amid_transfers():
 @test
 def a_full_table_refuses_and_recovers():
     """More connections than the gate has rows for: those beyond are refused and told, and rows come back."""
-    out, kept = [], list(before)
-    code = TRY + ('def held():\n try: s = socket.create_connection(("four.test", 9), 5); s.settimeout(0.2); s.recv(1); s.close(); return None\n except TimeoutError: return s\n except OSError: return None\n'
-                  'a = [held() for _ in range(90)]\nprint(sum(1 for s in a if s))\nfor s in a:\n if s: s.shutdown(1)\ntime.sleep(0.7)\nprint(t("four.test", 80), held() is not None)\n')
+    kept = list(before)
+    code = TRY + TELL + ('a = [held() for _ in range(90)]\nprint(sum(1 for s in a if s))\nfor s in a:\n if s: s.shutdown(1)\n'
+                         'b = again()\nprint(t("four.test", 80), b is not None)\n')
     before[:0] = ['prlimit', '--nofile=704:704']
     try:
-        r = python(['--allow', 'four.test:9,80', '--files', '256'], code)
+        r = python(['--allow', 'four.test:15,80', '--files', '256'], code)
     finally:
         before[:] = kept
     equal(r.out.split(), ['64', 'REACHED', 'True'], r)

@@ -133,7 +133,7 @@ public class T { public static void main(String[] a) throws Exception {
   try { new Socket("denied.test", 80); } catch (UnknownHostException e) { System.out.println("unknown"); } } }''')
     subprocess.run([JAVA + 'c', '-d', gate.folder + '/java', gate.folder + '/java/T.java'], check=True)
     r = room(['--allow', 'four.test:80', '--allow', 'allowed.test', '--ro', gate.folder, '--ro', '/etc/java-17-openjdk', *BIG],
-             [JAVA, '-Xmx256m', '-Xshare:auto', '-cp', gate.folder + '/java', 'T'], 60)
+             [JAVA, '-Xmx256m', '-Xshare:auto', '-cp', gate.folder + '/java', 'T'])
     here(r)
     equal((r.out.count('here is'), r.out.count('unknown')), (2, 1), r)
 
@@ -234,7 +234,7 @@ def pip():
     put('simple/demo-room/demo_room-1.0-py3-none-any.whl', wheel.getvalue())
     with files():
         r = room(['--allow', 'four.test:8000'], ['sh', '-c', '%s -m pip install -q --no-cache-dir --disable-pip-version-check --target x --index-url http://four.test:8000/simple/ '
-                                                 '--trusted-host four.test demo-room && PYTHONPATH=x %s -c "import demo_room"' % (PYTHON, PYTHON)], 60)
+                                                 '--trusted-host four.test demo-room && PYTHONPATH=x %s -c "import demo_room"' % (PYTHON, PYTHON)])
     equal(r.out, 'from the index\n', r)
 
 
@@ -257,7 +257,7 @@ def npm():
     more = [] if tree.startswith('/usr') else ['--ro', tree]
     with files():
         r = room(['--allow', 'four.test:8000', *more, *BIG], ['sh', '-c', 'PATH=%s:$PATH; npm install --silent --no-audit --no-fund --no-update-notifier --registry http://four.test:8000/ demo-room; '
-                                                              'node -e "require(\'demo-room\')"' % os.path.dirname(shutil.which('node'))], 60)
+                                                              'node -e "require(\'demo-room\')"' % os.path.dirname(shutil.which('node'))])
     has(r.out, 'from the registry', r)
 
 
@@ -280,7 +280,7 @@ def apt():
               '-o Dir::State::status=/work/status -o Dir::Cache=/work/c -o APT::Sandbox::User= -o Dir::Log=/work -o Acquire::Languages=none" && '
               'apt-get $o -qq update && apt-get $o -qq download demo-room && dpkg-deb --fsys-tarfile demo-room_1.0_all.deb | tar xO ./usr/share/demo-room' % gate.folder)
     with files():
-        r = room(['--allow', 'four.test:8000', '--ro', gate.folder], ['sh', '-c', script], 60)
+        r = room(['--allow', 'four.test:8000', '--ro', gate.folder], ['sh', '-c', script])
     equal(r.out, 'from the mirror\n', r)
 
 

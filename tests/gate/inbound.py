@@ -12,7 +12,7 @@ import threading
 import time
 
 import gate
-from gate import ALLOW, EXT, PROGRAM, PYTHON, before, equal, has, python, room, test
+from gate import ALLOW, EXT, HANG, PROGRAM, PYTHON, before, equal, has, patience, python, room, test, within
 
 gate.tests.clear()  # these are a suite of their own
 MANY = int(os.environ.get('INBOUND_CONNECTIONS', '1000'))
@@ -28,9 +28,9 @@ SERVER = ('import socket,sys,os,time,threading,hashlib,errno\n'
           'def echo(c, a):\n while 1:\n  d = c.recv(65536)\n  if not d: return\n  c.sendall(d)\n')
 
 
-def strongroom(*words, limit=20):
+def strongroom(*words):
     return subprocess.run([*before, PROGRAM, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          timeout=limit, cwd='/', text=True)
+                          timeout=HANG, cwd='/', text=True)
 
 
 def fresh():
@@ -52,19 +52,19 @@ class Serving:
     def end(self, kill=True):
         if kill:
             self.p.send_signal(signal.SIGTERM)
-        out, err = self.p.communicate(timeout=20)
+        out, err = self.p.communicate(timeout=HANG)
         with self.record as f:
             f.seek(0)
             text = f.read()
             return self.p.returncode, err, json.loads(text) if text else None
 
 
-def connect(at, host='127.0.0.1', timeout=8):
+def connect(at, host='127.0.0.1', timeout=HANG):
     s = socket.create_connection((host, at), timeout)
     return s
 
 
-def ask(at, words=b'hello', host='127.0.0.1', timeout=8):
+def ask(at, words=b'hello', host='127.0.0.1', timeout=HANG):
     """What an echo says, and '' for one that is refused or cut."""
     try:
         with connect(at, host, timeout) as s:
@@ -149,7 +149,7 @@ def a_room_that_lives_on():
     equal(held.recv(9), b'late')
     held.close()
     equal(strongroom('rm', name).returncode, 0)
-    p.wait(timeout=10)
+    p.wait(timeout=HANG)
     again = socket.socket()
     again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     again.bind(('127.0.0.1', at))  # it is free again
@@ -227,14 +227,14 @@ def a_slow_reader_holds_up_nobody_else():
                 ' n = 0\n while n < %d: n += c.send(b[n %% 256:n %% 256 + min(len(b) - 256, %d - n)])\neach(s, f)' % (size, size))
     slow = socket.socket()
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
-    slow.settimeout(10)
+    slow.settimeout(HANG)
     slow.connect(('127.0.0.1', at))
     slow.sendall(b's')
     time.sleep(0.5)
     gates = [int(x) for x in os.listdir('/proc') if x.isdigit() and 'strongroom-gate' in cmdline(x)]
     begin = time.time()
     equal([ask(at, b'e') for _ in range(20)], [b'e'] * 20)
-    assert time.time() - begin < 2, 'others wait'
+    assert time.time() - begin < patience(2), 'others wait'
     equal(len(gates), 1)
     resident = int(next(x for x in open('/proc/%d/status' % gates[0]) if x.startswith('VmRSS')).split()[1])
     assert resident < 32768, 'the gate holds %d KiB' % resident
@@ -277,7 +277,7 @@ def a_server_that_dies_cuts_its_connections():
         except ConnectionResetError:
             pass
     equal(ask(at), b'')
-    assert time.time() - begin < 2
+    assert time.time() - begin < patience(2)
     status, err, record = r.end()
     told = inbound(record)
     equal(sorted(e['verdict'] for e in told), ['allowed'] * 5 + ['broken'])
@@ -333,7 +333,7 @@ def nobody_listening_is_told_at_once():
     r = Serving(['--publish', '%d:8000' % at], 'ready(); sys.stdin.read()')
     begin = time.time()
     equal([ask(at) for _ in range(300)], [b''] * 300)  # none of them meets itself
-    assert time.time() - begin < 5, time.time() - begin
+    assert time.time() - begin < patience(5), time.time() - begin
     record = r.end()[2]
     told = [x for x in record['network']['peers'] if x['kind'] == 'inbound']
     equal([(x['verdict'], x['reason'], x['why']) for x in told], [('broken', 'unreachable', 'Connection refused')])
@@ -368,8 +368,7 @@ def a_thousand_at_once():
     equal(cut, 5)
     for s in held + over:
         s.close()
-    time.sleep(0.5)
-    equal(ask(at), b'hello')  # the places are given back
+    within(5, lambda: ask(at) != b'hello', 'places that are not given back')
     begin = time.time()
     for _ in range(500):
         equal(ask(at), b'hello')
@@ -491,7 +490,7 @@ def a_server_that_never_accepts_blocks_nobody():
     begin = time.time()
     equal([ask(at + 5000) for _ in range(20)], [b'hello'] * 20)
     has(strongroom('ps', '-q').stdout, 'deaf\n')
-    assert time.time() - begin < 3, 'others wait'
+    assert time.time() - begin < patience(3), 'others wait'
     for s in held:
         s.close()
     r.end()
@@ -553,5 +552,5 @@ def events_come_while_it_happens():
         line = json.loads(f.readline())
         equal((line['event'], line['kind'], line['verdict'], line['port'], line['bytes_up']), ('network', 'inbound', 'allowed', 8000, 5))
         p.terminate()
-        p.wait(timeout=10)
+        p.wait(timeout=HANG)
     p.stdout.close()

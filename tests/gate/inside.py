@@ -3,13 +3,13 @@ import base64
 import threading
 import time
 
-from gate import ALLOW, arrivals, curl, equal, has, python, room, test, told, trusted
+from gate import ALLOW, HANG, arrivals, curl, equal, has, patience, python, room, test, told, trusted
 import gate
 
 gate.tests.clear()
 KEPT = ['--allow', 'four.test:8088 http', '--allow', 'allowed.test']
 # say(name, port, bytes…): sends them one by one, waits for an answer between; what came back, and whether it was closed.
-SAY = ('import select\ndef say(h, p, *parts):\n s = socket.create_connection((h, p), 5); s.settimeout(3); got = b""\n try:\n'
+SAY = ('import select\ndef say(h, p, *parts):\n s = socket.create_connection((h, p), 20); s.settimeout(6); got = b""\n try:\n'
        '  for x in parts:\n   s.sendall(x); d = s.recv(65536)\n   if not d: return got, "closed"\n   got += d\n'
        '   while select.select([s], [], [], 0.1)[0]:\n    d = s.recv(65536)\n    if not d: return got, "closed"\n    got += d\n  return got, "open"\n'
        ' except TimeoutError: return got, "waits"\n except OSError: return got, "closed"\n finally: s.close()\n'
@@ -22,7 +22,7 @@ SAY = ('import select\ndef say(h, p, *parts):\n s = socket.create_connection((h,
 
 def refuses(options, calls, words, count=None):
     """Each call is refused without a byte from the server, and the record says why."""
-    r = python(options, SAY + ''.join('print(%s)\n' % c for c in calls), 60)
+    r = python(options, SAY + ''.join('print(%s)\n' % c for c in calls))
     equal(r.out.splitlines(), ["(b'', 'closed')"] * len(calls), r)
     why = [d['why'] for d in r.record['denials'] if d['layer'] == 'gate']
     for w in words:
@@ -58,7 +58,7 @@ def what_is_neither_tls_nor_http_is_refused():
 @test
 def a_hello_in_pieces_passes():
     r = python(ALLOW, SAY + 's = socket.create_connection(("allowed.test", 443), 5); h = hello("allowed.test", piece=9)\n'
-               'for i in range(0, len(h), 11): s.sendall(h[i:i+11]); time.sleep(0.002)\ns.settimeout(3); print(len(s.recv(999)) > 0)')
+               'for i in range(0, len(h), 11): s.sendall(h[i:i+11]); time.sleep(0.002)\ns.settimeout(20); print(len(s.recv(999)) > 0)')
     equal(r.out, 'True\n', r)  # the server's alert: it knows no such cipher
 
 
@@ -154,7 +154,7 @@ def requests_that_no_rule_has_are_refused():
                   '  ("GET", "/open/..;/x"), ("GET", "/open/..%2fx"), ("GET", "/open\\\\..\\\\x"), ("GET", "//open/x"), ("GET", "/open/%252e%252e/x"), ("GET", "/open/a#b"), ("GET", "/OPEN/a"), ("get", "/open/a")):\n'
                   ' print(say("four.test", 8088, get("four.test:8088", p).replace(b"GET", m.encode(), 1)))\n'
                   'print(say("four.test", 8088, get("four.test:8088", "/open/a", "X-HTTP-Method-Override: DELETE\\r\\n")))')
-    r = python(ASKED, code, 60)
+    r = python(ASKED, code)
     equal(r.out.splitlines(), ['HTTP/1.1 200'] * 4 + ["(b'', 'closed')"] * 16, r)
     equal(len(arrivals('req', since)), 4, r)
     has(r.err, "no http word of the rule has its request: DELETE /in/7/new; allow with: --http 'DELETE four.test:8088/in/7/new'\n", r)
@@ -317,7 +317,7 @@ def connections_that_nobody_waits_for_end():
     out, times_seen = [], 0
     t = threading.Thread(target=lambda: out.append(python(['--allow', 'four.test:8443 http=*:/*'], code)))
     t.start()
-    timers, until = [], time.time() + 8
+    timers, until = [], time.time() + HANG
     while t.is_alive() and time.time() < until and (len(timers) != 1 or times_seen < 20):
         timers = [x.split()[5][:2] for x in open('/proc/net/tcp') if x.split()[2].endswith(':20FB') and x.split()[3] == '01']
         times_seen = times_seen + 1 if len(timers) == 1 else 0
@@ -326,7 +326,7 @@ def connections_that_nobody_waits_for_end():
     r = out[0]
     equal(timers, ['02'], r)  # one connection is left, and it is looked after
     times = sorted(e['duration_ms'] for e in r.record['network']['events'] if e['kind'] == 'tcp')
-    assert len(times) == 2 and times[0] < 900 < times[1], times
+    assert len(times) == 2 and times[0] < patience(900) and times[1] > 1900, times
 
 
 # --- secrets ----------------------------------------------------------------------------------------------------------
@@ -470,7 +470,7 @@ def hellos_of_any_form_reach_no_other_name():
                   ' if k == 3: b = bytearray(e); b[random.randrange(len(b))] ^= 1 << random.randrange(8)\n if k == 4: b = bytearray(b"\\x16\\3\\1" + struct.pack(">H", random.randrange(65536))) + b[5:] + e\n return bytes(b)\n'
                   'def one(i):\n s = socket.create_connection(("allowed.test", 443), 5); s.settimeout(0.4)\n try: s.sendall(odd(i)); s.shutdown(1); s.recv(99)\n except OSError: pass\n s.close()\n'
                   'for i in range(300): one(i)\nprint(say("allowed.test", 80, get("allowed.test"))[0][:12])\n')
-    r = python(ALLOW, code, 100)
+    r = python(ALLOW, code)
     equal(r.out, "b'HTTP/1.1 200'\n", r)
     seen = [d['why'] for d in r.record['denials'] if d['layer'] == 'gate']
     assert any('names evil.test' in x for x in seen) and any('no TLS hello' in x or 'neither TLS' in x for x in seen), seen
@@ -490,10 +490,10 @@ def who_speaks_slowly_is_cut_and_holds_nobody_up():
                            '  except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError): pass\n  except OSError: ends[i] = time.time()\n'
                            ' if n == 4: print(say("four.test", 8088, get("four.test:8088"))[0][:12])\n if len(ends) == len(slow): break\n time.sleep(0.5)\n'
                            'print(len(ends) == len(slow), "%.1f" % (min(ends.values()) - begin), "%.1f" % (max(ends.values()) - begin))\n')
-    r = python([*KEPT, '--allow', 'four.test:443', '--allow', 'four.test:8443 http=*:/*'], code, 100)
+    r = python([*KEPT, '--allow', 'four.test:443', '--allow', 'four.test:8443 http=*:/*'], code)
     out = r.out.split()
     equal(out[:3], ["b'HTTP/1.1", "200'", 'True'], r)
-    assert 24 < float(out[3]) and float(out[4]) < 42, r
+    assert 24 < float(out[3]) and float(out[4]) < patience(42), r
 
 
 @test
@@ -506,7 +506,7 @@ def strongroom_intercept_killed_amid_its_work():
     since, out = len(told), []
     t = threading.Thread(target=lambda: out.append(python(['--allow', 'four.test:8443 http=*:/*'], code)))
     t.start()
-    for _ in range(200):
+    for _ in range(1000):
         time.sleep(0.05)
         found = [int(p) for p in gate.os.listdir('/proc') if p.isdigit() and gate.comm(p) == 'strongroom-inte' and gate.has_memory(p)]
         if found and [x for x in told[since:] if x[0] == 'req']:

@@ -12,7 +12,7 @@ import threading
 import time
 
 import gate
-from gate import PROGRAM, PYTHON, before, equal, has, room, test
+from gate import HANG, PROGRAM, PYTHON, before, equal, has, patience, room, test
 
 gate.tests.clear()  # these are a suite of their own
 top = tempfile.mkdtemp(prefix='gate-sockets-')
@@ -67,12 +67,12 @@ class Server(threading.Thread):
         os.unlink(self.path)
 
 
-def python(options, code, limit=40):
-    return room(options, [PYTHON, '-c', 'import socket,sys,os,time,errno,json,array,threading\n' + ASK + code], limit)
+def python(options, code):
+    return room(options, [PYTHON, '-c', 'import socket,sys,os,time,errno,json,array,threading\n' + ASK + code])
 
 
-def strongroom(*words, limit=20):
-    return subprocess.run([*before, PROGRAM, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=limit, cwd='/', text=True)
+def strongroom(*words):
+    return subprocess.run([*before, PROGRAM, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=HANG, cwd='/', text=True)
 
 
 ASK = ('def ask(path, words=b"hello", timeout=8):\n try:\n  s = socket.socket(socket.AF_UNIX); s.settimeout(timeout); s.connect(path); s.sendall(words); s.shutdown(1); b = b""\n'
@@ -138,7 +138,7 @@ def bytes_and_ends_pass_both_ways():
 def many_connections_at_once():
     s = Server()
     r = python(['--allow', 'unix:%s' % s.path, '--files', '2000', '--prefer', 'files'], 'a = []\nfor i in range(300):\n c = socket.socket(socket.AF_UNIX); c.settimeout(20); c.connect("%s"); c.sendall(b"%%d" %% i); a.append(c)\n'
-               'print(sum(c.recv(9) == b"%%d" %% i for i, c in enumerate(a)))' % s.path, 60)
+               'print(sum(c.recv(9) == b"%%d" %% i for i, c in enumerate(a)))' % s.path)
     equal(r.out, '300\n', r)
     s.end()
 
@@ -211,7 +211,7 @@ def a_server_may_begin_anew():
     other = Server()
     os.symlink(other.path, s.path)
     third = step('')
-    out, err = p.communicate(timeout=20)
+    out, err = p.communicate(timeout=HANG)
     assert first != 'hello\n' and second == 'hello\n' and third != 'hello\n', (first, second, third, err)
     equal(other.peers, [])
     has(err, 'failed connect to unix:%s: No such file or directory' % s.path)
@@ -316,8 +316,9 @@ def nothing_else_is_opened():
 def a_server_that_takes_nobody_blocks_nobody():
     s, other = Server(backlog=0, listens=False), Server()
     r = python(['--allow', 'unix:%s=/run/deaf' % s.path, '--allow', 'unix:%s=/run/x' % other.path], 'a = []\nfor i in range(50):\n c = socket.socket(socket.AF_UNIX); c.settimeout(5); c.connect("/run/deaf"); a.append(c)\n'
-               'b = time.time(); print(ask("/run/x").decode(), time.time() - b < 2)')
-    equal(r.out, 'hello True\n', r)
+               'b = time.time(); print(ask("/run/x").decode(), time.time() - b)')
+    said, seconds = r.out.split()
+    assert said == 'hello' and float(seconds) < patience(2), r
     has(r.err, 'failed connect to unix:%s' % s.path, r)
     s.end()
     other.end()
@@ -327,7 +328,7 @@ def a_server_that_takes_nobody_blocks_nobody():
 def floods_and_leavers():
     s = Server()
     r = python(['--allow', 'unix:%s=/run/x' % s.path], 'def leave():\n for i in range(200):\n  c = socket.socket(socket.AF_UNIX)\n  try:\n   c.connect("/run/x")\n   if i % 2: c.sendall(b"x" * 100)\n  except OSError: pass\n  c.close()\n'
-               'a = [threading.Thread(target=leave) for _ in range(4)]\nfor t in a: t.start()\nfor t in a: t.join()\ntime.sleep(0.5)\nprint(ask("/run/x").decode())', 60)
+               'a = [threading.Thread(target=leave) for _ in range(4)]\nfor t in a: t.start()\nfor t in a: t.join()\ntime.sleep(0.5)\nprint(ask("/run/x").decode())')
     equal(r.out, 'hello\n', r)
     s.end()
 
@@ -364,7 +365,7 @@ def withdrawing_cuts_and_what_was_withdrawn_can_come_back():
     equal(strongroom('deny', 'speaking', 'unix:' + s.path).returncode, 0)
     assert say('ask') in ('cut', 'EPIPE', 'ECONNRESET')
     has(strongroom('rules', 'speaking').stdout, 'deny unix:%s\n' % s.path)
-    out, err = p.communicate(timeout=20)
+    out, err = p.communicate(timeout=HANG)
     equal(p.returncode, 0, err)
     equal(len(other.peers), 0)
     s.end()
@@ -399,7 +400,7 @@ class Talk:
     def __exit__(self, kind, *rest):
         if kind:
             self.p.kill()
-        out, err = self.p.communicate(timeout=20)
+        out, err = self.p.communicate(timeout=HANG)
         if not kind:
             equal((self.p.returncode, out), (0, ''), err)
 
@@ -509,5 +510,5 @@ def the_rooms_end_closes_them():
     s = Server(answer=answer)
     r = python(['--allow', 'unix:' + s.path], 'c = socket.socket(socket.AF_UNIX); c.connect("%s"); print(c.recv(1))\nos._exit(0)' % s.path)
     equal(r.status, 0, r)
-    assert ended.wait(3)
+    assert ended.wait(HANG)
     s.end()

@@ -192,7 +192,9 @@ def one(c, peer, name, port, context):
             for _ in range(20):
                 c.sendall(b'y' * 10000)
                 time.sleep(0.01)
-        elif port == 9:
+        elif port in (9, 15):  # listens; 15 says that it does
+            if port == 15:
+                c.sendall(b'x')
             while c.recv(65536):
                 pass
         elif context:
@@ -379,7 +381,7 @@ def main():
     jobs = [(serve_udp,)] + [(serve_tcp, EXT, port) for port in (11, 13)]
     for address in (EXT, EXT6, DENIED, DENIED6, LAN, META):
         jobs += [(serve_tcp, address, 443, context)]
-        jobs += [(serve_tcp, address, port) for port in (80, 22, 7, 9, 8080)]
+        jobs += [(serve_tcp, address, port) for port in (80, 22, 7, 9, 15, 8080)]
     jobs += [(serve_kept, EXT, 8088), (serve_kept, EXT, 8443, context)]
     jobs += [(serve_dns_tcp,), (log_udp, EXT, 443), (log_udp, EXT, 9999), (log_udp, EXT, 53), (log_udp, EXT6, 443)]
     jobs += [(serve_proxy, 3128, http_proxy), (serve_proxy, 3129, http_proxy, b'me:p w@d'), (serve_proxy, 1080, socks_proxy),
@@ -387,7 +389,8 @@ def main():
     for job in jobs:
         threading.Thread(target=job[0], args=job[1:], daemon=True).start()
     log('ready')
-    sys.stdin.read()
+    for line in sys.stdin:
+        log(*line.split())
 
 
 main()

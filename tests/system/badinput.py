@@ -179,10 +179,10 @@ def five_thousand_paths():
     top = room.path('many')
     for i in range(n):
         os.makedirs('%s/%d' % (top, i), exist_ok=True)
-    r = no_crash(run(*[w for i in range(n) for w in ('--ro', '%s/%d' % (top, i))], record=False, limit=30))
-    assert r.seconds < 20 * room.SLOW, r.seconds
+    r = no_crash(run(*[w for i in range(n) for w in ('--ro', '%s/%d' % (top, i))], record=False))
+    assert r.seconds < room.patience(20), r.seconds
     # The same one, five thousand times.
-    no_crash(run(*['--ro', top] * n, record=False, limit=30))
+    no_crash(run(*['--ro', top] * n, record=False))
     # Two hundred are no trouble for anybody.
     r = run(*[w for i in range(200) for w in ('--ro', '%s/%d' % (top, i))])
     ended(r, 'exited', 0)
@@ -246,9 +246,9 @@ def special_files_as_paths():
         assert r.status in (0, 125), r
         if r.status == 125:
             refused(r)
-    no_crash(run('--env-file', fifo, record=False, limit=5))
+    no_crash(run('--env-file', fifo, record=False))
     for flag in ('-p', '--settings'):
-        refused(run(flag, fifo, record=False, limit=5))
+        refused(run(flag, fifo, record=False))
     s.close()
 
 
@@ -305,7 +305,7 @@ def a_reply_that_cannot_be_kept():
 def help_into_a_full_disk():
     with open('/dev/full', 'w') as full:
         for words in (['run', '--help'], ['help'], ['version'], ['run', '--dry-run', '/bin/true']):
-            r = subprocess.run([room.PROGRAM, *words], stdout=full, stderr=subprocess.PIPE, timeout=10 * room.SLOW)
+            r = subprocess.run([room.PROGRAM, *words], stdout=full, stderr=subprocess.PIPE, timeout=room.HANG)
             same(r.returncode, 125, str(words))
             assert b'No space left' in r.stderr, r.stderr
 
@@ -378,7 +378,7 @@ def a_tiny_stack():
 @test
 def small_limits_of_the_caller():
     for limits in ({'FSIZE': 0}, {'NPROC': 1}, {'CPU': 1}, {'AS': 64 << 20}, {'DATA': 8 << 20}, {'MEMLOCK': 0}, {'SIGPENDING': 0}, {'CORE': 0}, {'MSGQUEUE': 0}):
-        r = run(record=False, preexec_fn=limited(**limits), limit=10)
+        r = run(record=False, preexec_fn=limited(**limits))
         assert r.status in (0, 125, 126), '%r: %s' % (limits, r)
         if r.status == 125:
             refused(r)

@@ -38,7 +38,7 @@ def flood_unread_terminal(options, action=None):
         os.close(slave)
         if action:
             action(p)
-        return room.finish(p, limit=30)
+        return room.finish(p)
     finally:
         os.close(master)
 
@@ -51,6 +51,7 @@ def an_unread_terminal_does_not_stop_the_clock():
 @test
 def an_unread_terminal_does_not_keep_signals_away():
     def end(p):
+        room.pid_one(p.pid)
         time.sleep(0.5)
         p.terminate()
     ended(flood_unread_terminal(['-t'], end), status=143)
@@ -210,7 +211,7 @@ def children_that_nobody_waits_for_use_processor_time_too():
     if 'cgroup2' not in room.holder('pids'):
         raise Skip('no cgroup that accounts for processor time')
     r = ended(python(FORGETTING, options=['--cpu-time', '1s', '--cpus', '2', '--prefer', 'cpus']), 'cpu-time', 152)
-    assert r.seconds < 4 * room.SLOW, r.seconds
+    assert r.seconds < room.patience(4), r.seconds
 
 
 @test
@@ -231,7 +232,7 @@ def read_late(seconds, options=(), action=None):
     time.sleep(seconds)
     if action:
         action(p)
-    return room.finish(p, limit=30)
+    return room.finish(p)
 
 
 @test

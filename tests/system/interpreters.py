@@ -3,6 +3,7 @@ import base64
 import json
 import os
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -35,13 +36,18 @@ class Cell:
         self.p.stdin.close()
         self.p.stdin = None
 
-    def end(self, limit=20):
+    def busy(self):
+        """It has printed: the cell runs."""
+        assert select.select([self.p.stdout], [], [], room.HANG)[0], 'the cell prints nothing'
+        return self
+
+    def end(self):
         import threading
         got = []
         reader = threading.Thread(target=lambda: got.append(open(self.read, 'rb').read()))
         reader.start()
         try:
-            out, err = self.p.communicate(timeout=limit * room.SLOW)
+            out, err = self.p.communicate(timeout=room.HANG)
         except subprocess.TimeoutExpired:
             self.p.kill()
             raise AssertionError('the cell does not come back')
@@ -228,6 +234,7 @@ def an_interrupt_keeps_the_state():
             'bash': ['f() { while :; do :; done; }; g() { f; echo wrong; }; g; echo wrong', 'sleep 60; echo wrong', 'y=$(sleep 60; echo 1); echo wrong',
                      'sleep 60 | cat; echo wrong']}
     set_x = {'python': 'x = 42', 'javascript': 'var x = 42', 'bash': 'x=42'}
+    say = {'python': 'print("busy", flush=True)\n', 'javascript': 'console.log("busy");', 'bash': 'echo busy;'}
     get_x = {'python': 'print(x)', 'javascript': 'console.log(x)', 'bash': 'echo $x'}
     word, traces = room.token(), Traces()
     with Living() as x:
@@ -238,12 +245,11 @@ def an_interrupt_keeps_the_state():
                 same((c.r['outcome'], c.status, c.r['state'], c.out), ('timeout', 124, 'kept', ''), '%s: %s: %s' % (language, code, c.err))
                 same(cell(x, language, get_x[language]).out, '42\n', language)
             for sig in (signal.SIGINT, signal.SIGTERM):
-                c = Cell(x, language, busy[language][0])
-                time.sleep(0.3)
+                c = Cell(x, language, say[language] + busy[language][0]).busy()
                 c.p.send_signal(sig)
                 began = time.monotonic()
                 c.end()
-                assert time.monotonic() - began < 0.6 * room.SLOW, 'it took %.2f s' % (time.monotonic() - began)
+                assert time.monotonic() - began < room.patience(0.6), 'it took %.2f s' % (time.monotonic() - began)
                 same((c.r['outcome'], c.status, c.r['state']), ('interrupted', 130, 'kept'), language)
                 same(cell(x, language, get_x[language]).out, '42\n', language)
     traces.clean(word)
@@ -257,11 +263,11 @@ def what_does_not_hear_is_ended():
     with Living() as x:
         call('exec', x.name, '--', 'mkfifo', '/tmp/f')
         for language in LANGUAGES if has_node() else ('python', 'bash'):
-            c = cell(x, language, deaf[language], '--timeout', '200ms')
+            c = cell(x, language, deaf[language], '--timeout', '500ms')
             same((c.r['outcome'], c.status, c.r['state']), ('timeout', 124, 'gone'), language)
         room.within(3, lambda: x.status()['programs'], 'programs left')
         r = subprocess.run([PROGRAM, 'exec', '--interpreter', 'python', '--timeout', '100ms', x.name], input=deaf['python'].encode(),
-                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20)
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=room.HANG)
         same(r.returncode, 124)
         assert b'its state is gone\nstrongroom: hint: the next cell starts anew' in r.stderr, r.stderr
         c = cell(x, 'python', '1')
@@ -274,15 +280,15 @@ def cells_wait_for_each_other():
         many = [Cell(x, 'python', 'import time\nn = globals().get("n", 0) + 1\nprint("a", n)\ntime.sleep(0.05)\nprint("b", n)') for _ in range(8)]
         said = [c.end().out for c in many]
         same(sorted(said), ['a %d\nb %d\n' % (i, i) for i in range(1, 9)])
-        slow = Cell(x, 'python', 'time.sleep(60)')
-        time.sleep(0.2)
+        slow = Cell(x, 'python', 'print("slow", flush=True)\ntime.sleep(60)').busy()
+        before = x.clients()
         waiting = [Cell(x, 'python', '1') for _ in range(16)]
-        time.sleep(0.3)
-        r = subprocess.run([PROGRAM, 'exec', '--interpreter', 'python', x.name], input=b'1', stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20)
+        room.within(10, lambda: x.clients() < before + 16, 'less than sixteen in line')
+        r = subprocess.run([PROGRAM, 'exec', '--interpreter', 'python', x.name], input=b'1', stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=room.HANG)
         same(r.returncode, 125)
         assert b'too many wait' in r.stderr and b'hint: ' in r.stderr, r.stderr
         waiting[3].p.terminate()  # in line: it only goes
-        same(waiting[3].p.wait(5), 125)
+        same(waiting[3].p.wait(room.HANG), 125)
         os.close(waiting[3].read)
         slow.p.send_signal(signal.SIGINT)
         same(slow.end().r['outcome'], 'interrupted')
@@ -304,7 +310,7 @@ def an_interpreter_that_ends_says_so():
             same(cell(x, 'python', 'x').r['error']['name'], 'NameError')
         # Between two cells.
         c = cell(x, 'python', 'import os, threading, time\nthreading.Thread(target=lambda: (time.sleep(0.2), os._exit(4))).start()')
-        time.sleep(0.5)
+        room.within(5, lambda: x.status()['programs'], 'an interpreter that should have ended')
         c = cell(x, 'python', '5')
         same((c.values(), c.r['began']), (['5'], 'lost'))
         if has_node():
@@ -324,9 +330,9 @@ def children_that_hold_on_do_not_hold_us():
         same(value(x, 'python', '6'), ['6'])
         c = cell(x, 'bash', '(sleep 60) & sleep 61 & disown; echo $!')
         same(c.status, 0)
-        c = cell(x, 'python', 'import subprocess; p = subprocess.Popen(["sh", "-c", "sleep 0.3; echo late"])\nprint("now")')
+        c = cell(x, 'python', 'import subprocess; p = subprocess.Popen(["sh", "-c", "until [ -e go ]; do sleep 0.05; done; echo late; : > done"], cwd="/work")\nprint("now")')
         same(c.out, 'now\n')
-        time.sleep(0.5)
+        x.sh(': > /work/go; until [ -e /work/done ]; do sleep 0.05; done')
         same(cell(x, 'python', 'print("then")').out, 'late\nthen\n')
     traces.clean(word)
 
@@ -369,7 +375,7 @@ def output_is_counted_and_bounded():
         c = cell(x, 'python', 'print("y" * 9999)', '--output', '10000')
         same((c.r['outcome'], len(c.out), c.r['bytes']['stdout']), ('exited', 10000, 10000))
         # The same for commands.
-        r = subprocess.run([PROGRAM, 'exec', '--output', '5000', x.name, '--', 'sh', '-c', 'yes & yes >&2; sleep 60'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20)
+        r = subprocess.run([PROGRAM, 'exec', '--output', '5000', x.name, '--', 'sh', '-c', 'yes & yes >&2; sleep 60'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=room.HANG)
         same((r.returncode, len(r.stdout) + len(r.stderr)), (153, 5000))
         room.within(3, lambda: x.status()['programs'] > 2, 'programs that printed too much')
         same(len(x.exec('sh', '-c', 'printf 12345', options=['--output', '5'])), 5)
@@ -379,8 +385,7 @@ def output_is_counted_and_bounded():
 def a_client_that_is_killed_leaves_an_interpreter_that_works():
     with Living() as x:
         cell(x, 'python', 'x = 1')
-        c = Cell(x, 'python', 'import time\nprint("here", flush=True)\ntime.sleep(60)')
-        time.sleep(0.4)
+        c = Cell(x, 'python', 'import time\nprint("here", flush=True)\ntime.sleep(60)').busy()
         c.p.kill()
         c.p.communicate()
         os.close(c.read)
@@ -395,25 +400,24 @@ def wrong_words_are_refused():
         for words, wanted in [(['--interpreter', 'cobol', x.name], b'not a language'), (['--interpreter', 'python', x.name, '--', 'true'], b'takes no command'),
                               (['--interpreter', 'python', '-t', x.name], b'only'), (['--result-fd', '77', x.name, '--', 'true'], b'not an open'),
                               (['--result-fd', '1', x.name, '--', 'true'], b'without --interpreter'), (['--output', 'x', x.name, '--', 'true'], b'not a size')]:
-            r = subprocess.run([PROGRAM, 'exec', *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20)
+            r = subprocess.run([PROGRAM, 'exec', *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=room.HANG)
             assert r.returncode == 125 and wanted in r.stderr, (words, r.returncode, r.stderr)
         for code, wanted in [(b'a\0b', b'zero byte'), (b'#' * ((1 << 20) + 1), b'longer than')]:
-            r = subprocess.run([PROGRAM, 'exec', '--interpreter', 'python', x.name], input=code, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20)
+            r = subprocess.run([PROGRAM, 'exec', '--interpreter', 'python', x.name], input=code, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=room.HANG)
             assert r.returncode == 125 and wanted in r.stderr, r.stderr
         same(cell(x, 'python', 'v = 1' + ' ' * ((1 << 20) - 5)).status, 0)
         call('pause', x.name)
-        r = subprocess.run([PROGRAM, 'exec', '--interpreter', 'bash', x.name], input=b'1', stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20)
+        r = subprocess.run([PROGRAM, 'exec', '--interpreter', 'bash', x.name], input=b'1', stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=room.HANG)
         assert r.returncode == 125 and b'is paused' in r.stderr and b'hint: ' in r.stderr, r.stderr
         call('resume', x.name)
-    r = subprocess.run([PROGRAM, 'exec', '--interpreter', 'python', x.name], input=b'1', stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20)
+    r = subprocess.run([PROGRAM, 'exec', '--interpreter', 'python', x.name], input=b'1', stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=room.HANG)
     assert r.returncode == 127 and b'no room of that name' in r.stderr, r.stderr
 
 
 @test
 def a_room_that_ends_takes_the_cell_along():
     with Living() as x:
-        c = Cell(x, 'python', 'import time; time.sleep(60)')
-        time.sleep(0.3)
+        c = Cell(x, 'python', 'import time; print(1, flush=True); time.sleep(60)').busy()
         call('rm', x.name)
         c.end()
         same((c.r['outcome'], c.r['state']), ('ended', 'gone'))
@@ -422,8 +426,7 @@ def a_room_that_ends_takes_the_cell_along():
 @test
 def the_command_that_reads_it_is_confined():
     with Living() as x:
-        c = Cell(x, 'python', 'import time; time.sleep(60)')
-        time.sleep(0.4)
+        c = Cell(x, 'python', 'import time; print(1, flush=True); time.sleep(60)').busy()
         status = open('/proc/%d/status' % c.p.pid).read()
         c.p.terminate()
         c.end()

@@ -34,7 +34,7 @@ def part(x, id, *options):
     p = subprocess.Popen([PROGRAM, 'job', 'output', *options, '--result-fd', str(write), x.name, id], stdin=subprocess.DEVNULL,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[write])
     os.close(write)
-    out, err = p.communicate(timeout=20 * room.SLOW)
+    out, err = p.communicate(timeout=room.HANG)
     with open(read, 'rb') as f:
         text = f.read()
     same((p.returncode, err), (0, b''), 'job output')
@@ -42,7 +42,7 @@ def part(x, id, *options):
 
 
 def refused(wanted, *words, status=125, feed=b''):
-    r = subprocess.run([PROGRAM, 'job', *words], input=feed, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30 * room.SLOW)
+    r = subprocess.run([PROGRAM, 'job', *words], input=feed, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=room.HANG)
     assert r.returncode == status and wanted in r.stderr.decode(), (words, r.returncode, r.stderr)
 
 
@@ -97,7 +97,7 @@ def much_output_keeps_its_end_and_its_count():
         same((len(out), r['offset'], r['lost'], r['size']), (RING, 3000000 - RING, 3000000 - RING, 3000000))
         same(out, b''.join(b'%09d\n' % i for i in range(1, 300001))[-RING:])
         same(part(x, id, '--limit', '10')[1]['next_offset'], 3000000 - RING + 10)
-        r = subprocess.run([PROGRAM, 'job', 'output', x.name, id], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20)
+        r = subprocess.run([PROGRAM, 'job', 'output', x.name, id], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=room.HANG)
         same((len(r.stdout), r.stderr), (RING, b'strongroom: note: %d earlier bytes are no longer kept\n' % (3000000 - RING)))
         # Read on while it is written: each byte once and in order, or counted as lost.
         id = start(x, 'sh', '-c', 'seq -f %09g 1 999999')
@@ -151,7 +151,7 @@ def one_cannot_harm_what_keeps_it():
         room.within(3, lambda: part(x, left)[0] != b'child\n', 'what a child prints later')
         began = time.monotonic()
         x.exec('true')
-        assert time.monotonic() - began < 1 * room.SLOW, 'the keeper is busy'
+        assert time.monotonic() - began < room.patience(1), 'the keeper is busy'
         call('job', 'kill', x.name, flood)
         over(x, flood)
         call('job', 'kill', x.name, left)  # what it left behind

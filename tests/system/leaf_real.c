@@ -484,6 +484,17 @@ static bool t_few_fds(void)
     return expect(status == 0, "status %#x", status);
 }
 
+/* By us, or by a room of somebody else's: only one sweeps at a time, and another one is as good. */
+static bool swept(const char *name)
+{
+    for (int i = 0; i < 100 && directories(name) > 0; i++) {
+        (void)leaf_sweep(&place);
+        if (directories(name) > 0)
+            sleep_ms(20);
+    }
+    return directories(name) == 0;
+}
+
 static bool t_sweep(void)
 {
     uint64_t limits[LIMIT_ID_COUNT];
@@ -491,7 +502,6 @@ static bool t_sweep(void)
     char foreign[] = LEAF_PREFIX "x1";
     bool good = true;
     pid_t pid;
-    int n;
 
     no_limits(limits);
     if (!make(limits, &left) || !make(limits, &held) || !make(limits, &lived))
@@ -503,17 +513,13 @@ static bool t_sweep(void)
     (void)leaf_sweep(&place);
     good &= expect(directories(left.name) == place.count, "a young leaf was swept");
     sleep_ms(7000);
-    n = leaf_sweep(&place);
-    good &= expect(n >= place.count && directories(left.name) == 0, "swept %d, %d remain", n,
-                   directories(left.name));
+    good &= expect(swept(left.name), "the old leaf remains");
     good &= expect(directories(held.name) == place.count, "a leaf that is answered for was swept");
     good &= expect(directories(lived.name) == place.count, "a populated leaf was swept");
     good &= expect(directories(foreign) == 1, "a foreign directory was swept");
     (void)end(pid);
     (void)unlinkat(place.parent_fd[0], foreign, AT_REMOVEDIR);
-    sleep_ms(20);
-    (void)leaf_sweep(&place);
-    good &= expect(directories(lived.name) == 0, "the emptied leaf remains");
+    good &= expect(swept(lived.name), "the emptied leaf remains");
     good &= expect(leaf_remove(&held, 100) == 0, "directories remain");
     return good;
 }

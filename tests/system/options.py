@@ -304,7 +304,7 @@ def a_published_port_leads_into_the_room():
     os.read(read, 9)
     with socket.create_connection(('127.0.0.1', int(line.split(':')[3].split()[0])), 9) as s:
         same(s.recv(99), b'from 127.0.0.1')
-    same(p.wait(timeout=20), 0)
+    same(p.wait(timeout=room.HANG), 0)
     p.stderr.close()
     os.close(read)
 

@@ -24,9 +24,21 @@ PROGRAM = os.environ.get('STRONGROOM', os.path.join(PROJECT, 'build', 'strongroo
 NOTE_MOST = 159  # RESULT_NOTE_SIZE without its NUL: a note that fills it was longer
 EMULATED = bool(os.environ.get('STRONGROOM_VM'))
 SLOW = 8 if EMULATED else 1          # how much longer everything may take
+HANG = 60 * SLOW                     # seconds after which nothing comes any more; nothing else is said by it
 ROOT = os.geteuid() == 0
 OWNS_UIDS = ROOT and '4294967295' in open('/proc/self/uid_map').read()
 PYTHON = '/usr/bin/python3'          # also the one inside a room
+
+
+
+def patience(seconds):
+    """What is promised for a machine that has time for it, for this one as it is just now: `seconds` where nobody else runs,
+    more where every processor has several to serve. For upper bounds of what was measured, never for how long to sleep."""
+    with open('/proc/loadavg') as f:
+        words = f.read().split()
+    waiting = max(float(words[0]), int(words[3].split('/')[0]) - 1)
+    return seconds * SLOW * max(1, 2 * waiting / len(os.sched_getaffinity(0)))
+
 
 tests = []
 started = []  # the process numbers of all rooms' supervisors
@@ -81,10 +93,10 @@ def start(options, command, record=True, verb='run', program=None, before=(), **
     return p
 
 
-def finish(p, feed=b'', limit=20, slow=None):
+def finish(p, feed=b'', slow=None):
     """Feeds stdin, reads everything, waits for the end. `slow`: seconds between two reads of 64 KiB of stdout."""
     r = Result(p.args)
-    end = time.monotonic() + limit * SLOW
+    end = time.monotonic() + HANG
     sinks = {}
     feed = memoryview(feed)
     record = bytearray()
@@ -151,11 +163,11 @@ def finish(p, feed=b'', limit=20, slow=None):
     return r
 
 
-def room(*command, options=(), feed=None, limit=20, slow=None, **more):
+def room(*command, options=(), feed=None, slow=None, **more):
     """One room from start to end."""
     if feed is not None:
         more['stdin'] = subprocess.PIPE
-    return finish(start(options, list(command), **more), feed or b'', limit, slow)
+    return finish(start(options, list(command), **more), feed or b'', slow)
 
 
 def sh(script, *arguments, **more):
@@ -166,9 +178,9 @@ def python(script, *arguments, **more):
     return room(PYTHON, '-IS', '-c', script, *arguments, **more)
 
 
-def outside(*argv, limit=20, **more):
+def outside(*argv, **more):
     """A command that is no room."""
-    return subprocess.run(argv, timeout=limit * SLOW, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
+    return subprocess.run(argv, timeout=HANG, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
 
 
 # --- judging ----------------------------------------------------------------------------------------------------------
@@ -229,13 +241,14 @@ def refused(r, *words, status=125):
 
 
 def within(seconds, question, what):
-    """Asks until the answer is empty or false; fails when it stays so for `seconds`."""
-    end = time.monotonic() + seconds * SLOW
+    """Asks until the answer is empty or false; fails when it stays otherwise for `seconds`, and more on a busy machine."""
+    began, bound = time.monotonic(), 0
     while True:
         answer = question()
         if not answer:
             return
-        assert time.monotonic() < end, '%s after %g s: %r' % (what, seconds * SLOW, answer)
+        bound = max(bound, patience(seconds))
+        assert time.monotonic() < began + bound, '%s after %g s: %r' % (what, bound, answer)
         time.sleep(0.01)
 
 
@@ -333,9 +346,17 @@ def children(pid):
     return found
 
 
-def pid_one(pid, seconds=5):
+def below(pid):
+    """All its children and theirs."""
+    found = list(children(pid))
+    for child in found:
+        found += children(child)
+    return found
+
+
+def pid_one(pid):
     """The room's pid 1 below the strongroom process pid."""
-    end = time.monotonic() + seconds * SLOW
+    end = time.monotonic() + HANG
     while time.monotonic() < end:
         for child, name in children(pid).items():
             if name != 'strongroom-end':
@@ -348,9 +369,9 @@ def undertaker(pid):
     return next((c for c, name in children(pid).items() if name == 'strongroom-end'), None)
 
 
-def read_line(p, limit=10):
+def read_line(p):
     """The first line of a running room's stdout: tells that the program is there."""
-    line, end = b'', time.monotonic() + limit * SLOW
+    line, end = b'', time.monotonic() + HANG
     while not line.endswith(b'\n'):
         ready, _, _ = select.select([p.stdout], [], [], max(0, end - time.monotonic()))
         assert ready, 'the program said nothing in time'

@@ -20,12 +20,12 @@ from room import Traces, outside, same, test
 PROGRAM = room.PROGRAM
 
 
-def call(*words, feed=None, limit=20, status=0, **more):
+def call(*words, feed=None, status=0, **more):
     """A verb about rooms; its output as text."""
     if feed is None:
         more.setdefault('stdin', subprocess.DEVNULL)
     r = subprocess.run([PROGRAM, *words], input=feed, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                       timeout=limit * room.SLOW, **more)
+                       timeout=room.HANG, **more)
     same(r.returncode, status, 'strongroom %s: %r %r' % (' '.join(words[:3]), r.stdout[-200:], r.stderr[-300:]))
     return r.stdout.decode()
 
@@ -42,7 +42,7 @@ class Living:
         return self
 
     def __exit__(self, *_):
-        subprocess.run([PROGRAM, 'rm', self.name], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=20 * room.SLOW)
+        subprocess.run([PROGRAM, 'rm', self.name], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=room.HANG)
 
     def exec(self, *command, options=(), **more):
         return call('exec', *options, self.name, '--', *command, **more)
@@ -55,6 +55,10 @@ class Living:
 
     def keeper(self):
         return self.status()['pid']
+
+    def clients(self):
+        """A number that rises with each client that the keeper has heard and not let go."""
+        return len(os.listdir('/proc/%d/fd' % self.keeper()))
 
 
 def names():
@@ -122,7 +126,7 @@ def strongroom_is_installed_again_while_a_room_lives():
             same(os.path.exists(os.path.join(layout, 'more')), False, 'what does not belong there')
             same(sorted(n for n in os.listdir(top) if n.startswith('skeleton')), [os.path.basename(layout)])
         finally:
-            subprocess.run([program, 'rm', name], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=20 * room.SLOW)
+            subprocess.run([program, 'rm', name], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=room.HANG)
 
 
 @test
@@ -145,11 +149,9 @@ def a_room_lives_until_it_is_removed():
 def docker_s_habits_are_understood():
     with Living('/bin/sh', '-c', 'trap "echo usr" USR1; trap "exit 7" TERM; echo ready; while :; do sleep 0.05; done') as x:
         room.within(5, lambda: call('logs', x.name) != 'ready\n', 'the first line')
-        for words in (['-USR1'], ['-10'], ['-s', 'SIGUSR1'], ['--signal=USR1'], ['--signal', '10']):
+        for count, words in enumerate((['-USR1'], ['-10'], ['-s', 'SIGUSR1'], ['--signal=USR1'], ['--signal', '10'])):
             call('kill', *words, x.name)
-            room.within(5, lambda: not call('logs', x.name).endswith('usr\n'), 'the signal of %r' % words)
-            time.sleep(0.1)
-        same(call('logs', x.name).count('usr'), 5)
+            room.within(5, lambda: call('logs', x.name) != 'ready\n' + 'usr\n' * (count + 1), 'the signal of %r' % words)
         for words in (['-99'], ['-FOO'], ['--signal=']):
             call('kill', *words, x.name, status=125)
         assert x.name in call('ps', '-a', '-q').split()
@@ -264,7 +266,7 @@ FRAME = struct.Struct('<IIIi4080s')
 def who_speaks_another_version_is_told_so():
     with Living() as x:
         s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        s.settimeout(10 * room.SLOW)
+        s.settimeout(room.HANG)
         s.connect(control_of(x.name))
         s.send(FRAME.pack(4711, 1, 0, 0, b''))
         version = FRAME.unpack(s.recv(8192))[0]
@@ -293,7 +295,7 @@ def a_room_of_another_version_is_listed_and_ended():
         assert x.name in names(), names()
         same(x.status(), {'name': x.name, 'state': 'foreign', 'command': '(of another version of strongroom)'})
         assert x.name not in call('stats')
-        r = subprocess.run([PROGRAM, 'exec', x.name, '--', 'true'], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=20 * room.SLOW)
+        r = subprocess.run([PROGRAM, 'exec', x.name, '--', 'true'], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=room.HANG)
         assert r.returncode == 125 and b'another version of strongroom' in r.stderr and b'strongroom rm' in r.stderr, r
         call('rm', x.name)
         assert select.select([gone], [], [], 0)[0], 'the keeper lives on'
@@ -423,7 +425,7 @@ def many_run_at_once():
         some = [subprocess.Popen([PROGRAM, 'exec', x.name, '--', '/bin/sh', '-c', 'read n; exit $n'], stdin=subprocess.PIPE)
                 for _ in range(20)]
         for i, p in enumerate(some):
-            p.communicate(b'%d\n' % i, timeout=20 * room.SLOW)
+            p.communicate(b'%d\n' % i, timeout=room.HANG)
             same(p.returncode, i, 'status of one of many')
         room.within(2, lambda: x.status()['programs'], 'programs')
         room.within(5, lambda: x.status()['processes'] - 2, 'processes beside pid 1 and the kept reaper')
@@ -433,10 +435,10 @@ def many_run_at_once():
 def more_than_can_be_are_refused():
     with Living(options=['--pids', '200']) as x:
         codes = []
-        some = [subprocess.Popen([PROGRAM, 'exec', x.name, '--', 'sleep', '3'], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-                for _ in range(70)]
+        some = [subprocess.Popen([PROGRAM, 'exec', x.name, '--', 'cat'], stdin=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(70)]
+        room.within(20, lambda: x.status()['programs'] + sum(p.poll() is not None for p in some) < 70, 'clients on their way')
         for p in some:
-            err = p.communicate(timeout=40 * room.SLOW)[1]
+            err = p.communicate(timeout=room.HANG)[1]
             codes.append(p.returncode)
             assert p.returncode == 0 or b'too many' in err, err
         assert 0 < codes.count(125) < 70 and codes.count(0) >= 60, codes
@@ -501,7 +503,7 @@ def signals_reach_it():
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         same(p.stdout.readline(), b'up\n', 'it runs')
         p.send_signal(signal.SIGINT)
-        same((p.communicate(timeout=10 * room.SLOW)[0], p.returncode), (b'got\n', 9), 'after a signal')
+        same((p.communicate(timeout=room.HANG)[0], p.returncode), (b'got\n', 9), 'after a signal')
         p = subprocess.Popen([PROGRAM, 'exec', x.name, '--', '/bin/sh', '-c', 'trap "" INT; echo up; while :; do sleep 0.05; done'],
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         same(p.stdout.readline(), b'up\n', 'it runs')
@@ -509,7 +511,7 @@ def signals_reach_it():
         time.sleep(0.3)
         assert p.poll() is None, 'a program that does not want to end'
         p.send_signal(signal.SIGINT)
-        p.communicate(timeout=10 * room.SLOW)
+        p.communicate(timeout=room.HANG)
         same(p.returncode, 130, 'after the second signal')
 
 
@@ -519,7 +521,7 @@ def it_can_have_a_terminal():
         pid, fd = pty.fork()
         if pid == 0:
             os.execv(PROGRAM, [PROGRAM, 'exec', '-t', x.name, '--', '/bin/sh', '-c', 'tty; read a; echo "<$a>"; exit 4'])
-        said, end = b'', time.monotonic() + 10 * room.SLOW
+        said, end = b'', time.monotonic() + room.HANG
         typed = False
         while time.monotonic() < end and select.select([fd], [], [], 5)[0]:
             try:
@@ -556,7 +558,7 @@ def the_walls_are_those_of_the_room():
 def time_bounds_what_a_program_left_behind():
     word = room.token()
     with Living() as x:
-        x.exec('/bin/sh', '-c', 'sh -c "sleep 100; :" "$0" >/dev/null 2>&1 & exit 0', word, options=['--timeout', '700ms'])
+        x.exec('/bin/sh', '-c', 'sh -c "sleep 100; :" "$0" >/dev/null 2>&1 & exit 0', word, options=['--timeout', '2s'])
         room.within(0.5, lambda: not room.holding(word), 'no process')
         room.within(3, lambda: room.holding(word), 'processes whose time is up')
 
@@ -564,9 +566,9 @@ def time_bounds_what_a_program_left_behind():
 @test
 def a_full_room_can_be_used_again():
     with Living(options=['--pids', '8']) as x:
-        p = subprocess.Popen([PROGRAM, 'exec', x.name, '--', '/bin/sh', '-c', 'for i in 1 2 3 4 5 6 7 8; do sleep 4 2>/dev/null & done; wait'],
-                             stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(0.5)
+        code = 'import os, time\ntry:\n  while os.fork(): pass\nexcept OSError: print("full", flush=True)\ntime.sleep(100)'
+        p = subprocess.Popen([PROGRAM, 'exec', x.name, '--', room.PYTHON, '-ISc', code], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        same(p.stdout.readline(), b'full\n')
         codes = {outside(PROGRAM, 'exec', x.name, '--', 'true').returncode for _ in range(70)}
         assert codes <= {125, 126}, codes
         p.kill()
@@ -586,7 +588,7 @@ def the_rooms_own_status_is_kept_behind_those_of_others():
         time.sleep(1.2)
         os.kill(pid, signal.SIGCONT)
         for p in some:
-            p.wait(10 * room.SLOW)
+            p.wait(room.HANG)
         room.within(5, lambda: not os.path.getsize(path), 'no result')
     with open(path) as f:
         record = json.load(f)
@@ -607,7 +609,7 @@ def who_is_not_heard_ends_nothing():
 def typed_input_that_ends_ends():
     with Living() as x:
         for text in (b'hi\n', b'half'):
-            r = subprocess.run([PROGRAM, 'exec', '-t', x.name, '--', 'cat'], input=text, stdout=subprocess.PIPE, timeout=10 * room.SLOW)
+            r = subprocess.run([PROGRAM, 'exec', '-t', x.name, '--', 'cat'], input=text, stdout=subprocess.PIPE, timeout=room.HANG)
             same(r.returncode, 0, repr(r.stdout))
             assert text.strip() in r.stdout, r.stdout
 
@@ -625,10 +627,17 @@ def logs_keep_the_end_and_count_all():
         call('exec', x.name, '--', 'true')
 
 
+TOLD, TELL = 'until [ -e /work/told ]; do sleep 0.05; done', ': >/work/told'
+
+
 @test
 def logs_can_be_followed():
-    with Living('/bin/sh', '-c', 'echo a; sleep 0.4; echo b; sleep 0.4; echo c') as x:
-        same(call('logs', '-f', x.name), 'a\nb\nc\n', 'all of it')
+    with Living('/bin/sh', '-c', 'echo a; %s; echo b; sleep 0.4; echo c' % TOLD) as x:
+        p = subprocess.Popen([PROGRAM, 'logs', '-f', x.name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        same(p.stdout.readline(), b'a\n', 'the first line')
+        x.sh(TELL)
+        same(p.communicate(timeout=room.HANG)[0], b'b\nc\n', 'the rest of it')
+        same(p.returncode, 0, 'logs -f')
 
 
 @test
@@ -647,7 +656,7 @@ def logs_are_whole_however_slow_their_reader_is():
             if len(data) < 3 << 20:
                 time.sleep(0.002)
         notes = [int(n) for n in re.findall(rb'note: (\d+) earlier bytes of stdout', p.stderr.read())]
-        same(p.wait(20 * room.SLOW), 0, 'logs -f')
+        same(p.wait(room.HANG), 0, 'logs -f')
     same(len(data) + sum(notes), 8 * count, 'bytes read and bytes missed')
     assert notes, 'the reader was never overtaken: this test tests nothing'
     lines = data.split(b'\n')
@@ -659,17 +668,20 @@ def logs_are_whole_however_slow_their_reader_is():
 @test
 def who_follows_slowly_hears_the_end():
     """Its keeper waits for a moment only; what was written last, and the status, are told all the same."""
-    with Living('/bin/sh', '-c', 'head -c 600000 /dev/zero | tr "\\0" x; sleep 0.3; echo; echo last; exit 7') as x:
+    with Living('/bin/sh', '-c', 'head -c 600000 /dev/zero | tr "\\0" x; %s; echo; echo last; exit 7' % TOLD) as x:
         room.within(5, lambda: x.status()['stdout'] < 600000, 'too few bytes')
+        before = x.clients()
         for verb, options in (('logs', ['-f']), ('attach', [])):
             p = subprocess.Popen([PROGRAM, verb, *options, x.name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             if verb == 'logs':
                 slow = p
+        room.within(10, lambda: x.clients() < before + 2, 'less than two clients')
+        x.sh(TELL)
         room.within(10, lambda: x.name in names(), 'a room whose program ended')
         time.sleep(0.2)
-        out, err = slow.communicate(timeout=20 * room.SLOW)
+        out, err = slow.communicate(timeout=room.HANG)
         same((slow.returncode, len(out), out[-6:]), (0, 600006, b'\nlast\n'), repr(err))
-        same(p.wait(10 * room.SLOW), 7, 'status told to who attached')
+        same(p.wait(room.HANG), 7, 'status told to who attached')
 
 
 @test
@@ -685,26 +697,26 @@ def stats_tell_what_is_used():
 @test
 def paused_rooms_rest():
     with Living() as x:
-        x.exec('/bin/sh', '-c', 'while :; do echo >> /work/n; sleep 0.01; done', options=['-d'])
-        time.sleep(0.2)
+        x.exec('/bin/sh', '-c', 'echo >/work/n; while :; do echo >> /work/n; sleep 0.01; done', options=['-d'])
+        x.sh('until [ -s /work/n ]; do sleep 0.05; done')
         call('pause', x.name)
         same(x.status()['state'], 'paused', 'state')
-        r = subprocess.run([PROGRAM, 'exec', x.name, '--', 'true'], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=20 * room.SLOW)
+        r = subprocess.run([PROGRAM, 'exec', x.name, '--', 'true'], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=room.HANG)
         same((r.returncode, b'hint: strongroom resume %s\n' % x.name.encode() in r.stderr), (125, True), str(r.stderr))
         call('resume', x.name)
         first = int(x.sh('wc -l < /work/n'))
-        time.sleep(0.3)
-        assert int(x.sh('wc -l < /work/n')) > first, 'it went on'
+        room.within(2, lambda: int(x.sh('wc -l < /work/n')) == first, 'a program that does not go on')
 
 
 @test
 def kill_signals_or_ends():
     with Living('/bin/sh', '-c', 'trap "exit 6" USR1; echo up; while :; do sleep 0.05; done') as x:
         room.within(5, lambda: x.status()['stdout'] == 0, 'nothing said')
+        before = x.clients()
         p = subprocess.Popen([PROGRAM, 'attach', x.name], stdin=subprocess.DEVNULL)
-        time.sleep(0.2)
+        room.within(10, lambda: x.clients() < before + 1, 'no client')
         call('kill', '-s', 'USR1', x.name)
-        same(p.wait(10 * room.SLOW), 6, 'status told to who attached')
+        same(p.wait(room.HANG), 6, 'status told to who attached')
     with Living() as x:
         call('kill', x.name)
         assert x.name not in names()

@@ -50,9 +50,9 @@ class Terminal:
             except OSError:
                 return
 
-    def expect(self, pattern, seconds=5):
+    def expect(self, pattern):
         """Waits for the pattern on the screen; what was before it is forgotten. Returns the match."""
-        end = time.monotonic() + seconds * room.SLOW
+        end = time.monotonic() + room.HANG
         while True:
             found = re.search(pattern if isinstance(pattern, bytes) else pattern.encode(), self.seen)
             if found:
@@ -62,12 +62,24 @@ class Terminal:
             assert left > 0, 'no %r on the screen: %r' % (pattern, self.seen[-500:])
             self.pump(min(left, 0.2))
 
+    def reads(self, name):
+        """Until a program of that name has the room's terminal and sleeps."""
+        def elsewhere():
+            for pid in room.below(self.p.pid):
+                with open('/proc/%d/stat' % pid) as f:
+                    head, _, rest = f.read().rpartition(')')
+                state, _, group, _, _, foreground = rest.split()[:6]
+                if head.partition('(')[2] == name and (state, foreground) == ('S', group):
+                    return None
+            return 'not ' + name
+        room.within(5, elsewhere, 'in the foreground')
+
     def is_raw(self):
         return not termios.tcgetattr(self.slave)[3] & (termios.ICANON | termios.ECHO)
 
-    def end(self, seconds=5):
+    def end(self):
         """Waits for the end; returns status and result; the terminal must be as before."""
-        end = time.monotonic() + seconds * room.SLOW
+        end = time.monotonic() + room.HANG
         while self.p.poll() is None:
             if time.monotonic() > end:
                 self.p.kill()
@@ -127,8 +139,8 @@ def keys_are_bytes_in_raw_mode():
 
 @test
 def a_line_is_edited_and_echoed_once():
-    t = shell('read x; echo "got <$x>"')
-    time.sleep(0.3 * room.SLOW)
+    t = shell('echo ready; read x; echo "got <$x>"')
+    t.expect('ready')
     t.type('wrong\x15right\r')
     t.expect('got <right>')
     same(t.end()[0], 0)
@@ -137,8 +149,8 @@ def a_line_is_edited_and_echoed_once():
 
 @test
 def end_of_file_is_ctrl_d():
-    t = shell('cat; echo end; exit 4')
-    time.sleep(0.2 * room.SLOW)
+    t = shell('echo ready; cat; echo end; exit 4')
+    t.expect('ready')
     t.type('a line\r')
     t.expect(r'a line\r\na line\r\n')
     t.type('\x04')
@@ -178,7 +190,7 @@ def ctrl_c_twice_is_no_end_to_what_answers():
     t = Terminal([room.PYTHON, '-IS', '-i', '-q'])
     t.expect('>>> ')
     for _ in range(3):
-        time.sleep(0.1 * room.SLOW)  # the prompt is there before the read is
+        t.reads('python3')  # the prompt is there before the read is
         t.type('\x03')
         t.expect('KeyboardInterrupt')
         t.expect('>>> ')
@@ -196,7 +208,7 @@ def job_control_in_a_shell():
     t.expect(r'\[1\] \d+')
     t.type('fg\r')
     t.expect('sleep 100')
-    time.sleep(0.2 * room.SLOW)
+    t.reads('sleep')
     t.type('\x1a')
     t.expect('Stopped')
     t.type('bg\r')
@@ -206,7 +218,7 @@ def job_control_in_a_shell():
     t.type('kill %1; wait $!; echo s=$?\r')
     t.expect(r's=143')
     t.type('sleep 100\r')
-    time.sleep(0.3 * room.SLOW)
+    t.reads('sleep')
     t.type('\x03')
     t.expect('% ')
     t.type('echo s=$?; exit 7\r')
@@ -257,7 +269,7 @@ def a_terminal_that_goes_away_ends_the_room():
     os.close(t.master)
     os.close(t.record_fd)
     try:
-        t.p.wait(5 * room.SLOW)
+        t.p.wait(room.HANG)
     except subprocess.TimeoutExpired:
         t.p.kill()
         t.p.wait()
@@ -271,14 +283,14 @@ def stopping_and_going_on_with_a_terminal():
     master, slave = pty.openpty()
     before = termios.tcgetattr(slave)
     # A shell with job control above us, so that our group is not an orphan.
-    script = 'set -m; "$0" run -t -- /bin/sh -c "echo ready; while :; do sleep 0.05; done"; echo stopped=$?; sleep 0.3; fg >/dev/null; echo over=$?'
+    script = 'set -m; "$0" run -t -- /bin/sh -c "echo ready; while :; do sleep 0.05; done"; echo stopped=$?; read x; fg >/dev/null; echo over=$?'
     p = subprocess.Popen(['/bin/bash', '-c', script, room.PROGRAM], stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
                          preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
     seen = b''
 
     def see(what):
         nonlocal seen
-        end = time.monotonic() + 5 * room.SLOW
+        end = time.monotonic() + room.HANG
         while what not in seen:
             assert time.monotonic() < end, 'no %r: %r' % (what, seen)
             if select.select([master], [], [], 0.1)[0]:
@@ -289,6 +301,7 @@ def stopping_and_going_on_with_a_terminal():
         os.kill(who, signal.SIGTSTP)
         see(b'stopped=')
         assert termios.tcgetattr(slave)[3] & termios.ICANON, 'stopped with the terminal in raw mode'
+        os.write(master, b'\n')
         room.within(3, lambda: termios.tcgetattr(slave)[3] & termios.ICANON, 'not raw again after fg')
         os.kill(who, signal.SIGTERM)
         see(b'over=')

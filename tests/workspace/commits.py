@@ -34,7 +34,7 @@ def repository(files=None, commit=True):
 
 def commit(r, *words, **more):
     clean = {k: v for k, v in os.environ.items() if not k.startswith('GIT_')}
-    return verb('apply', '--commit', 'Do a thing\n\nand say why', r.id, *words, env=more.pop('env', clean), limit=60, **more)
+    return verb('apply', '--commit', 'Do a thing\n\nand say why', r.id, *words, env=more.pop('env', clean), **more)
 
 
 def refused(r, top, said, before, *words):

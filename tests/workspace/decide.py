@@ -138,7 +138,7 @@ def two_applies_at_once_are_one():
     top = folder({str(i): 'old' for i in range(300)})
     r = run('for i in *; do echo new >$i; done', top)
     both = [subprocess.Popen([room.PROGRAM, 'apply', r.id], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(4)]
-    said = [p.communicate(timeout=60)[1] for p in both]
+    said = [p.communicate(timeout=room.HANG)[1] for p in both]
     same(sorted(p.returncode for p in both).count(0), 1, said)
     same({read(top, str(i)) for i in range(300)}, {'new\n'})
     verb('undo', r.id)

@@ -17,7 +17,7 @@ def beside_small_store(size, script):
     spaces = ['unshare', '--mount'] if room.OWNS_UIDS else ['unshare', '--mount', '--user', '--map-root-user']
     line = 'mount -t tmpfs -o mode=700,size=%s store "$0" || exit 77; %s' % (size, script)
     done = subprocess.run([*spaces, 'sh', '-c', line, STATE, room.PROGRAM], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60 * room.SLOW,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=room.HANG,
                           env=dict(os.environ, TMPDIR=work.HOME))
     assert done.returncode != 77, done.stderr
     return done

@@ -92,7 +92,7 @@ def at_a_terminal_everything_stands_still_until_there_is_an_answer():
 
     def answer(word, rest=(b'd\n',)):
         pid_said = at_terminal([room.PROGRAM, 'run', '-w', top, '--guard-deletes', '60', '--apply', 'never', '--', '/bin/sh', '-c', script],
-                               [word, *rest], prompt=b'anything else ends it: ', limit=40)
+                               [word, *rest], prompt=b'anything else ends it: ')
         return pid_said
     status, said, asked = answer(b'yes\n')
     assert status == 137 and b'went on' not in said and 'every process is stopped' in plain(said), (status, said)
@@ -107,7 +107,7 @@ def a_project_may_only_lower_it():
 
     def go(*options):
         return subprocess.run([room.PROGRAM, 'run', '-w', top, '--apply', 'never', *options, '--', '/bin/sh', '-c', slow_delete('sleep 3')], cwd=top,
-                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, timeout=60)
+                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, timeout=room.HANG)
     same(go().returncode, 137)
     write(os.path.dirname(top), 'p.yaml', 'guard-deletes: 50\n')
     done = go('-p', os.path.dirname(top) + '/p.yaml')

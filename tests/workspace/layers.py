@@ -141,7 +141,7 @@ def a_copy_serves_where_no_overlay_is_wanted():
 def nested(script, *words):
     """Below a user namespace of its own, where one may mount."""
     done = subprocess.run(['unshare', '-rm', '/bin/sh', '-ec', script, 'sh', *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=60 * room.SLOW)
+                          stderr=subprocess.PIPE, timeout=room.HANG)
     if b'unshare failed' in done.stderr or b'Operation not permitted' in done.stderr[:200]:
         raise Skip('no user namespace with mounts here')
     return done
@@ -243,7 +243,7 @@ def an_upgrade_while_the_room_lives_loses_nothing():
     for name in ('strongroom', 'strongroom-tree'):
         shutil.copy('/bin/false', bin + '/next')
         os.rename(bin + '/next', os.path.join(bin, name))
-    said = p.communicate(b'\n', timeout=30 * room.SLOW)
+    said = p.communicate(b'\n', timeout=room.HANG)
     same((p.returncode, said), (0, (b'', b'')))
     same((read(top, 'a.txt'), read(out, 'o')), ('new\n', 'o\n'))
 
@@ -256,5 +256,5 @@ def without_its_helper_nothing_begins():
     shutil.copy(room.PROGRAM, bin)
     for options in (['-w', top], ['--copy-out', '/tmp:' + out]):
         p = subprocess.run([bin + '/strongroom', 'run', *options, '--', 'echo', 'ran'], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                           stderr=subprocess.PIPE, timeout=30 * room.SLOW)
+                           stderr=subprocess.PIPE, timeout=room.HANG)
         assert p.returncode == 125 and p.stdout == b'' and b'start strongroom-tree: it is not there' in p.stderr, p

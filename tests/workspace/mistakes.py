@@ -194,7 +194,7 @@ def special_files_are_never_made_real():
 @test
 def a_sparse_giant_takes_no_room():
     top, before, r = over_project('truncate -s 10G giant; echo end >>giant', None, '--file-size', '20G')
-    verb('apply', r.id, limit=60)
+    verb('apply', r.id)
     s = os.stat(top + '/giant')
     assert s.st_size == (10 << 30) + 4 and s.st_blocks * 512 < 64 << 20, s
     verb('undo', r.id)
@@ -221,8 +221,8 @@ def hostile_names_are_shown_safely():
 def a_deep_tree():
     script = 'python3 -c "\nimport os\nfor _ in range(1500):\n    os.mkdir(\'d\'); os.chdir(\'d\')\n"'
     top, before, r = over_project(script)
-    verb('review', '--stat', r.id, limit=60)
-    verb('discard', r.id, limit=60)
+    verb('review', '--stat', r.id)
+    verb('discard', r.id)
 
 
 @test

@@ -138,7 +138,7 @@ def tar_streams_go_in_and_out():
         with tarfile.open(fileobj=io.BytesIO(got.stdout)) as t:
             names = t.getnames()
         same(sorted(names), ['d', 'd/f', 'd/good', 'd/hard', 'd/hole', 'd/sub', 'd/sub/g'])
-        same(subprocess.run([room.PROGRAM, 'cp', '-', r.name + ':/tmp'], input=got.stdout, timeout=30).returncode, 0)
+        same(subprocess.run([room.PROGRAM, 'cp', '-', r.name + ':/tmp'], input=got.stdout, timeout=room.HANG).returncode, 0)
         same(r.sh('cd /tmp/d && cat f sub/g && readlink good && stat -c %s hole').split(), ['one', 'two', 'f', '8388608'])
         evil = io.BytesIO()
         with tarfile.open(fileobj=evil, mode='w') as t:
@@ -146,12 +146,12 @@ def tar_streams_go_in_and_out():
                 e = tarfile.TarInfo(name)
                 e.type, e.linkname = (tarfile.SYMTYPE, target) if target else (tarfile.REGTYPE, '')
                 t.addfile(e, io.BytesIO(b''))
-        done = subprocess.run([room.PROGRAM, 'cp', '-', r.name + ':/tmp/d/sub'], input=evil.getvalue(), timeout=30,
+        done = subprocess.run([room.PROGRAM, 'cp', '-', r.name + ':/tmp/d/sub'], input=evil.getvalue(), timeout=room.HANG,
                               stderr=subprocess.PIPE)
         same((done.returncode, done.stderr.count(b'left out')), (0, 3), done.stderr)
         same(r.sh('ls /tmp/d/sub').split(), ['g', 'ok'])
         for bad, why in ((b'no tar' * 1000, b'tar'), (got.stdout[:700], b'')):
-            done = subprocess.run([room.PROGRAM, 'cp', '-', r.name + ':/tmp'], input=bad, timeout=30, stderr=subprocess.PIPE)
+            done = subprocess.run([room.PROGRAM, 'cp', '-', r.name + ':/tmp'], input=bad, timeout=room.HANG, stderr=subprocess.PIPE)
             assert done.returncode != 0 and why in done.stderr, done
         assert b'no such folder' in r.into('-', '/tmp/none', status=None).stderr
         done = verb('cp', '--max', '1M', r.name + ':/work/d', 'x', status=None, cwd=r.top)
@@ -170,7 +170,7 @@ def wrong_words_of_cp_are_told():
 
 
 def piped(feed, *words, status=0):
-    done = subprocess.run([room.PROGRAM, 'run', *words], input=feed, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60 * room.SLOW)
+    done = subprocess.run([room.PROGRAM, 'run', *words], input=feed, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=room.HANG)
     assert status is None or done.returncode == status, done
     return done
 

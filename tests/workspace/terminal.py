@@ -11,7 +11,7 @@ import time
 import room
 
 
-def at_terminal(words, keys, rows=24, limit=20, prompt=b'? ', early=b''):
+def at_terminal(words, keys, rows=24, prompt=b'? ', early=b''):
     """Runs words at 80 columns; each question (its text ends in `prompt`) gets the next key. Returns status, what was said,
     and the questions. Pages are turned. `early` is typed before anything is asked."""
     pid, fd = pty.fork()
@@ -20,7 +20,7 @@ def at_terminal(words, keys, rows=24, limit=20, prompt=b'? ', early=b''):
         os.execv(words[0], words)
     os.write(fd, early)
     said, mark, keys, asked = b'', 0, list(keys), []
-    end = time.monotonic() + limit * room.SLOW
+    end = time.monotonic() + room.HANG
     while time.monotonic() < end:
         if not select.select([fd], [], [], 0.5)[0]:
             continue

@@ -19,7 +19,7 @@ printf '%%s\n' "${COMPREPLY[@]}"
 
 def offered(*words, cwd=None):
     done = subprocess.run(['bash', '-c', ASK % room.PROGRAM, 'bash', 'strongroom', *words], stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, timeout=30 * room.SLOW)
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, timeout=room.HANG)
     same(done.stderr, b'', words)
     return set(done.stdout.decode().split())
 

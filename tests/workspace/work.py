@@ -57,10 +57,10 @@ def run(script, top, *options, **more):
     return r
 
 
-def verb(*words, status=0, limit=30, **more):
+def verb(*words, status=0, **more):
     """One of the verbs about changes."""
     done = subprocess.run([room.PROGRAM, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          timeout=limit * room.SLOW, **more)
+                          timeout=room.HANG, **more)
     assert status is None or done.returncode == status, '%s: status %d, err %r' % (' '.join(words), done.returncode, done.stderr[-300:])
     return done
 
