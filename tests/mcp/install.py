@@ -8,7 +8,7 @@ import tempfile
 import time
 import tomllib
 
-from wire import PROGRAM, Skip, same, test
+from wire import HANG, PROGRAM, Skip, same, test
 
 FILES = {
     'claude': ('.config/Claude/claude_desktop_config.json', 'mcpServers', {}),
@@ -21,7 +21,7 @@ FILES = {
 
 
 def strongroom(*words, home, feed=b'', **env):
-    done = subprocess.run([PROGRAM, *words], input=feed, capture_output=True, timeout=20,
+    done = subprocess.run([PROGRAM, *words], input=feed, capture_output=True, timeout=HANG,
                           env={'PATH': os.environ['PATH'], 'HOME': str(home), **env})
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
@@ -185,7 +185,7 @@ def what_the_client_writes_meanwhile_is_not_lost():
                 pass
             (folder / 'new').write_text('{"client": %d}' % turn)
             os.rename(folder / 'new', folder / 'mcp.json')
-            out, err = p.communicate(timeout=20)
+            out, err = p.communicate(timeout=HANG)
             same(json.loads((folder / 'mcp.json').read_text())['client'], turn, 'what the client wrote')
             seen += b'changed meanwhile' in err
             same(p.returncode, 125 if b'changed meanwhile' in err else 0, err)
@@ -249,13 +249,13 @@ def a_hooked_command_runs_in_a_room():
         answer = json.loads(out)['hookSpecificOutput']
         same((answer['hookEventName'], answer['permissionDecision']), ('PreToolUse', 'ask'))
         same((answer['updatedInput']['description'], answer['updatedInput']['timeout']), ('d', 5000))
-        done = subprocess.run(['bash', '-c', answer['updatedInput']['command']], cwd=cwd, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(['bash', '-c', answer['updatedInput']['command']], cwd=cwd, capture_output=True, text=True, timeout=HANG)
         same((done.stdout, done.returncode), ("it's 42\nq\n", 3), done.stderr)
         same((pathlib.Path(cwd) / 'out.txt').read_text(), "it's 42\n")
         status, out, err = hook(bash('touch x', cwd), '--folder', 'ro', '--approve', h=h)
         answer = json.loads(out)['hookSpecificOutput']
         same(answer['permissionDecision'], 'allow')
-        done = subprocess.run(['bash', '-c', answer['updatedInput']['command']], cwd=cwd, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(['bash', '-c', answer['updatedInput']['command']], cwd=cwd, capture_output=True, text=True, timeout=HANG)
         assert done.returncode != 0 and not (pathlib.Path(cwd) / 'x').exists(), done
 
 
@@ -265,7 +265,7 @@ def a_command_that_looks_wrapped_is_wrapped():
         os.chmod(cwd, 0o755)
         inner = "%s run --rw / -- bash -c 'cat /etc/shadow'" % PROGRAM
         answer = json.loads(hook(bash(inner, cwd), h=h)[1])['hookSpecificOutput']
-        done = subprocess.run(['bash', '-c', answer['updatedInput']['command']], capture_output=True, text=True, timeout=20)
+        done = subprocess.run(['bash', '-c', answer['updatedInput']['command']], capture_output=True, text=True, timeout=HANG)
         assert 'root:' not in done.stdout and done.returncode != 0, done
 
 
@@ -285,8 +285,8 @@ def a_hooked_command_and_its_folder_are_words_not_shell():
             status, out, err = hook(bash(command, str(cwd)), h=h)
             same((status, out.count('\n')), (0, 1), (name, err))
             wrapped = json.loads(out)['hookSpecificOutput']['updatedInput']['command']
-            done = subprocess.run(['bash', '-c', wrapped], cwd='/', capture_output=True, timeout=30)
-            plain = subprocess.run(['bash', '-c', command.replace('> made', '> /dev/null').replace('/tmp/' + word, '/dev/null')], cwd=cwd, capture_output=True, timeout=30)
+            done = subprocess.run(['bash', '-c', wrapped], cwd='/', capture_output=True, timeout=HANG)
+            plain = subprocess.run(['bash', '-c', command.replace('> made', '> /dev/null').replace('/tmp/' + word, '/dev/null')], cwd=cwd, capture_output=True, timeout=HANG)
             same((done.returncode, done.stdout), (plain.returncode, plain.stdout), (name, command, done.stderr, plain.stderr))
             if plain.returncode == 0:
                 same((cwd / 'made').read_text(), word + '\n', name)
@@ -313,7 +313,7 @@ def what_reads_the_question_of_a_hook_is_confined():
     with home() as h:
         p = subprocess.Popen([PROGRAM, 'hook'], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                              env={**os.environ, 'HOME': h})
-        end = time.monotonic() + 5
+        end = time.monotonic() + HANG
         while True:
             below = pathlib.Path('/proc/%d/task/%d/children' % (p.pid, p.pid)).read_text().split()
             status = pathlib.Path('/proc/%s/status' % below[0]).read_text() if below else ''
@@ -322,7 +322,7 @@ def what_reads_the_question_of_a_hook_is_confined():
             assert time.monotonic() < end, status
             time.sleep(0.01)
         os.kill(int(below[0]), 9)
-        same((p.wait(5), b'ended by a signal' in p.stderr.read()), (2, True), 'a reader that was killed')
+        same((p.wait(HANG), b'ended by a signal' in p.stderr.read()), (2, True), 'a reader that was killed')
         p.stdin.close()
         p.stderr.close()
 

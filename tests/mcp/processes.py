@@ -1,18 +1,14 @@
 """processes: programs that an agent starts in the background of a sandbox."""
 import base64
 import os
-import time
 
 from rooms import living
 from tools import INJECTIONS, conforms
-from wire import Server, gone, processes_with, same, test
+from wire import Server, gone, nap, processes_with, same, test, there, within
 
 
 def until(fn, seconds=5):
-    end = time.monotonic() + seconds
-    while not fn():
-        assert time.monotonic() < end, 'it does not come'
-        time.sleep(0.03)
+    within(seconds, lambda: not fn(), 'it does not come')
 
 
 def output(s, id, process, **more):
@@ -24,7 +20,7 @@ def output(s, id, process, **more):
 @test
 def a_process_goes_on_and_is_read_from():
     s, id = living()
-    r = s.tool('sandbox_start_process', sandbox_id=id, command='# my server\npwd; echo "$A"; echo e >&2\nread x; echo "got $x"; sleep 93.1', cwd='/tmp', env={'A': 'b c'})
+    r = s.tool('sandbox_start_process', sandbox_id=id, command='# my server\npwd; echo "$A"; echo e >&2\nread x; echo "got $x"; sleep ' + nap('93.1'), cwd='/tmp', env={'A': 'b c'})
     conforms(s, 'sandbox_start_process', r)
     p = r['process_id']
     until(lambda: output(s, id, p)['size'] == 9)
@@ -41,10 +37,10 @@ def a_process_goes_on_and_is_read_from():
     s.close()
     s = Server()  # the process is the sandbox's, not the connection's
     same(output(s, id, p)['running'], True)
-    assert processes_with('sleep\x0093.1')
+    there('sleep\x00' + nap('93.1'))
     r = s.tool('sandbox_process_kill', sandbox_id=id, process_id=p)
     conforms(s, 'sandbox_process_kill', r)
-    gone('sleep\x0093.1')
+    gone('sleep\x00' + nap('93.1'))
     until(lambda: not output(s, id, p)['running'])
     same(output(s, id, p)['exit_code'], 137)
     same(s.tool('sandbox_list_processes', sandbox_id=id)['processes'][0]['exit_code'], 137)

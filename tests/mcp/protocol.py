@@ -3,7 +3,7 @@ import json
 import os
 import time
 
-from wire import MODERN, Server, gone, same, test
+from wire import HANG, MODERN, Server, gone, nap, patience, same, test, there
 
 OLD = ['2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25']
 
@@ -109,10 +109,10 @@ def a_slow_call_does_not_hold_a_fast_one():
 @test
 def a_cancelled_call_is_ended_and_not_answered():
     s = Server()
-    id = s.start('run_code', language='bash', code='echo up; exec sleep 1234.5')
-    time.sleep(0.5)
+    id = s.start('run_code', language='bash', code='echo up; exec sleep ' + nap('1234.5'))
+    there('sleep\x00' + nap('1234.5'))
     s.send({'jsonrpc': '2.0', 'method': 'notifications/cancelled', 'params': {'requestId': id, 'reason': 'test'}})
-    gone('sleep\x001234.5', 2)
+    gone('sleep\x00' + nap('1234.5'), 2)
     s.send({'jsonrpc': '2.0', 'method': 'notifications/cancelled', 'params': {'requestId': 'nobody'}})
     s.quiet()
     same(s.children(), [])
@@ -122,10 +122,10 @@ def a_cancelled_call_is_ended_and_not_answered():
 @test
 def a_cancelled_call_that_ignores_signals_is_ended():
     s = Server()
-    id = s.start('run_code', language='bash', code='trap "" TERM INT HUP; for i in $(seq 300); do sleep 0.31415; done')
-    time.sleep(0.5)
+    id = s.start('run_code', language='bash', code='trap "" TERM INT HUP; for i in $(seq 300); do sleep %s; done' % nap('0.31415'))
+    there('sleep\x00' + nap('0.31415'))
     s.send({'jsonrpc': '2.0', 'method': 'notifications/cancelled', 'params': {'requestId': id}})
-    gone('sleep\x000.31415', 2)
+    gone('sleep\x00' + nap('0.31415'), 2)
     s.quiet()
     s.close()
 
@@ -159,7 +159,7 @@ def a_subscription_is_acknowledged_cancelled_and_closed():
     s.quiet()
     s.p.stdin.close()
     same(s.line()['id'], one)
-    s.p.wait(timeout=3)
+    s.p.wait(timeout=HANG)
 
 
 @test
@@ -191,12 +191,12 @@ def a_queue_that_is_full_says_so():
 @test
 def it_ends_within_two_seconds_of_the_end_of_its_input():
     s = Server()
-    s.start('run_code', language='bash', code='trap "" TERM HUP; sleep 4321.5 & sleep 4321.5 & wait; wait')
-    time.sleep(0.4)
+    s.start('run_code', language='bash', code='trap "" TERM HUP; sleep {0} & sleep {0} & wait; wait'.format(nap('4321.5')))
+    there('sleep\x00' + nap('4321.5'), 2)
     took = s.close()
-    assert took < 2.0, took
-    gone('sleep\x004321.5')
-    assert Server().close() < 0.5
+    assert took < patience(2), took
+    gone('sleep\x00' + nap('4321.5'))
+    assert Server().close() < patience(0.5)
 
 
 @test
@@ -205,16 +205,16 @@ def an_answer_that_is_nearly_there_comes_after_the_end_of_input():
     id = s.start('run_code', code='print("last")')
     s.p.stdin.close()
     same(s.answer(id)['result']['structuredContent']['stdout'], 'last\n')
-    s.p.wait(timeout=3)
+    s.p.wait(timeout=HANG)
 
 
 @test
 def killed_it_leaves_no_room():
     s = Server()
-    s.start('run_code', language='bash', code='exec sleep 5432.1')
-    time.sleep(0.5)
+    s.start('run_code', language='bash', code='exec sleep ' + nap('5432.1'))
+    there('sleep\x00' + nap('5432.1'))
     s.kill()
-    gone('sleep\x005432.1', 8)
+    gone('sleep\x00' + nap('5432.1'), 8)
 
 
 @test

@@ -3,10 +3,9 @@ import base64
 import os
 import pathlib
 import tempfile
-import time
 
 from tools import conforms
-from wire import Server, gone, processes_with, same, test
+from wire import Server, gone, nap, same, test, there, within
 
 
 def living(*options):
@@ -14,6 +13,10 @@ def living(*options):
     r = s.tool('sandbox_create', timeout_seconds=60)
     conforms(s, 'sandbox_create', r)
     return s, r['sandbox_id']
+
+
+def living_ids(s):
+    return [x['sandbox_id'] for x in s.tool('sandbox_list')['sandboxes']]
 
 
 @test
@@ -99,17 +102,17 @@ def a_lifetime_ends_and_can_be_renewed():
     s, id = living('--timeout', '60s')
     other = s.tool('sandbox_create', timeout_seconds=2)['sandbox_id']
     same(s.tool('sandbox_renew', sandbox_id=other, timeout_seconds=1)['lifetime_seconds'], 1)
-    time.sleep(1.6)
+    within(3, lambda: other in living_ids(s), 'a sandbox whose time is over')
     assert 'is gone' in s.refused('sandbox_exec', sandbox_id=other, command='true')
     assert '60' in s.refused('sandbox_create', timeout_seconds=61)
     assert '60' in s.refused('sandbox_renew', sandbox_id=id, timeout_seconds=61)
-    r = s.tool('sandbox_exec', sandbox_id=id, command='echo a; sleep 77.7', timeout_seconds=1)
+    r = s.tool('sandbox_exec', sandbox_id=id, command='echo a; sleep ' + nap('77.7'), timeout_seconds=1)
     same((r['timed_out'], r['stdout'], r['exit_code']), (True, 'a\n', 124))
-    gone('sleep\x0077.7')
-    call = s.start('sandbox_exec', sandbox_id=id, command='sleep 88.8')
-    time.sleep(0.4)
+    gone('sleep\x00' + nap('77.7'))
+    call = s.start('sandbox_exec', sandbox_id=id, command='sleep ' + nap('88.8'))
+    there('sleep\x00' + nap('88.8'))
     s.send({'jsonrpc': '2.0', 'method': 'notifications/cancelled', 'params': {'requestId': call}})
-    gone('sleep\x0088.8')
+    gone('sleep\x00' + nap('88.8'))
     same(s.tool('sandbox_exec', sandbox_id=id, command='echo b')['stdout'], 'b\n')
     s.tool('sandbox_kill', sandbox_id=id)
     s.close()
@@ -128,14 +131,16 @@ def only_so_many_live():
 @test
 def those_whose_time_was_over_take_no_place():
     s = Server()
-    calls = [s.start('sandbox_create', timeout_seconds=1) for _ in range(16)]
+    calls = [s.start('sandbox_create', timeout_seconds=4) for _ in range(16)]
     ids = [s.answer(c)['result']['structuredContent']['sandbox_id'] for c in calls]
     assert 'sandbox_kill' in s.refused('sandbox_create')
     s.tool('sandbox_renew', sandbox_id=ids[3], timeout_seconds=30)
-    time.sleep(2.2)
-    same([x['sandbox_id'] for x in s.tool('sandbox_list')['sandboxes']], [ids[3]])
-    uris = [r['uri'] for r in s.ask('resources/list')['result']['resources']]
-    same([u for u in uris if 'sbx-' in u], ['sandbox://%s/work/' % ids[3]])
+    within(6, lambda: len(living_ids(s)) > 1, 'sandboxes whose time is over')
+    same(living_ids(s), [ids[3]])
+    def uris():
+        return [r['uri'] for r in s.ask('resources/list')['result']['resources'] if 'sbx-' in r['uri']]
+    within(3, lambda: len(uris()) > 1, 'resources of those')
+    same(uris(), ['sandbox://%s/work/' % ids[3]])
     new = s.tool('sandbox_create', timeout_seconds=30)['sandbox_id']
     same({x['sandbox_id'] for x in s.tool('sandbox_list')['sandboxes']}, {ids[3], new})
     for one in (ids[3], new):
@@ -148,18 +153,16 @@ def a_cancelled_command_leaves_nothing():
     """Not even what its own end, at the first request, would have left."""
     s, id = living()
     for _ in range(3):
-        calls = [s.start('sandbox_exec', sandbox_id=id, command='sleep 66.6 & setsid sleep 66.7 & wait') for _ in range(4)]
-        end = time.monotonic() + 10
-        while len(processes_with('sleep\x0066.')) < 8 and time.monotonic() < end:
-            time.sleep(0.02)
+        calls = [s.start('sandbox_exec', sandbox_id=id, command='sleep {0} & setsid sleep {0} & wait'.format(nap('66.6'))) for _ in range(4)]
+        there('sleep\x00' + nap('66.6'), 8)
         for call in calls:
             s.send({'jsonrpc': '2.0', 'method': 'notifications/cancelled', 'params': {'requestId': call}})
-        gone('sleep\x0066.')
+        gone('sleep\x00' + nap('66.6'))
     s.quiet(0.1)
-    call = s.start('sandbox_exec', sandbox_id=id, command='trap "" TERM; setsid sleep 66.8 & while :; do sleep 0.1; done')
-    time.sleep(0.3)
+    call = s.start('sandbox_exec', sandbox_id=id, command='trap "" TERM; setsid sleep %s & while :; do sleep 0.1; done' % nap('66.8'))
+    there('sleep\x00' + nap('66.8'))
     os.kill(s.p.pid, 9)  # what starts it is killed
-    gone('sleep\x0066.8')
+    gone('sleep\x00' + nap('66.8'))
     s.kill()
     s = Server()
     s.tool('sandbox_kill', sandbox_id=id)

@@ -9,9 +9,12 @@ import threading
 import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(TOP / 'tests/system'))  # behind our own folder: a file of the same name is meant here
+from room import HANG, patience, within  # noqa: E402, F401
+
 PROGRAM = os.environ.get('STRONGROOM', str(TOP / 'build/strongroom'))
 MODERN = {'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {}}
-WAIT = 30
+WAIT = HANG
 tests = []
 _tally = {'PASS': 0, 'FAIL': 0, 'SKIP': 0}
 
@@ -132,11 +135,11 @@ class Server:
         assert r['result']['isError'] is True, r
         return r['result']['content'][0]['text']
 
-    def close(self, seconds=4):
+    def close(self):
         """Ends as a client does; returns how long that took."""
         began = time.monotonic()
         self.p.stdin.close()
-        self.p.wait(timeout=seconds)
+        self.p.wait(timeout=HANG)
         took = time.monotonic() - began
         self.kill()
         return took
@@ -176,8 +179,14 @@ def processes_with(word):
     return found
 
 
+def nap(seconds):
+    """The time of a sleep that nobody else on this machine sleeps."""
+    return '%s%07d' % (seconds, os.getpid())
+
+
+def there(word, count=1):
+    within(HANG, lambda: len(processes_with(word)) < count, 'not there: %s' % word)
+
+
 def gone(word, seconds=3):
-    end = time.monotonic() + seconds
-    while processes_with(word):
-        assert time.monotonic() < end, 'still there: %s' % processes_with(word)
-        time.sleep(0.02)
+    within(seconds, lambda: processes_with(word), 'still there')
