@@ -164,7 +164,7 @@ static bool t_life(void)
     good &= expect(directories(name) == place.count, "%d directories", directories(name));
     good &= expect(leaf_members(&l) == 0, "members before: %d", leaf_members(&l));
     pid = spawn_in(&l, fn_pause);
-    for (int i = 0; i < 200 && leaf_members(&l) == 0; i++)
+    for (int i = 0; i < 5000 && leaf_members(&l) == 0; i++)
         sleep_ms(1);
     good &= expect(leaf_members(&l) == 1, "members: %d", leaf_members(&l));
     good &= expect(pid > 0 && WIFSIGNALED(end(pid)), "child was not killed");
@@ -272,7 +272,7 @@ static bool t_pids(void)
 
 static int fn_burn(void)
 {
-    double end = now_ms() + 400;
+    double end = now_ms() + 600;
 
     while (now_ms() < end)
         ;
@@ -290,14 +290,14 @@ static bool t_cpu(void)
     uint64_t us;
 
     no_limits(limits);
-    limits[LIMIT_ID_CPUS] = 200;
+    limits[LIMIT_ID_CPUS] = 50; /* less than its part of a busy machine */
     if (!make(limits, &l))
         return false;
     pid = spawn_in(&l, fn_burn);
     good &= expect(pid > 0 && wait4(pid, NULL, 0, &r) == pid, "no child");
     leaf_read(&l, &u, true);
     us = (uint64_t)r.ru_utime.tv_sec * 1000000 + (uint64_t)r.ru_utime.tv_usec;
-    good &= expect(us < 250000, "%" PRIu64 " us of processor time in 400 ms at 0.2 processors", us);
+    good &= expect(us < 150000, "%" PRIu64 " us of processor time in 600 ms at 0.05 processors", us);
     good &= expect(u.throttled >= 1 && u.throttled < 100, "throttled %" PRIu64, u.throttled);
     good &= expect(u.throttled_us > 100000, "throttled %" PRIu64 " us", u.throttled_us);
     good &= expect(u.cpu_us == UINT64_MAX || u.cpu_us > 20000, "used %" PRIu64 " us", u.cpu_us);
@@ -336,7 +336,7 @@ static bool t_kill(void)
     if (!make(limits, &l))
         return false;
     pid = spawn_in(&l, fn_bomb);
-    for (int i = 0; i < 1000 && leaf_members(&l) < 90; i++)
+    for (int i = 0; i < 5000 && leaf_members(&l) < 90; i++)
         sleep_ms(1);
     good &= expect(leaf_members(&l) >= 90, "the bomb has only %d members", leaf_members(&l));
     start = now_ms();
@@ -363,7 +363,7 @@ static bool t_deadline(void)
         return false;
     memcpy(name, l.name, sizeof name);
     pid = spawn_in(&l, fn_pause);
-    for (int i = 0; i < 200 && leaf_members(&l) == 0; i++)
+    for (int i = 0; i < 5000 && leaf_members(&l) == 0; i++)
         sleep_ms(1);
     sleep_ms(2);
     start = now_ms();

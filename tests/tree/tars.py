@@ -50,12 +50,12 @@ def run(what, first, second, flags=0, name=b"", only=b"", entries=100000, most=1
     while True:
         data = ours.recv(REPORT.size + 1)
         if len(data) != REPORT.size:
-            raise RuntimeError(f"{len(data)} bytes; status {process.wait(5)}")
+            raise RuntimeError(f"{len(data)} bytes; status {process.wait(60)}")
         got = REPORT.unpack(data)
         if got[0] == 2:
             break
         told.append(got[7].split(b"\0")[0].decode())
-    process.wait(10)
+    process.wait(60)
     for t in threads:
         t.join(10)
     ours.close()

@@ -74,7 +74,7 @@ class Session:
         except ConnectionResetError as e:
             raise Died from e
         if len(data) != REPORT.size:
-            raise Died(f"{len(data)} bytes; status {self.process.wait(5)}")
+            raise Died(f"{len(data)} bytes; status {self.process.wait(60)}")
         return REPORT.unpack(data)
 
     @staticmethod
@@ -108,7 +108,7 @@ class Session:
 
     def close(self):
         self.sock.close()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def __enter__(self):
         return self

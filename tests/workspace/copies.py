@@ -41,7 +41,7 @@ def results_come_out():
 @test
 def results_come_out_of_a_room_that_was_ended():
     out = folder({})
-    r = room.sh('echo 1 >1; sleep 60', options=['--copy-out', '/work:' + out, '--timeout', '500ms'])
+    r = room.sh('echo 1 >1; sleep 60', options=['--copy-out', '/work:' + out, '--timeout', '1500ms'])
     same((r.record['outcome'], read(out, '1')), ('timeout', '1\n'))
 
 

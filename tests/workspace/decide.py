@@ -63,10 +63,10 @@ def only_the_named_paths_are_applied():
 @test
 def what_the_host_changed_meanwhile_is_not_overwritten():
     top = folder()
-    p = room.start(['-w', top, '--apply', 'never'], ['/bin/sh', '-c', 'echo mine >a.txt; echo mine >b.txt; echo; sleep 1'])
+    p = room.start(['-w', top, '--apply', 'never'], ['/bin/sh', '-c', 'echo mine >a.txt; echo mine >b.txt; echo; read go'], stdin=subprocess.PIPE)
     os.read(p.stdout.fileno(), 1)  # the room runs
     write(top, 'a.txt', 'theirs\n')
-    r = ended(room.finish(p), 'exited', 0)
+    r = ended(room.finish(p, b'\n'), 'exited', 0)
     r.id = r.record['workspaces'][0]['changes']
     before = manifest(top)
     done = verb('apply', r.id, status=125)

@@ -228,7 +228,7 @@ def the_cost_does_not_depend_on_the_folder():
         for top in (small, large):
             r = ended(run(script, top), 'exited', 0)
             best[top] = min(best.get(top, 1e9), r.record['time']['build_us'])
-    assert best[large] < best[small] + 3000 * room.SLOW, best
+    assert best[large] < best[small] + room.patience(3000), best
 
 
 @test

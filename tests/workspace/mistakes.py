@@ -137,13 +137,14 @@ def links_to_the_system_stay_links():
 @test
 def the_host_goes_on_meanwhile():
     top = project()
-    p = room.start(['-w', top, '--apply', 'never'], ['/bin/sh', '-c', 'for i in 1 2 3; do echo mine >src/$i.c; done; rm src/4.c src/5.c; echo n >new; echo; sleep 1'])
+    p = room.start(['-w', top, '--apply', 'never'], ['/bin/sh', '-c', 'for i in 1 2 3; do echo mine >src/$i.c; done; rm src/4.c src/5.c; echo n >new; echo; read go'],
+                   stdin=subprocess.PIPE)
     os.read(p.stdout.fileno(), 1)
     write(top, 'src/1.c', 'theirs\n')
     write(top, 'src/4.c', 'theirs\n')
     write(top, 'new', 'theirs\n')
     before = manifest(top)
-    r = ended(room.finish(p), 'exited', 0)
+    r = ended(room.finish(p, b'\n'), 'exited', 0)
     r.id = r.record['workspaces'][0]['changes']
     shown(r, r'in conflict: the host changed them', r'src/4\.c +.*CONFLICT', r'src/1\.c +.*CONFLICT')
     done = verb('apply', r.id, status=125)
