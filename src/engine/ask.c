@@ -201,8 +201,8 @@ static void take_line(struct room *r)
         end_question(r, GATE_ANSWER_ALWAYS, "allowed for as long as this room lives");
 }
 
-/* What was typed before is thrown away before the last byte is shown: who answers as soon as the question stands there is
- * heard, however late we get the processor again. */
+/* What was typed before is thrown away before the last byte is shown: who answers as soon as the question stands
+ * there is heard, however late we get the processor again. */
 static void write_question(struct room *r)
 {
     struct ask *a = &r->ask;

@@ -231,7 +231,7 @@ static void what_was_typed_before_the_question_is_thrown_away(void **state)
     assert_false(told());
 }
 
-/* The last byte of the question comes behind the moment at which the terminal is emptied: whoever has seen it is heard. */
+/* The last byte of the question comes behind the moment at which the terminal is emptied: who has seen it is heard. */
 static void what_is_typed_as_soon_as_it_stands_there_is_an_answer(void **state)
 {
     bool typed = false;
