@@ -66,6 +66,7 @@ static void put_item(const char *key, const char *text, bool *headed, struct sbu
 /* One endpoint as a rule, where one could allow it. */
 static void put_rule(const struct network_row *x, unsigned words, bool *headed, struct sbuf *out)
 {
+    struct egress_words read;
     struct egress_rule rule;
     const char *host = x->name[0] ? x->name : x->address, *why, *hint;
     const bool v6 = !x->name[0] && strchr(host, ':'), internal = x->name[0] && (words & IS_PRIVATE);
@@ -74,7 +75,7 @@ static void put_rule(const struct network_row *x, unsigned words, bool *headed, 
     sbuf_fmt(&b, v6 ? "[%s]:%u" : "%s:%u", host, x->port);
     sbuf_text(&b, internal ? " internal" : "");
     sbuf_text(&b, words & SAYS_ANY ? " any" : words & SAYS_ECH ? " ech" : "");
-    if (b.full || egress_read(text, false, &rule, &why, &hint) < 0)
+    if (b.full || egress_read(text, false, &read, &rule, &why, &hint) < 0)
         return;
     if (words & IS_PRIVATE)
         sbuf_fmt(out, "  # - \"%s\"  # a private address: only if this is meant\n", text);
@@ -90,7 +91,7 @@ static void narrow(struct egress_rule *rule, const struct network_row *x, const 
     rule->kind = x->name[0] ? EGRESS_NAME : egress_addr_is_v4(a) ? EGRESS_V4 : EGRESS_V6;
     rule->bits = 128;
     if (x->name[0])
-        memcpy(rule->name, x->name, sizeof rule->name - 1);
+        rule->name = x->name;
     else
         rule->addr = *a;
 }

@@ -61,6 +61,7 @@ static int say_line(const char *text, int cut)
 /* Before any of several is sent: what is misspelt in the last one must not leave the first ones behind. */
 static int look_at(const struct row *row, const char *text, struct err *e)
 {
+    struct egress_words words;
     struct egress_rule rule;
     const char *why = "", *hint = NULL, *from = text;
     const bool back = row->type == ROOMS_WITHDRAW, deny = back && strncmp(text, "deny ", 5) == 0;
@@ -69,9 +70,9 @@ static int look_at(const struct row *row, const char *text, struct err *e)
     if (f.size != strlen(text) || rooms_frame_check(&f, ROOMS_CLIENT, 0) < 0)
         return err_set(e, ERR_USAGE, 0, "%s: \"%.60s\": not a rule", row->verb, text);
     from += deny ? 5 : back && strncmp(text, "allow ", 6) == 0 ? 6 : 0;
-    int r = egress_read(from, deny || row->type == ROOMS_DENY, &rule, &why, &hint);
+    int r = egress_read(from, deny || row->type == ROOMS_DENY, &words, &rule, &why, &hint);
     if (r < 0 && back) /* a denying one may say what an allowing one may not */
-        r = egress_read(from, true, &rule, &why, &hint);
+        r = egress_read(from, true, &words, &rule, &why, &hint);
     if (r == 0)
         return 0;
     err_set(e, ERR_USAGE, 0, "%s %.100s: %s", row->verb, text, why);

@@ -108,10 +108,10 @@ static int help(void)
     return say_stdout(&b);
 }
 
-static int read_target(const char *word, struct egress_rule *ret, struct err *e)
+static int read_target(const char *word, struct egress_words *words, struct egress_rule *ret, struct err *e)
 {
     const char *wrong = "", *hint = NULL;
-    int r = egress_read(word, false, ret, &wrong, &hint);
+    int r = egress_read(word, false, words, ret, &wrong, &hint);
 
     if (r == 0 && (ret->kind == EGRESS_BELOW ||
                    (ret->kind != EGRESS_NAME && ret->kind != EGRESS_UNIX && ret->bits != 128))) {
@@ -136,6 +136,7 @@ int verb_why(int argc, char **argv)
     static char text[EGRESS_PORTS_MAX * 2048];
     struct sbuf b = SBUF(text);
     struct run_options o;
+    struct egress_words words;
     struct egress_rule target;
     struct err e = {0};
     int status = STATUS_ALLOWED;
@@ -147,7 +148,7 @@ int verb_why(int argc, char **argv)
         err_hint(&e, "strongroom why HOST[:PORT] [OPTION of run...]");
         return say_error(&e);
     }
-    if (read_target(argv[1], &target, &e) < 0)
+    if (read_target(argv[1], &words, &target, &e) < 0)
         return say_error(&e);
     argv[1] = argv[0];
     if (options_parse_policy(argc - 1, argv + 1, &o, &e) < 0)

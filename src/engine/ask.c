@@ -53,14 +53,6 @@ bool ask_holds(const struct room *r, int fd)
 
 /* --- what stands there ---------------------------------------------------------------------------------------- */
 
-static void put_endpoint(const struct egress_rule *rule, struct sbuf *out)
-{
-    char text[EGRESS_RULE_MAX];
-    struct sbuf b = SBUF(text);
-    egress_text(rule, &b);
-    sbuf_escaped(out, text);
-}
-
 /* Two characters that are not taken for each other. */
 static bool draw_code(struct ask *a)
 {
@@ -95,7 +87,7 @@ static void put_question(struct ask *a)
     struct sbuf b = SBUF(a->text);
     put_calm(&b);
     sbuf_text(&b, "strongroom asks: the program in the room wants to connect to\n    ");
-    put_endpoint(&a->queue[0].rule, &b);
+    sbuf_escaped(&b, a->queue[0].rule);
     sbuf_fmt(&b,
              "\nwhich no rule lists. Allow it?  once: o%s   always in this room: a%s   no: n   (no in %d "
              "s)\n> ",
@@ -132,9 +124,13 @@ static void answer(struct room *r, enum gate_answer answer)
     int number = 0;
     memmove(a->queue, a->queue + 1, --a->count * sizeof *a->queue);
     if (answer != GATE_ANSWER_NO) {
-        struct sbuf note = SBUF(one.rule.note);
-        sbuf_text(&note, answer == GATE_ANSWER_ONCE ? "asked, allowed once" : "asked, allowed for this room");
-        number = live_add(r, &one.rule, answer == GATE_ANSWER_ONCE);
+        const bool once = answer == GATE_ANSWER_ONCE;
+        struct egress_words words;
+        struct egress_rule rule;
+        const char *why, *hint;
+        number = egress_read(one.rule, false, &words, &rule, &why, &hint);
+        rule.note = once ? "asked, allowed once" : "asked, allowed for this room";
+        number = number < 0 ? number : live_add(r, &rule, once);
         answer = number < 0 ? GATE_ANSWER_NO : answer;
     }
     struct network *n = gate_record();
@@ -287,6 +283,8 @@ void ask_take(struct room *r, const struct gate_report *got)
     struct ask *a = &r->ask;
     struct ask_one *one = &a->queue[a->count];
     char text[EGRESS_RULE_MAX], name[GATE_NAME_MAX];
+    struct egress_words words;
+    struct egress_rule rule;
     const char *why, *hint;
     struct sbuf b = SBUF(text);
     if (a->fd < 0 || a->count == GATE_ASKS_MAX)
@@ -297,8 +295,12 @@ void ask_take(struct room *r, const struct gate_report *got)
     one->id = got->count;
     sbuf_fmt(&b, strchr(name, ':') ? "[%s]:%u" : "%s:%u", name, got->port);
     a->count++;
-    if (b.full || egress_read(text, false, &one->rule, &why, &hint) < 0 || !is_one_endpoint(&one->rule) ||
-        r->dead) {
+    const bool fits =
+        !b.full && egress_read(text, false, &words, &rule, &why, &hint) == 0 && is_one_endpoint(&rule);
+    struct sbuf asked = SBUF(one->rule);
+    if (fits)
+        egress_text(&rule, &asked);
+    if (!fits || asked.full || r->dead) {
         a->count--;
         (void)gate_answer(r, got->count, GATE_ANSWER_NO, 0); /* a gate that has ended has nobody waiting */
         return;

@@ -42,6 +42,7 @@ struct live {
     struct rooms_place place;
     struct rooms_server server;
     struct egress_rule *table; /* EGRESS_RULES_MAX rows, only with a gate; what is withdrawn stays, marked */
+    struct egress_texts texts; /* of the rules that came since the room began */
     struct egress_rules rules;
     struct live_wait { /* who waits for the gate, in order */
         uint32_t client, rule;
@@ -55,7 +56,7 @@ struct ask {
     int fd; /* the controlling terminal, -1: there is nobody to ask */
     struct ask_one {
         uint32_t id; /* the gate's */
-        struct egress_rule rule;
+        char rule[EGRESS_NAME_MAX + 8]; /* one endpoint, as text */
     } queue[GATE_ASKS_MAX];
     size_t count;    /* the first one is asked now, if `open` */
     bool open;       /* a question stands there, or is being written */

@@ -33,6 +33,10 @@ int live_open(struct room *r, struct err *e)
     l->table = mem_reserve(sizeof *l->table * EGRESS_RULES_MAX);
     if (!l->table)
         return err_set(e, ERR_ROOM, ENOMEM, "make a list of rules");
+    char *words = mem_reserve(EGRESS_TEXTS_MAX);
+    if (!words)
+        return err_set(e, ERR_ROOM, ENOMEM, "make a list of rules");
+    l->texts = (struct egress_texts){.at = words, .left = EGRESS_TEXTS_MAX};
     memcpy(l->table, r->policy->egress.rules, r->policy->egress.count * sizeof *l->table);
     l->rules = (struct egress_rules){.rules = l->table, .count = r->policy->egress.count};
     return 0;
@@ -108,7 +112,7 @@ static bool has_same_words(const struct egress_rule *a, const struct egress_rule
     for (int i = 0; i < 2; i++) {
         struct egress_rule x = i ? *b : *a;
         struct sbuf out = SBUF(texts[i]);
-        x.note[0] = '\0';
+        x.note = "";
         egress_text(&x, &out);
     }
     return strcmp(texts[0], texts[1]) == 0;
@@ -145,14 +149,28 @@ static int find_gone(const struct live *l, const struct egress_rule *rule)
     return -1;
 }
 
+/* Puts it into the list: `at` is what find_gone() says. -ENOSPC: there have been as many rules as can be. */
+static int enlist(struct live *l, const struct egress_rule *rule, int at)
+{
+    if (at < 0) {
+        struct egress_rule *last = &l->table[l->rules.count];
+        if (l->rules.count == EGRESS_RULES_MAX)
+            return -ENOSPC;
+        *last = *rule;
+        if (egress_keep(&l->texts, last) < 0)
+            return -ENOSPC;
+        at = (int)l->rules.count++;
+    }
+    l->table[at].gone = false;
+    return at;
+}
+
 int live_add(struct room *r, const struct egress_rule *rule, bool once)
 {
     struct live *l = &r->live;
-    int at = once ? NONE : find_gone(l, rule);
-    if (at < 0 && l->rules.count == EGRESS_RULES_MAX)
-        return -ENOSPC;
-    at = at < 0 ? (int)l->rules.count++ : at;
-    l->table[at] = *rule;
+    int at = enlist(l, rule, once ? NONE : find_gone(l, rule));
+    if (at < 0)
+        return at;
     l->table[at].gone = once;
     if (!once) {
         gate_record()->rule_changes++;
@@ -203,9 +221,10 @@ static int open_socket(struct room *r, uint32_t client, const struct egress_rule
 static void add(struct room *r, uint32_t client, const char *text, bool deny)
 {
     struct live *l = &r->live;
+    struct egress_words words;
     struct egress_rule rule;
     const char *why = "", *hint = NULL;
-    if (egress_read(text, deny, &rule, &why, &hint) < 0) {
+    if (egress_read(text, deny, &words, &rule, &why, &hint) < 0) {
         keeper_refuse(r, client, 0, why, hint);
         return;
     }
@@ -243,8 +262,7 @@ static void add(struct room *r, uint32_t client, const char *text, bool deny)
     int listener = opens ? open_socket(r, client, &rule, number) : -1;
     if (opens && listener < 0)
         return;
-    l->rules.count += at < 0;
-    l->table[number] = rule;
+    (void)enlist(l, &rule, at); /* there is room for it */
     if (change(r, client, number) && opens)
         gate_listen(r, listener,
                     number); /* right behind the rule; if it does not arrive, the gate has ended */
@@ -255,14 +273,15 @@ static void add(struct room *r, uint32_t client, const char *text, bool deny)
 static void withdraw(struct room *r, uint32_t client, const char *text)
 {
     struct live *l = &r->live;
+    struct egress_words words;
     struct egress_rule rule;
     const char *why = "", *hint = NULL;
     const bool allow = strncmp(text, "allow ", 6) == 0, deny = strncmp(text, "deny ", 5) == 0;
     int at = NONE;
     text += allow ? 6 : deny ? 5 : 0;
-    if (!deny && egress_read(text, false, &rule, &why, &hint) == 0)
+    if (!deny && egress_read(text, false, &words, &rule, &why, &hint) == 0)
         at = find(l, &rule);
-    if (at == NONE && !allow && egress_read(text, true, &rule, &why, &hint) == 0)
+    if (at == NONE && !allow && egress_read(text, true, &words, &rule, &why, &hint) == 0)
         at = find(l, &rule);
     if (at == SEVERAL) {
         keeper_refuse(r, client, 0, "several rules speak of it",

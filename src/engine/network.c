@@ -254,6 +254,7 @@ static const char *allowing_words(const struct network_row *x)
 static bool put_request(const struct network_row *x, struct sbuf *out)
 {
     static const char unlisted[] = EGRESS_HTTP_UNLISTED " ";
+    struct egress_words words;
     struct egress_rule rule;
     char text[EGRESS_RULE_MAX], host[EGRESS_RULE_MAX];
     const char *why, *hint, *request = x->text + sizeof unlisted - 1;
@@ -270,7 +271,7 @@ static bool put_request(const struct network_row *x, struct sbuf *out)
     sbuf_bytes(&b, request, method);
     sbuf_char(&b, ':');
     sbuf_bytes(&b, request + method + 1, path - method - 1);
-    if (egress_read(text, false, &rule, &why, &hint) < 0)
+    if (egress_read(text, false, &words, &rule, &why, &hint) < 0)
         return false;
     sbuf_text(out, "--http '");
     sbuf_bytes(out, request, method);
@@ -286,16 +287,17 @@ static bool put_wider(const struct network_row *x, const struct network *n, stru
 {
     const struct egress_rule *old = rule_of(x, n);
     struct egress_rule rule;
-    char text[EGRESS_RULE_MAX];
+    char text[EGRESS_RULE_MAX], name[EGRESS_NAME_MAX];
     struct sbuf b = SBUF(text);
     if (!old || old->deny || old->kind > EGRESS_BELOW || !x->name[0] ||
         (x->reason != GATE_WHY_PRIVATE && x->reason != GATE_WHY_HIDDEN))
         return false;
     rule = *old;
     rule.kind = EGRESS_NAME;
-    if (egress_name_clean(x->name, strlen(x->name), rule.name) < 0)
+    if (egress_name_clean(x->name, strlen(x->name), name) < 0)
         return false;
-    rule.note[0] = '\0';
+    rule.name = name;
+    rule.note = "";
     rule.port_count = 1;
     rule.ports[0] = (struct egress_ports){x->port, x->port};
     rule.internal = rule.internal || x->reason == GATE_WHY_PRIVATE;
@@ -310,6 +312,7 @@ static bool put_wider(const struct network_row *x, const struct network *n, stru
 /* The exact option; false where none would help. */
 static bool put_allow(const struct network_row *x, const struct network *n, struct sbuf *out)
 {
+    struct egress_words read;
     struct egress_rule rule;
     char host[EGRESS_RULE_MAX];
     const char *why, *hint;
@@ -323,7 +326,7 @@ static bool put_allow(const struct network_row *x, const struct network *n, stru
     if (put_wider(x, n, out))
         return true;
     put_host(x, &b);
-    if (egress_read(host, false, &rule, &why, &hint) < 0)
+    if (egress_read(host, false, &read, &rule, &why, &hint) < 0)
         return false;
     if (words[0])
         sbuf_fmt(out, "--allow '%s %s'", host, words);
@@ -394,7 +397,7 @@ void network_kept(const struct network *n, struct sbuf *out)
         struct egress_rule rule = n->rules->rules[n->kept[i]];
         char text[EGRESS_RULE_MAX];
         struct sbuf b = SBUF(text);
-        rule.note[0] = '\0';
+        rule.note = "";
         egress_text(&rule, &b);
         sbuf_text(out, "strongroom: allowed for this room: ");
         sbuf_escaped(out, text);

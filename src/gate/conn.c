@@ -276,8 +276,12 @@ static void look_closely(struct conn *c)
         only.gone = false;
     }
     if (c->unlisted) {
-        only = (struct egress_rule){.kind = EGRESS_NAME, .port_count = 1, .ports = {{c->port, c->port}}};
-        memcpy(only.name, c->name, sizeof only.name);
+        only = (struct egress_rule){.kind = EGRESS_NAME,
+                                    .port_count = 1,
+                                    .ports = {{c->port, c->port}},
+                                    .name = c->name,
+                                    .note = "",
+                                    .http = ""};
     }
     egress_http_name(conn_rules, c->name, c->port, http);
     c->takes = takes_of(egress_inside_name(c->once ? &one : conn_rules, c->name, c->port));

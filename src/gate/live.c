@@ -18,11 +18,13 @@
 
 static struct egress_rules *rules;
 static struct egress_rule *table;
+static struct egress_texts *texts;
 static struct egress_index *index_of_rules;
 
-void live_open(struct egress_rules *r, struct egress_rule *t, struct egress_index *i)
+void live_open(struct egress_rules *r, struct egress_rule *t, struct egress_texts *w, struct egress_index *i)
 {
     index_of_rules = i;
+    texts = w;
     rules = r;
     table = t;
 }
@@ -32,18 +34,36 @@ static bool known(const char *name)
     return answers_every_name() || egress_knows_name(rules, name);
 }
 
+/* A number that had a rule before gets the very same one again, so that what was told about it stays true, and its texts
+ * are there already. */
+static int bring_back(const struct egress_rule *rule, struct egress_rule *old)
+{
+    char now[EGRESS_LINE_MAX], before[EGRESS_LINE_MAX];
+    struct sbuf a = SBUF(now), b = SBUF(before);
+
+    egress_line(rule, &a);
+    egress_line(old, &b);
+    if (!old->gone || strcmp(now, before) != 0)
+        return -EPROTO;
+    old->gone = false;
+    return 0;
+}
+
 static int add(const struct gate_command *c)
 {
+    static struct egress_words words;
+    struct egress_texts here = {.at = (char *)&words, .left = sizeof words};
     struct egress_rule rule;
     size_t count = 0;
 
     if (c->number > rules->count || c->number >= EGRESS_RULES_MAX || c->size > sizeof c->text ||
-        egress_read_lines(c->text, c->size, &rule, 1, &count) < 0 || count != 1)
+        egress_read_lines(c->text, c->size, &here, &rule, 1, &count) < 0 || count != 1)
         return -EPROTO;
-    if (c->number < rules->count && !table[c->number].gone)
+    if (c->number < rules->count)
+        return bring_back(&rule, &table[c->number]);
+    if (egress_keep(texts, &rule) < 0)
         return -EPROTO;
-    table[c->number] = rule;
-    rules->count += c->number == rules->count;
+    table[rules->count++] = rule;
     egress_index_make(rules, index_of_rules);
     return 0;
 }

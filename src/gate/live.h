@@ -6,7 +6,8 @@
 #include "policy/egress.h"
 
 /* `table` (EGRESS_RULES_MAX) and `index` are what `rules` points to. */
-void live_open(struct egress_rules *rules, struct egress_rule *table, struct egress_index *index);
+void live_open(struct egress_rules *rules, struct egress_rule *table, struct egress_texts *texts,
+               struct egress_index *index);
 
 /* ADD and DROP: done and answered. 0, or -EPROTO: another command, or one that makes no sense. */
 int live_command(const struct gate_command *command);

@@ -46,6 +46,8 @@
 static char rule_text[GATE_PIECE_MAX + EGRESS_LINE_MAX]; /* a piece, and what was left of the one before */
 static size_t rule_text_len;
 static struct egress_rule rule_table[EGRESS_RULES_MAX];
+static char rule_words[EGRESS_TEXTS_MAX];
+static struct egress_texts texts = {.at = rule_words, .left = sizeof rule_words};
 static struct egress_index rule_index;
 static struct egress_rules rules = {.rules = rule_table};
 static struct {
@@ -114,12 +116,10 @@ static int take_rules(void)
     rule_text_len += command.size;
     for (whole = rule_text_len; whole > 0 && rule_text[whole - 1] != '\n'; whole--)
         ;
-    int r =
-        egress_read_lines(rule_text, whole, rule_table + rules.count, EGRESS_RULES_MAX - rules.count, &count);
+    int r = egress_read_lines(rule_text, whole, &texts, rule_table + rules.count,
+                              EGRESS_RULES_MAX - rules.count, &count);
     if (r < 0)
         return r;
-    if (rules.count < EGRESS_RULES_MANY && rules.count + count >= EGRESS_RULES_MANY)
-        egress_rules_to_come(rule_table + rules.count + count, EGRESS_RULES_MAX - rules.count - count);
     rules.count += count;
     rule_text_len -= whole;
     memmove(rule_text, rule_text + whole, rule_text_len);
@@ -431,7 +431,7 @@ int main(void)
     budget_open(&rules);
     serve_open(&rules);
     refused_open(&rules);
-    live_open(&rules, rule_table, &rule_index);
+    live_open(&rules, rule_table, &texts, &rule_index);
     tell_open(GATE_CONTROL_FD);
     if ((r = own_open()) < 0)
         return fail(r, "cannot ask for routes", "");

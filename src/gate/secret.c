@@ -23,6 +23,7 @@
 struct secret {
     char mark[SECRET_MARK + 1];
     char value[SECRET_VALUE_MAX];
+    struct egress_words words; /* where's */
     struct egress_rule where;
 };
 
@@ -42,7 +43,7 @@ int secret_add(const char *text, size_t size)
     if (secret_count == SECRETS_MAX)
         return -E2BIG;
     struct secret *s = &secrets[secret_count];
-    if (egress_read(where + 1, false, &s->where, &why, &hint) < 0)
+    if (egress_read(where + 1, false, &s->words, &s->where, &why, &hint) < 0)
         return -EINVAL;
     memcpy(s->mark, mark, SECRET_MARK + 1);
     memcpy(s->value, value + 1, (size_t)(stop - value));

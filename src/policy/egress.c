@@ -5,7 +5,6 @@
 #include "policy/egress_inner.h"
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
 /* --- names ---------------------------------------------------------------------------------------------- */
 
@@ -181,7 +180,8 @@ static int no_name(const char *s, size_t len, const char **why, const char **hin
     return bad(why, "not a host name", hint, "as example.org, *.example.org, 192.0.2.1 or [2001:db8::1]:443");
 }
 
-static int read_name(const char *s, size_t len, struct egress_rule *r, const char **why, const char **hint)
+static int read_name(const char *s, size_t len, struct egress_words *w, struct egress_rule *r,
+                     const char **why, const char **hint)
 {
     r->kind = EGRESS_NAME;
     if (len > 2 && s[0] == '*' && s[1] == '.') {
@@ -189,7 +189,7 @@ static int read_name(const char *s, size_t len, struct egress_rule *r, const cha
         s += 2;
         len -= 2;
     }
-    if (egress_name_clean(s, len, r->name) < 0)
+    if (egress_name_clean(s, len, w->name) < 0)
         return no_name(s, len, why, hint);
     if (ends_in_number(r->name))
         return bad(why, "neither a name nor an address", hint,
@@ -200,7 +200,8 @@ static int read_name(const char *s, size_t len, struct egress_rule *r, const cha
     return 0;
 }
 
-static int read_host(const char *s, size_t len, struct egress_rule *r, const char **why, const char **hint)
+static int read_host(const char *s, size_t len, struct egress_words *w, struct egress_rule *r,
+                     const char **why, const char **hint)
 {
     const char *ports = NULL, *end = s + len;
     size_t host = len;
@@ -226,7 +227,7 @@ static int read_host(const char *s, size_t len, struct egress_rule *r, const cha
             host = colon ? (size_t)(colon - s) : len;
             ports = colon ? colon + 1 : NULL;
             n = looks_numeric(s, host) ? read_address(s, host, r, why, hint)
-                                       : read_name(s, host, r, why, hint);
+                                       : read_name(s, host, w, r, why, hint);
         }
     }
     if (n < 0)
@@ -245,18 +246,18 @@ static int read_host(const char *s, size_t len, struct egress_rule *r, const cha
     return 0;
 }
 
-int egress_read(const char *text, bool deny, struct egress_rule *ret, const char **ret_why,
-                const char **ret_hint)
+int egress_read(const char *text, bool deny, struct egress_words *words, struct egress_rule *ret,
+                const char **ret_why, const char **ret_hint)
 {
     size_t len = 0;
 
     while (text[len] != '\0' && text[len] != ' ' && text[len] != ';')
         len++;
-    memset(ret, 0, sizeof *ret);
-    ret->deny = deny;
+    words->name[0] = words->note[0] = words->http[0] = '\0';
+    *ret = (struct egress_rule){.deny = deny, .name = words->name, .note = words->note, .http = words->http};
     if (strncmp(text, "unix:", 5) == 0) {
-        int n = egress_unix_read(text + 5, len - 5, ret, ret_why, ret_hint);
-        return n < 0 ? n : egress_options_read(text + len, ret, ret_why, ret_hint);
+        int n = egress_unix_read(text + 5, len - 5, words, ret, ret_why, ret_hint);
+        return n < 0 ? n : egress_options_read(text + len, words, ret, ret_why, ret_hint);
     }
     if (len == 0)
         return bad(ret_why, "no host", ret_hint, "as example.org or example.org:443");
@@ -266,8 +267,8 @@ int egress_read(const char *text, bool deny, struct egress_rule *ret, const char
             return bad(ret_why, "that is a URL", ret_hint, "a rule is HOST[:PORT], as example.org:443");
     if (slash && !strchr("0123456789[", text[0]) && !memchr(text, ':', len))
         return bad(ret_why, "a rule has no path", ret_hint, "a rule is HOST[:PORT], as example.org:443");
-    int n = read_host(text, len, ret, ret_why, ret_hint);
-    return n < 0 ? n : egress_options_read(text + len, ret, ret_why, ret_hint);
+    int n = read_host(text, len, words, ret, ret_why, ret_hint);
+    return n < 0 ? n : egress_options_read(text + len, words, ret, ret_why, ret_hint);
 }
 
 /* --- writing a rule ------------------------------------------------------------------------------------- */
@@ -323,18 +324,35 @@ void egress_line(const struct egress_rule *r, struct sbuf *out)
     sbuf_char(out, '\n');
 }
 
-void egress_rules_to_come(struct egress_rule *first, size_t count)
+static const char *keep(struct egress_texts *texts, const char *s, size_t size)
 {
-    const uintptr_t huge = 2u << 20, from = ((uintptr_t)first + huge - 1) / huge * huge,
-                    to = (uintptr_t)(first + count) / huge * huge;
+    char *at = texts->at;
 
-    if (from < to)
-        (void)madvise((void *)from, to - from, MADV_HUGEPAGE); /* speed only */
+    if (size == 1)
+        return "";
+    memcpy(at, s, size);
+    texts->at += size;
+    texts->left -= size;
+    return at;
 }
 
-int egress_read_lines(const char *text, size_t len, struct egress_rule *ret, size_t max, size_t *ret_count)
+int egress_keep(struct egress_texts *texts, struct egress_rule *r)
+{
+    const size_t name = strlen(r->name) + 1, note = strlen(r->note) + 1, http = strlen(r->http) + 1;
+
+    if (name + note + http > texts->left)
+        return -ENOSPC;
+    r->name = keep(texts, r->name, name);
+    r->note = keep(texts, r->note, note);
+    r->http = keep(texts, r->http, http);
+    return 0;
+}
+
+int egress_read_lines(const char *text, size_t len, struct egress_texts *texts, struct egress_rule *ret,
+                      size_t max, size_t *ret_count)
 {
     char rule[EGRESS_LINE_MAX];
+    struct egress_words words;
     const char *why, *hint;
     size_t n = 0;
 
@@ -350,8 +368,10 @@ int egress_read_lines(const char *text, size_t len, struct egress_rule *ret, siz
         bool deny = strncmp(rule, "deny ", 5) == 0;
         if (!deny && strncmp(rule, "allow ", 6) != 0)
             return -EINVAL;
-        if (egress_read(rule + (deny ? 5 : 6), deny, &ret[n], &why, &hint) < 0)
+        if (egress_read(rule + (deny ? 5 : 6), deny, &words, &ret[n], &why, &hint) < 0)
             return -EINVAL;
+        if (egress_keep(texts, &ret[n]) < 0)
+            return -ENOSPC;
         at += line + 1;
     }
     *ret_count = n;

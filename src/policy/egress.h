@@ -47,6 +47,8 @@ struct egress_ports {
     uint16_t from, to; /* both included */
 };
 
+/* Texts are short in nearly every rule and long in a few, and there may be thousands: so they lie elsewhere, in the
+ * memory of who keeps the rule. No pointer is NULL once egress_read() has filled it. */
 struct egress_rule {
     enum egress_kind kind;
     bool deny;
@@ -61,13 +63,29 @@ struct egress_rule {
     uint8_t port_count;
     struct egress_ports ports[EGRESS_PORTS_MAX];
     struct egress_addr addr;
-    char name[EGRESS_NAME_MAX]; /* NAME; BELOW: without the "*."; UNIX: the host's path */
-    char note[EGRESS_NOTE_MAX];
+    const char *name; /* NAME; BELOW: without the "*."; UNIX: the host's path; "" for addresses */
+    const char *note;
     union {
-        char http[EGRESS_HTTP_MAX];   /* the requests that it allows, "": all (policy/egress_http.h) */
-        char path[EGRESS_SOCKET_MAX]; /* UNIX: the room's path; "" where it denies */
+        const char *http; /* the requests that it allows, "": all (policy/egress_http.h) */
+        const char *path; /* UNIX: the room's path; "" where it denies */
     };
 };
+
+/* The texts of one rule. */
+struct egress_words {
+    char name[EGRESS_NAME_MAX];
+    char note[EGRESS_NOTE_MAX];
+    char http[EGRESS_HTTP_MAX]; /* UNIX: the room's path */
+};
+
+/* The texts of many: memory of the owner's, of which nothing is given back. */
+struct egress_texts {
+    char *at;
+    size_t left;
+};
+#define EGRESS_TEXTS_MAX (EGRESS_RULES_MAX * sizeof(struct egress_words)) /* no rules need more */
+/* Moves the texts of a rule there. -ENOSPC: they do not fit, and *r is as it was. */
+int egress_keep(struct egress_texts *texts, struct egress_rule *r);
 
 /* Which rules speak of a host, so that asking costs the same for ten rules and for ten thousand. */
 #define EGRESS_BUCKETS_MAX (2 * EGRESS_RULES_MAX) /* powers of two */
@@ -86,11 +104,6 @@ struct egress_rules {
     const struct egress_index *index; /* of just these rules; NULL: each is looked at */
 };
 
-/* From so many rules on there may be thousands: the memory of those that follow is asked for in large pages, for taking
- * it piece by piece costs more than reading the rules. It stays as it is where there are none. */
-#define EGRESS_RULES_MANY 256
-void egress_rules_to_come(struct egress_rule *first, size_t count);
-
 /* Fills an index. The rules may not change as long as it is used. */
 void egress_index_make(const struct egress_rules *r, struct egress_index *ret);
 
@@ -107,16 +120,17 @@ void egress_addr_text(const struct egress_addr *a, struct sbuf *out);
 struct egress_addr egress_addr_v4(const uint8_t bytes[4]);
 bool egress_addr_is_v4(const struct egress_addr *a);
 
-/* -EINVAL: *ret_why says what is wrong, *ret_hint (may become NULL) what to write. */
-int egress_read(const char *text, bool deny, struct egress_rule *ret, const char **ret_why,
-                const char **ret_hint);
+/* *ret points into *words. -EINVAL: *ret_why says what is wrong, *ret_hint (may become NULL) what to write. */
+int egress_read(const char *text, bool deny, struct egress_words *words, struct egress_rule *ret,
+                const char **ret_why, const char **ret_hint);
 /* The canonical text: egress_read() makes the same rule of it. */
 void egress_text(const struct egress_rule *r, struct sbuf *out);
 
 /* For the way to the gate: "allow RULE\n", "deny RULE\n". */
 void egress_line(const struct egress_rule *r, struct sbuf *out);
-/* All lines of a text; 0, or -EINVAL (a line that is no rule), -E2BIG (more than `max`). */
-int egress_read_lines(const char *text, size_t len, struct egress_rule *ret, size_t max, size_t *ret_count);
+/* All lines of a text; 0, or -EINVAL (a line that is no rule), -E2BIG (more than `max`), -ENOSPC (more than `texts`). */
+int egress_read_lines(const char *text, size_t len, struct egress_texts *texts, struct egress_rule *ret,
+                      size_t max, size_t *ret_count);
 
 struct egress_verdict {
     bool allowed;

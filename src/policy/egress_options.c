@@ -121,7 +121,7 @@ static const struct {
 };
 
 /* The rest of the line. */
-static int read_note(const char *s, struct egress_rule *r, const char **why, const char **hint)
+static int read_note(const char *s, struct egress_words *w, const char **why, const char **hint)
 {
     s += strspn(s, " ");
     size_t len = strlen(s);
@@ -133,13 +133,14 @@ static int read_note(const char *s, struct egress_rule *r, const char **why, con
     for (size_t i = 0; i < len; i++)
         if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
             return bad(why, "the note has a control character", hint, NULL);
-    memcpy(r->note, s, len);
-    r->note[len] = '\0';
+    memcpy(w->note, s, len);
+    w->note[len] = '\0';
     return 0;
 }
 
 /* May stand several times. */
-static int read_http(const char *s, size_t len, struct egress_rule *r, const char **why, const char **hint)
+static int read_http(const char *s, size_t len, struct egress_words *w, const struct egress_rule *r,
+                     const char **why, const char **hint)
 {
     char pattern[EGRESS_HTTP_MAX];
 
@@ -151,7 +152,7 @@ static int read_http(const char *s, size_t len, struct egress_rule *r, const cha
         return bad(why, "a pattern that is too long", hint, "at most 255 bytes");
     memcpy(pattern, s, len);
     pattern[len] = '\0';
-    return egress_http_add(r->http, pattern, why, hint);
+    return egress_http_add(w->http, pattern, why, hint);
 }
 
 static int read_word(const char *s, size_t len, struct egress_rule *r, unsigned *seen, const char **why,
@@ -179,7 +180,8 @@ static int read_word(const char *s, size_t len, struct egress_rule *r, unsigned 
     return bad(why, "unknown word behind the host", hint, WORDS);
 }
 
-int egress_options_read(const char *s, struct egress_rule *r, const char **ret_why, const char **ret_hint)
+int egress_options_read(const char *s, struct egress_words *w, struct egress_rule *r, const char **ret_why,
+                        const char **ret_hint)
 {
     unsigned seen = 0;
 
@@ -189,9 +191,9 @@ int egress_options_read(const char *s, struct egress_rule *r, const char **ret_w
         if (len == 0)
             return 0;
         if (len >= 5 && memcmp(s, "note=", 5) == 0)
-            return read_note(s + 5, r, ret_why, ret_hint);
+            return read_note(s + 5, w, ret_why, ret_hint);
         bool http = len >= 5 && memcmp(s, "http=", 5) == 0;
-        int n = http ? read_http(s + 5, len - 5, r, ret_why, ret_hint)
+        int n = http ? read_http(s + 5, len - 5, w, r, ret_why, ret_hint)
                      : read_word(s, len, r, &seen, ret_why, ret_hint);
         if (n < 0)
             return n;

@@ -37,7 +37,8 @@ static bool is_clean(const char *s, size_t len)
     return true;
 }
 
-int egress_unix_read(const char *s, size_t len, struct egress_rule *r, const char **why, const char **hint)
+int egress_unix_read(const char *s, size_t len, struct egress_words *w, struct egress_rule *r,
+                     const char **why, const char **hint)
 {
     const char *eq = memchr(s, '=', len);
     const size_t host = eq ? (size_t)(eq - s) : len, room = eq ? len - host - 1 : host;
@@ -51,21 +52,21 @@ int egress_unix_read(const char *s, size_t len, struct egress_rule *r, const cha
                    "leave out what comes from = on");
     if (!is_clean(s, host))
         return bad(why, "not a clean absolute path of a socket", hint, FORM);
-    if (host >= sizeof r->name)
+    if (host >= sizeof w->name)
         return bad(why, "the path is too long", hint, "at most 253 bytes");
     if (!r->deny && !is_clean(inside, room))
         return bad(why, "not a clean absolute path in the room", hint, FORM);
-    if (!r->deny && room >= sizeof r->path)
+    if (!r->deny && room >= EGRESS_SOCKET_MAX)
         return bad(why, "the path in the room is too long for a socket", hint,
                    "at most 107 bytes, as =/run/db.sock");
-    memcpy(r->name, s, host);
-    r->name[host] = '\0';
+    memcpy(w->name, s, host);
+    w->name[host] = '\0';
     if (r->deny) {
         r->ports[r->port_count++] = (struct egress_ports){1, 65535}; /* all of it */
         return 0;
     }
-    memcpy(r->path, inside, room);
-    r->path[room] = '\0';
+    memcpy(w->http, inside, room);
+    w->http[room] = '\0';
     return 0;
 }
 

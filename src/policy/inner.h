@@ -29,7 +29,7 @@ struct hide_item {
     unsigned order;
 };
 
-/* What is known of a rule beside itself. Sorted instead of the rules, which are large. */
+/* What is known of a rule beside itself. */
 #define PEER_KEY 16
 struct peer_item {
     char key[PEER_KEY]; /* how its name begins, filled up with NUL: most comparisons end here */
@@ -73,6 +73,8 @@ const char *arena_text(struct policy *p, const char *s, size_t len);
 /* Makes room for one more element in a growing array; 0 or -ENOMEM. The array keeps its contents. */
 int arena_grow(struct policy *p, void **array, size_t *room, size_t count, size_t element);
 int arena_full(const struct policy *p, struct err *e); /* says so; returns -ENOMEM */
+/* Moves the texts of a rule there. */
+int policy_keep_words(struct policy *p, struct egress_rule *r);
 
 /* "what: why" for a value that cannot be taken; adds option or file and line, and the value. Returns -EINVAL. */
 int value_bad(const struct policy *p, const struct field *f, const char *value, struct err *e,

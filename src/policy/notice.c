@@ -29,9 +29,9 @@ static void put_rules(struct json *j, const struct egress_rules *rules)
         }
         if (x->note[0] || x->kind == EGRESS_UNIX) {
             r = *x;
-            r.note[0] = '\0';
+            r.note = "";
             if (r.kind == EGRESS_UNIX)
-                memcpy(r.name, r.path, sizeof r.path); /* where the host has it is nobody's business */
+                r.name = r.path; /* where the host has it is nobody's business */
             x = &r;
         }
         egress_text(x, &b);

@@ -21,18 +21,15 @@ enum {
 
 static_assert(EGRESS_RULES_MAX <= UINT16_MAX, "a rule's number fits");
 
-/* Rules are large: what is more than a few goes into memory for as many as there may ever be, which is copied no more,
- * and costs nothing until it is written to. */
+/* What is more than a few goes into memory for as many as there may ever be, which is copied no more, and costs nothing
+ * until it is written to. */
 static int room_for_rule(struct policy *p)
 {
     struct policy_arena *a = p->arena;
     const size_t room = a->rule_room == 0 ? RULES_FEW : EGRESS_RULES_MAX;
 
-    if (a->peer_count < a->rule_room) {
-        if (a->peer_count == EGRESS_RULES_MANY)
-            egress_rules_to_come(a->rules + a->peer_count, a->rule_room - a->peer_count);
+    if (a->peer_count < a->rule_room)
         return 0;
-    }
     struct egress_rule *rules = arena_alloc(p, room * sizeof *rules);
     struct peer_item *peers = arena_alloc(p, room * sizeof *peers);
     if (!rules || !peers)
@@ -47,11 +44,22 @@ static int room_for_rule(struct policy *p)
     return 0;
 }
 
+int policy_keep_words(struct policy *p, struct egress_rule *r)
+{
+    const size_t name = strlen(r->name), note = strlen(r->note), http = strlen(r->http);
+
+    r->name = name ? arena_text(p, r->name, name) : "";
+    r->note = note ? arena_text(p, r->note, note) : "";
+    r->http = http ? arena_text(p, r->http, http) : "";
+    return r->name && r->note && r->http ? 0 : -ENOMEM;
+}
+
 /* `text` is the rule that was written as `value`. */
 static int add_rule(struct policy *p, const struct field *f, const char *value, const char *text, bool deny,
                     struct err *e)
 {
     struct policy_arena *a = p->arena;
+    struct egress_words words;
     const char *why = "", *hint = NULL;
 
     if (a->peer_count == EGRESS_RULES_MAX)
@@ -59,7 +67,7 @@ static int add_rule(struct policy *p, const struct field *f, const char *value, 
     if (room_for_rule(p) < 0)
         return arena_full(p, e);
     struct egress_rule *rule = &a->rules[a->peer_count];
-    if (egress_read(text, deny, rule, &why, &hint) < 0) {
+    if (egress_read(text, deny, &words, rule, &why, &hint) < 0) {
         value_bad(p, f, value, e, "%s", why);
         return hint ? err_hint(e, "%s", hint) : -EINVAL;
     }
@@ -68,6 +76,8 @@ static int add_rule(struct policy *p, const struct field *f, const char *value, 
         if (r < 0)
             return r;
     }
+    if (policy_keep_words(p, rule) < 0)
+        return arena_full(p, e);
     a->peers[a->peer_count++] = (struct peer_item){.origin = a->now, .order = a->order++};
     return 0;
 }

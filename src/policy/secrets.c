@@ -30,11 +30,11 @@ static bool is_name(const char *s, size_t len)
 
 /* HOST means port 443. */
 static int read_where(const struct policy *p, const struct field *f, const char *value, const char *host,
-                      struct egress_rule *ret, struct err *e)
+                      struct egress_words *words, struct egress_rule *ret, struct err *e)
 {
     const char *why = "", *hint = NULL;
 
-    if (egress_read(host, false, ret, &why, &hint) < 0) {
+    if (egress_read(host, false, words, ret, &why, &hint) < 0) {
         value_bad(p, f, value, e, "%s", why);
         return hint ? err_hint(e, "%s", hint) : -EINVAL;
     }
@@ -55,12 +55,13 @@ SET_FUNCTION(set_secret)
     size_t head = at ? (size_t)(at - value) : 0, name = strcspn(value, "=@");
     struct policy_secret item = {
         .source_kind = a->now.source, .line = a->now.line, .where_from = a->now.where};
+    struct egress_words words;
     void *array = p->secrets;
 
     (void)source;
     if (!at || !is_name(value, name))
         return misformed(p, f, value, "a secret is NAME[=env:VAR|file:PATH]@HOST[:PORT]", e);
-    int r = read_where(p, f, value, at + 1, &item.where, e);
+    int r = read_where(p, f, value, at + 1, &words, &item.where, e);
     if (r < 0)
         return r;
     const char *from = value;
@@ -86,7 +87,7 @@ SET_FUNCTION(set_secret)
     p->secrets = array;
     item.name = arena_text(p, value, name);
     item.source = arena_text(p, from, len);
-    if (!item.name || !item.source)
+    if (!item.name || !item.source || policy_keep_words(p, &item.where) < 0)
         return arena_full(p, e);
     p->secrets[p->secret_count++] = item;
     return 0;

@@ -75,6 +75,7 @@ int upstream_read_login(const char *text, size_t len, struct upstream *u)
 /* Host and port are what a rule has, with one port. */
 static int read_peer(const char *s, size_t len, struct upstream *u)
 {
+    struct egress_words words;
     struct egress_rule r;
     const char *why, *hint;
     char text[EGRESS_NAME_MAX + 8];
@@ -87,13 +88,13 @@ static int read_peer(const char *s, size_t len, struct upstream *u)
     if (behind == NULL || strchr(behind, ':') == NULL)
         return -EINVAL;
     /* as a denying rule: there "localhost" is a name like others, which for a proxy it is */
-    if (egress_read(text, true, &r, &why, &hint) < 0 || r.kind == EGRESS_BELOW || r.port_count != 1 ||
+    if (egress_read(text, true, &words, &r, &why, &hint) < 0 || r.kind == EGRESS_BELOW || r.port_count != 1 ||
         r.ports[0].from != r.ports[0].to || (r.kind != EGRESS_NAME && r.bits != 128))
         return -EINVAL;
     u->port = r.ports[0].from;
     u->is_addr = r.kind != EGRESS_NAME;
     u->addr = r.addr;
-    memcpy(u->host, r.name, sizeof u->host);
+    memcpy(u->host, r.name, strlen(r.name) + 1);
     return 0;
 }
 

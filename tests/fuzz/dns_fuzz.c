@@ -10,12 +10,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct egress_rules rules(void)
 {
+    static struct egress_words words[2];
     static struct egress_rule table[2];
+    struct egress_texts texts = {.at = (char *)words, .left = sizeof words};
     static size_t count;
     static const char text[] = "allow allowed.test:443\nallow *.w.test:80\n";
 
     if (count == 0)
-        CHECK(egress_read_lines(text, sizeof text - 1, table, 2, &count) == 0);
+        CHECK(egress_read_lines(text, sizeof text - 1, &texts, table, 2, &count) == 0);
     return (struct egress_rules){.rules = table, .count = count};
 }
 

@@ -9,17 +9,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void check_rule(const char *text, bool deny)
 {
     static char first[EGRESS_RULE_MAX], second[EGRESS_RULE_MAX];
+    static struct egress_words words, words_again;
     struct egress_rule r, again;
     const char *why = NULL, *hint = NULL;
     struct sbuf a = SBUF(first), b = SBUF(second);
 
-    if (egress_read(text, deny, &r, &why, &hint) < 0) {
+    if (egress_read(text, deny, &words, &r, &why, &hint) < 0) {
         if (!why)
             abort();
         return;
     }
     egress_text(&r, &a);
-    if (a.full || egress_read(first, deny, &again, &why, &hint) < 0)
+    if (a.full || egress_read(first, deny, &words_again, &again, &why, &hint) < 0)
         abort();
     egress_text(&again, &b);
     if (strcmp(first, second) != 0 || !egress_covers(&r, &again))
@@ -40,6 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static char text[4096];
     static struct egress_rule rules[8];
+    static char memory[256]; /* may be too short for eight */
+    struct egress_texts texts = {.at = memory, .left = sizeof memory};
     char name[EGRESS_NAME_MAX];
     size_t n;
 
@@ -49,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text[size] = '\0';
     check_rule(text, false);
     check_rule(text, true);
-    (void)egress_read_lines((const char *)data, size, rules, 8, &n);
+    (void)egress_read_lines((const char *)data, size, &texts, rules, 8, &n);
     (void)egress_name_clean((const char *)data, size, name);
     return 0;
 }

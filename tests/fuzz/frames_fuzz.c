@@ -12,6 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define RULES_MAX 8
 
 static struct egress_rule table[RULES_MAX];
+static struct egress_words words[RULES_MAX];
 
 /* Bytes that a terminal obeys are escaped. */
 static void is_plain(const char *text)
@@ -25,11 +26,12 @@ static void as_reports(const uint8_t *data, size_t size)
     static const char text[] = "allow a.test:443\ndeny 10.0.0.0/8\n";
     static struct network n;
     static char out[1 << 18], line[NETWORK_LINE_MAX];
+    struct egress_texts texts = {.at = (char *)words, .left = sizeof words};
     struct egress_rules rules = {.rules = table};
     struct gate_report r;
 
     memset(&n, 0, sizeof n);
-    CHECK(egress_read_lines(text, sizeof text - 1, table, RULES_MAX, &rules.count) == 0);
+    CHECK(egress_read_lines(text, sizeof text - 1, &texts, table, RULES_MAX, &rules.count) == 0);
     n.rules = &rules;
     for (; size > 0; data += size < sizeof r ? size : sizeof r, size -= size < sizeof r ? size : sizeof r) {
         memset(&r, 0, sizeof r);
@@ -57,9 +59,10 @@ static void as_reports(const uint8_t *data, size_t size)
 
 static void as_rules(const uint8_t *data, size_t size)
 {
+    struct egress_texts texts = {.at = (char *)words, .left = sizeof words};
     struct egress_rules rules = {.rules = table};
 
-    if (egress_read_lines((const char *)data, size, table, RULES_MAX, &rules.count) == 0)
+    if (egress_read_lines((const char *)data, size, &texts, table, RULES_MAX, &rules.count) == 0)
         CHECK(rules.count <= RULES_MAX);
 }
 

@@ -13,10 +13,11 @@ static const char *why, *hint;
 static const char *canonical(const char *text, bool deny)
 {
     static char out[EGRESS_RULE_MAX];
+    struct egress_words words;
     struct egress_rule r;
     struct sbuf b = SBUF(out);
 
-    if (egress_read(text, deny, &r, &why, &hint) < 0)
+    if (egress_read(text, deny, &words, &r, &why, &hint) < 0)
         return NULL;
     egress_text(&r, &b);
     assert_false(b.full);
@@ -180,6 +181,7 @@ static void refuses(void **state)
 }
 
 static struct egress_rule rules[16];
+static struct egress_words words_of[16];
 
 static struct egress_rules list(const char *const *texts)
 {
@@ -187,7 +189,7 @@ static struct egress_rules list(const char *const *texts)
 
     for (; texts[n]; n++) {
         bool deny = texts[n][0] == '-';
-        assert_int_equal(egress_read(texts[n] + deny, deny, &rules[n], &why, &hint), 0);
+        assert_int_equal(egress_read(texts[n] + deny, deny, &words_of[n], &rules[n], &why, &hint), 0);
     }
     return (struct egress_rules){.rules = rules, .count = n};
 }
@@ -337,7 +339,7 @@ static void roll_name(char *ret, size_t size)
         sbuf_fmt(&b, "%s%c", b.len ? "." : "", 'a' + (int)roll(3));
 }
 
-static void roll_rule(struct egress_rule *ret)
+static void roll_rule(struct egress_words *words, struct egress_rule *ret)
 {
     char text[EGRESS_RULE_MAX], name[64];
     struct sbuf b = SBUF(text);
@@ -359,12 +361,13 @@ static void roll_rule(struct egress_rule *ret)
         break;
     }
     sbuf_fmt(&b, ":%u", 1 + roll(2));
-    if (egress_read(text, deny, ret, &why, &hint) < 0)
-        assert_int_equal(egress_read("a:1", false, ret, &why, &hint), 0);
+    if (egress_read(text, deny, words, ret, &why, &hint) < 0)
+        assert_int_equal(egress_read("a:1", false, words, ret, &why, &hint), 0);
 }
 
 static void an_index_finds_what_a_search_finds(void **state)
 {
+    static struct egress_words texts[40];
     static struct egress_rule table[40];
     static struct egress_index index;
     static const char *const addrs[] = {"8.0.0.1",     "9.0.0.0",          "10.0.0.1",
@@ -374,7 +377,7 @@ static void an_index_finds_what_a_search_finds(void **state)
     for (uint32_t round = 0; round < 400; round++) {
         struct egress_rules plain = {.rules = table, .count = roll(40)}, quick = plain;
         for (size_t i = 0; i < plain.count; i++)
-            roll_rule(&table[i]);
+            roll_rule(&texts[i], &table[i]);
         egress_index_make(&plain, &index);
         quick.index = &index;
         for (int i = 0; i < 40; i++) {
@@ -396,7 +399,8 @@ static void an_index_finds_what_a_search_finds(void **state)
     }
 }
 
-static double verdict_ns(struct egress_rule *table, struct egress_index *index, size_t count)
+static double verdict_ns(struct egress_words *words, struct egress_rule *table, struct egress_index *index,
+                         size_t count)
 {
     struct egress_rules r = {.rules = table, .count = count, .index = index};
     struct timespec a, b;
@@ -406,7 +410,7 @@ static double verdict_ns(struct egress_rule *table, struct egress_index *index, 
 
     for (size_t i = 0; i < count; i++) {
         (void)snprintf(text, sizeof text, "%sn%zu.some.example.org:443", i % 2 ? "*." : "", i);
-        assert_int_equal(egress_read(text, false, &table[i], &why, &hint), 0);
+        assert_int_equal(egress_read(text, false, &words[i], &table[i], &why, &hint), 0);
     }
     egress_index_make(&r, index);
     (void)snprintf(name, sizeof name, "x.n%zu.some.example.org", count - 1);
@@ -420,10 +424,11 @@ static double verdict_ns(struct egress_rule *table, struct egress_index *index, 
 
 static void a_verdict_costs_the_same_for_ten_thousand_names(void **state)
 {
+    static struct egress_words words[10000];
     static struct egress_rule table[10000];
     static struct egress_index index;
-    double one = verdict_ns(table, &index, 2), thousand = verdict_ns(table, &index, 1000),
-           all = verdict_ns(table, &index, 10000);
+    double one = verdict_ns(words, table, &index, 2), thousand = verdict_ns(words, table, &index, 1000),
+           all = verdict_ns(words, table, &index, 10000);
 
     (void)state;
     print_message("# a verdict takes %.0f ns with 2 names, %.0f with 1000, %.0f with 10000\n", one, thousand,
@@ -492,21 +497,30 @@ static void lines(void **state)
     static const char text[] = "allow a.org:443\ndeny 10.0.0.0/8\n";
     char out[EGRESS_LINE_MAX];
     struct sbuf b = SBUF(out);
+    static char memory[64];
+    struct egress_texts texts = {.at = memory, .left = sizeof memory};
     struct egress_rule got[2];
     size_t n = 0;
 
     (void)state;
-    assert_int_equal(egress_read_lines(text, sizeof text - 1, got, 2, &n), 0);
+    assert_int_equal(egress_read_lines(text, sizeof text - 1, &texts, got, 2, &n), 0);
     assert_int_equal(n, 2);
     egress_line(&got[0], &b);
     egress_line(&got[1], &b);
     assert_string_equal(out, text);
-    assert_int_equal(egress_read_lines(text, sizeof text - 1, got, 1, &n), -7 /* E2BIG */);
-    assert_true(egress_read_lines(text, sizeof text - 2, got, 2, &n) < 0);
-    assert_true(egress_read_lines("a.org:443\n", 10, got, 2, &n) < 0);
-    assert_true(egress_read_lines("allow a\0b\n", 10, got, 2, &n) < 0);
-    assert_int_equal(egress_read_lines("", 0, got, 2, &n), 0);
+    assert_int_equal(egress_read_lines(text, sizeof text - 1, &texts, got, 1, &n), -7 /* E2BIG */);
+    assert_true(egress_read_lines(text, sizeof text - 2, &texts, got, 2, &n) < 0);
+    assert_true(egress_read_lines("a.org:443\n", 10, &texts, got, 2, &n) < 0);
+    assert_true(egress_read_lines("allow a\0b\n", 10, &texts, got, 2, &n) < 0);
+    assert_int_equal(egress_read_lines("", 0, &texts, got, 2, &n), 0);
     assert_int_equal(n, 0);
+    texts = (struct egress_texts){.at = memory, .left = strlen("a.org") + 2};
+    assert_int_equal(egress_read_lines(text, sizeof text - 1, &texts, got, 2, &n), -28 /* ENOSPC */);
+    texts = (struct egress_texts){.at = memory, .left = strlen("a.org") + 3 + 3};
+    assert_int_equal(egress_read_lines(text, sizeof text - 1, &texts, got, 2, &n), 0);
+    assert_string_equal(got[0].name, "a.org");
+    assert_true(got[0].name >= memory && got[0].name < memory + sizeof memory);
+    assert_string_equal(got[1].name, "");
 }
 
 static struct policy *p;
@@ -534,6 +548,7 @@ static void sockets(void **state)
                                       "unix:/a\tb", "unix:/a tls", "unix:/a internal", "unix:/a http=GET:/*",
                                       "unix:/a any"};
     char text[400] = "unix:/";
+    static struct egress_words words[4];
     struct egress_rule r[4];
     struct egress_rules all = {.rules = r, .count = 3};
     static struct egress_index index;
@@ -556,9 +571,9 @@ static void sockets(void **state)
     assert_null(canonical(text, false)); /* the room's, which is the same */
     memcpy(text + 206, "=/a", 4);
     assert_non_null(canonical(text, false));
-    assert_int_equal(egress_read("unix:/a=/x", false, &r[0], &why, &hint), 0);
-    assert_int_equal(egress_read("unix:/a=/y", false, &r[1], &why, &hint), 0);
-    assert_int_equal(egress_read("a.org", false, &r[2], &why, &hint), 0);
+    assert_int_equal(egress_read("unix:/a=/x", false, &words[0], &r[0], &why, &hint), 0);
+    assert_int_equal(egress_read("unix:/a=/y", false, &words[1], &r[1], &why, &hint), 0);
+    assert_int_equal(egress_read("a.org", false, &words[2], &r[2], &why, &hint), 0);
     assert_false(egress_covers(&r[0], &r[1]));
     for (int with = 0; with < 2; with++) {
         assert_true(egress_verdict_unix(&all, "/a").allowed);
@@ -568,7 +583,7 @@ static void sockets(void **state)
         egress_index_make(&all, &index);
         all.index = &index;
     }
-    assert_int_equal(egress_read("unix:/a", true, &r[3], &why, &hint), 0);
+    assert_int_equal(egress_read("unix:/a", true, &words[3], &r[3], &why, &hint), 0);
     all = (struct egress_rules){.rules = r, .count = 4};
     for (int with = 0; with < 2; with++) {
         assert_false(egress_verdict_unix(&all, "/a").allowed);

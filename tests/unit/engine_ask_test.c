@@ -25,6 +25,7 @@ static struct room room;
 static struct policy policy;
 static struct engine_request req = {.asks = true};
 static struct egress_rule table[EGRESS_RULES_MAX];
+static char rule_words[1 << 16];
 static int person = -1, gate = -1; /* the terminal's other end; the control socket's */
 static char seen[65536];           /* what the person has seen since it last looked away */
 static struct gate_command said;
@@ -49,6 +50,7 @@ static int begin(void **state)
     room.gate_ctl = s[0];
     room.live.notice = room.tty_fd = -1;
     room.live.table = table;
+    room.live.texts = (struct egress_texts){.at = rule_words, .left = sizeof rule_words};
     room.live.rules = (struct egress_rules){.rules = table};
     gate = s[1];
     ask_open(&room);

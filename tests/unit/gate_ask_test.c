@@ -22,6 +22,7 @@ enum { WAITING = 256, REFUSED = 64 };
 
 static struct egress_rule table[4];
 static struct egress_rules rules = {.rules = table};
+static struct egress_words words[4];
 static int supervisor = -1;
 static struct gate_report got;
 static int64_t later_ms;
@@ -50,7 +51,8 @@ static int begin(void **state)
     int s[2];
 
     (void)state;
-    assert_int_equal(egress_read_lines(text, sizeof text - 1, table, 4, &rules.count), 0);
+    struct egress_texts texts = {.at = (char *)words, .left = sizeof words};
+    assert_int_equal(egress_read_lines(text, sizeof text - 1, &texts, table, 4, &rules.count), 0);
     table[0].gone = true; /* as one that came with ONCE */
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s), 0);
     supervisor = s[0];

@@ -15,12 +15,14 @@
 
 static struct egress_rule table[8];
 static struct egress_rules rules = {.rules = table};
+static struct egress_words words[8];
 
 static int read_rules(void **state)
 {
     static const char text[] = "allow allowed.test:443\nallow *.w.test:80\ndeny x.w.test\n";
     (void)state;
-    return egress_read_lines(text, sizeof text - 1, table, 8, &rules.count);
+    struct egress_texts texts = {.at = (char *)words, .left = sizeof words};
+    return egress_read_lines(text, sizeof text - 1, &texts, table, 8, &rules.count);
 }
 
 static size_t ask(const char *name, uint16_t type, uint8_t out[DNS_PACKET_MAX], enum answer_told *told)
