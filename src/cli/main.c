@@ -42,7 +42,7 @@ const struct verb verbs[] = {
     {"allow", "ROOM RULE…", "open an endpoint for a running room that has a name", verb_rules},
     {"deny", "ROOM RULE…", "close an endpoint for a running room", verb_rules},
     {"withdraw", "ROOM RULE…", "take a rule of a running room back", verb_rules},
-    {"rules", "ROOM", "list the rules of a running room", verb_rules},
+    {"rules", "[--json] ROOM", "list the rules of a running room", verb_rules},
     {"doctor", "[--json] [--fix [--dry-run]]", "try what rooms need of this host, and say how to mend it",
      verb_doctor},
     {"selftest", "[--attack] [--json]", "attack rooms on this host, and say which walls held", verb_selftest},

@@ -45,7 +45,13 @@ struct live {
     struct egress_texts texts; /* of the rules that came since the room began */
     struct egress_rules rules;
     struct live_wait { /* who waits for the gate, in order */
-        uint32_t client, rule;
+        uint32_t client;
+        bool back;        /* its rules are withdrawn */
+        size_t count, at; /* of its changes; the one that the gate answers next: never one that held */
+        struct live_change {
+            uint32_t number, cut;
+            bool held;
+        } changes[ROOMS_RULES_MAX];
     } waiting[ROOMS_CLIENTS_MAX];
     size_t waiting_count;
     int notice; /* what the room reads about itself, open for writing; -1 */
@@ -55,7 +61,7 @@ struct live {
 struct ask {
     int fd; /* the controlling terminal, -1: there is nobody to ask */
     struct ask_one {
-        uint32_t id; /* the gate's */
+        uint32_t id;                    /* the gate's */
         char rule[EGRESS_NAME_MAX + 8]; /* one endpoint, as text */
     } queue[GATE_ASKS_MAX];
     size_t count;    /* the first one is asked now, if `open` */

@@ -1,8 +1,9 @@
 /* live: a room that has a name can be spoken to from outside: which rules hold, and changes of them.
  *
  * Theory of operation. The control socket (rooms/server.h) is one descriptor of the supervisor's poll. A request about
- * rules is checked here as the command line would check it, and goes to the gate as one frame; the gate answers in
- * order, which is when the client gets its reply. The list of rules only grows: a rule that was withdrawn keeps its
+ * rules has one or several. Each is checked here as the command line would check it, and put into the list behind the
+ * ones before it; if one of them cannot hold, all are taken out again, and nothing has happened. Then each goes to the
+ * gate as one frame; the gate answers in order, and with its last answer the client gets its reply. The list of rules only grows: a rule that was withdrawn keeps its
  * number, and gets it back when it is allowed again. What the room may read about itself is written anew each time.
  *
  * Lives in: the supervisor. Trusts: its user, who alone can reach the socket; no byte of a frame. Must not: wait. */
@@ -179,19 +180,6 @@ int live_add(struct room *r, const struct egress_rule *rule, bool once)
     return at;
 }
 
-static bool change(struct room *r, uint32_t client, size_t number)
-{
-    struct live *l = &r->live;
-    if (gate_change(r, (uint32_t)number) < 0) {
-        keeper_refuse(r, client, 0, "the gate of this room has ended", NULL);
-        return false;
-    }
-    l->waiting[l->waiting_count++] = (struct live_wait){.client = client, .rule = (uint32_t)number};
-    gate_record()->rule_changes++;
-    write_notice(r);
-    return true;
-}
-
 static bool has_same_bounds(const struct egress_rule *a, const struct egress_rule *b)
 {
     return a->max_bytes == b->max_bytes && a->max_conns == b->max_conns && a->rate == b->rate &&
@@ -208,94 +196,201 @@ static const struct egress_rule *other_bounds(const struct live *l, const struct
     return NULL;
 }
 
-/* A socket of the host's that the room has no place for yet: what listens there; -1: the client was told why not. */
-static int open_socket(struct room *r, uint32_t client, const struct egress_rule *rule, uint32_t number)
+/* --- a request: one change or several, which hold all of them or none --------------------------------------- */
+
+/* A change that stands in the list, but of which the gate has not heard yet. */
+struct step {
+    uint32_t number;
+    bool held;    /* there is nothing to do */
+    int listener; /* of a socket that the room has no place for yet, -1 */
+};
+
+static int refuse(struct err *e, const char *text, const char *why, const struct egress_rule *rule)
 {
-    struct err e = {0};
-    int fd = unixes_add(r, rule, number, &e);
-    if (fd < 0)
-        keeper_refuse(r, client, 0, e.text, e.hint[0] ? e.hint : NULL);
-    return fd;
+    char by[2 * EGRESS_LINE_MAX] = "";
+    struct sbuf b = SBUF(by);
+    if (rule)
+        put_line(rule, &b);
+    return err_set(e, ERR_POLICY, 0, "%.100s: %s%s", text, why, by);
 }
 
-static void add(struct room *r, uint32_t client, const char *text, bool deny)
+/* May it be added to the rules that hold? 1: it does already, as number *ret_held. */
+static int look_at(const struct live *l, const char *text, const struct egress_rule *rule, uint32_t *ret_held,
+                   struct err *e)
+{
+    for (size_t i = 0; i < l->rules.count && !rule->deny; i++) {
+        if (l->table[i].gone || !l->table[i].deny || !egress_covers(&l->table[i], rule))
+            continue;
+        (void)refuse(e, text, "it can never match: this covers it: ", &l->table[i]);
+        return err_hint(e, "withdraw that one first");
+    }
+    const int at = find(l, rule);
+    if (at >= 0 && has_same_words(&l->table[at], rule)) {
+        *ret_held = (uint32_t)at;
+        return 1;
+    }
+    const struct egress_rule *other = other_bounds(l, rule);
+    if (!other)
+        return 0;
+    (void)refuse(e, text, "other bounds hold for it: ", other);
+    return err_hint(e, "withdraw that one first, which cuts its connections");
+}
+
+static int add(struct room *r, const char *text, bool deny, struct step *ret, struct err *e)
 {
     struct live *l = &r->live;
     struct egress_words words;
     struct egress_rule rule;
     const char *why = "", *hint = NULL;
     if (egress_read(text, deny, &words, &rule, &why, &hint) < 0) {
-        keeper_refuse(r, client, 0, why, hint);
-        return;
+        (void)refuse(e, text, why, NULL);
+        return hint ? err_hint(e, "%s", hint) : -EINVAL;
     }
-    for (size_t i = 0; i < l->rules.count && !deny; i++) {
-        char by[2 * EGRESS_LINE_MAX];
-        struct sbuf b = SBUF(by);
-        if (l->table[i].gone || !l->table[i].deny || !egress_covers(&l->table[i], &rule))
-            continue;
-        sbuf_text(&b, "it can never match: this covers it: ");
-        put_line(&l->table[i], &b);
-        keeper_refuse(r, client, 0, by, "withdraw that one first");
-        return;
-    }
-    int at = find(l, &rule);
-    if (at >= 0 && has_same_words(&l->table[at], &rule)) {
-        rooms_reply(&l->server, client, ROOMS_DONE, 0, "it held already");
-        return;
-    }
-    const struct egress_rule *other = other_bounds(l, &rule);
-    if (other) {
-        char by[2 * EGRESS_LINE_MAX];
-        struct sbuf b = SBUF(by);
-        sbuf_text(&b, "other bounds hold for it: ");
-        put_line(other, &b);
-        keeper_refuse(r, client, 0, by, "withdraw that one first, which cuts its connections");
-        return;
-    }
-    at = find_gone(l, &rule);
-    if (at < 0 && l->rules.count == EGRESS_RULES_MAX) {
-        keeper_refuse(r, client, 0, "this room has had as many rules as can be", NULL);
-        return;
-    }
-    const uint32_t number = at < 0 ? (uint32_t)l->rules.count : (uint32_t)at;
-    const bool opens = rule.kind == EGRESS_UNIX && !deny && !(at >= 0 && unixes_has(r, number));
-    int listener = opens ? open_socket(r, client, &rule, number) : -1;
-    if (opens && listener < 0)
-        return;
-    (void)enlist(l, &rule, at); /* there is room for it */
-    if (change(r, client, number) && opens)
-        gate_listen(r, listener,
-                    number); /* right behind the rule; if it does not arrive, the gate has ended */
-    fd_close(&listener);
+    int n = look_at(l, text, &rule, &ret->number, e);
+    ret->held = n == 1;
+    if (n != 0)
+        return n;
+    int at = enlist(l, &rule, find_gone(l, &rule));
+    if (at < 0)
+        return refuse(e, text, "this room has had as many rules as can be", NULL);
+    ret->number = (uint32_t)at;
+    if (rule.kind != EGRESS_UNIX || deny || unixes_has(r, ret->number))
+        return 0;
+    struct err inner = {0};
+    ret->listener = unixes_add(r, &l->table[at], ret->number, &inner);
+    if (ret->listener >= 0)
+        return 0;
+    l->table[at].gone = true;
+    (void)refuse(e, text, inner.text, NULL);
+    return inner.hint[0] ? err_hint(e, "%s", inner.hint) : -EINVAL;
 }
 
 /* The text is a rule, with "allow" or "deny" in front where both could be meant. */
-static void withdraw(struct room *r, uint32_t client, const char *text)
+static int withdraw(struct room *r, const char *text, struct step *ret, struct err *e)
 {
     struct live *l = &r->live;
     struct egress_words words;
     struct egress_rule rule;
     const char *why = "", *hint = NULL;
     const bool allow = strncmp(text, "allow ", 6) == 0, deny = strncmp(text, "deny ", 5) == 0;
+    const char *from = text + (allow ? 6 : deny ? 5 : 0);
     int at = NONE;
-    text += allow ? 6 : deny ? 5 : 0;
-    if (!deny && egress_read(text, false, &words, &rule, &why, &hint) == 0)
+    if (!deny && egress_read(from, false, &words, &rule, &why, &hint) == 0)
         at = find(l, &rule);
-    if (at == NONE && !allow && egress_read(text, true, &words, &rule, &why, &hint) == 0)
+    if (at == NONE && !allow && egress_read(from, true, &words, &rule, &why, &hint) == 0)
         at = find(l, &rule);
     if (at == SEVERAL) {
-        keeper_refuse(r, client, 0, "several rules speak of it",
-                      "write the one that is meant as strongroom rules ROOM has it");
-        return;
+        (void)refuse(e, text, "several rules speak of it", NULL);
+        return err_hint(e, "write the one that is meant as strongroom rules ROOM has it");
     }
     if (at < 0) {
-        keeper_refuse(r, client, 0, why[0] ? why : "no such rule holds here",
-                      why[0] ? hint : "strongroom rules ROOM lists those that do");
-        return;
+        (void)refuse(e, text, why[0] ? why : "no such rule holds here", NULL);
+        hint = why[0] ? hint : "strongroom rules ROOM lists those that do";
+        return hint ? err_hint(e, "%s", hint) : -EINVAL;
     }
     l->table[at].gone = true;
-    unixes_remove(r, (uint32_t)at);
-    (void)change(r, client, (size_t)at);
+    ret->number = (uint32_t)at;
+    return 0;
+}
+
+/* As if nothing had been asked. */
+static void take_back(struct room *r, bool back, struct step *steps, size_t count)
+{
+    for (size_t i = count; i-- > 0;) {
+        if (steps[i].held)
+            continue;
+        r->live.table[steps[i].number].gone = !back;
+        if (steps[i].listener >= 0)
+            unixes_remove(r, steps[i].number);
+        fd_close(&steps[i].listener);
+    }
+}
+
+/* To the gate, which answers for each in this order. */
+static int carry_out(struct room *r, bool back, struct step *steps, size_t count)
+{
+    int n = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (steps[i].held)
+            continue;
+        if (back)
+            unixes_remove(r, steps[i].number);
+        n = n < 0 ? n : gate_change(r, steps[i].number);
+        if (n == 0 && steps[i].listener >= 0)
+            gate_listen(r, steps[i].listener, steps[i].number); /* right behind its rule */
+        fd_close(&steps[i].listener);
+        gate_record()->rule_changes++;
+    }
+    write_notice(r);
+    return n;
+}
+
+/* What became of it, and the reply, when the gate has answered for all. */
+static bool is_answered(struct room *r, struct live_wait *w)
+{
+    char text[ROOMS_TEXT_MAX + 1] = "";
+    struct sbuf b = SBUF(text);
+    uint64_t cut = 0;
+    while (w->at < w->count && w->changes[w->at].held)
+        w->at++;
+    if (w->at < w->count)
+        return false;
+    for (size_t i = 0; i < w->count; i++) {
+        const struct live_change *c = &w->changes[i];
+        if (b.size - b.len < 2 * EGRESS_LINE_MAX + 64) { /* all of them hold, too many are to be told */
+            sbuf_fmt(&b, "and %zu more\n", w->count - i);
+            break;
+        }
+        sbuf_text(&b, c->held ? "held already: " : w->back ? "withdrawn: " : "from now on: ");
+        put_line(&r->live.table[c->number], &b);
+        if (c->cut)
+            sbuf_fmt(&b, " (%u connection%s cut)", c->cut, c->cut == 1 ? "" : "s");
+        sbuf_char(&b, '\n');
+        cut += c->cut;
+    }
+    rooms_reply(&r->live.server, w->client, ROOMS_DONE, cut < INT32_MAX ? (int)cut : 0, text);
+    return true;
+}
+
+static void change(struct room *r, uint32_t client, enum rooms_frame_type type, char *text)
+{
+    struct live *l = &r->live;
+    struct step steps[ROOMS_RULES_MAX];
+    struct live_wait *w = &l->waiting[l->waiting_count];
+    const size_t before = l->rules.count;
+    const struct egress_texts texts = l->texts;
+    const bool back = type == ROOMS_WITHDRAW;
+    struct err e = {0};
+    size_t count = 0;
+    int n = 0;
+    while (n >= 0 && *text) {
+        char *end = text + strcspn(text, "\n"), *next = end + (*end != '\0');
+        *end = '\0';
+        if (count == ROOMS_RULES_MAX) {
+            n = err_set(&e, ERR_POLICY, 0, "more than %d rules at once", ROOMS_RULES_MAX);
+            break;
+        }
+        steps[count] = (struct step){.listener = -1};
+        n = back ? withdraw(r, text, &steps[count], &e) : add(r, text, type == ROOMS_DENY, &steps[count], &e);
+        count += n >= 0;
+        text = next;
+    }
+    if (n < 0) {
+        take_back(r, back, steps, count);
+        l->rules.count = before;
+        l->texts = texts;
+        keeper_refuse(r, client, 0, e.text, e.hint[0] ? e.hint : NULL);
+        return;
+    }
+    if (carry_out(r, back, steps, count) < 0) {
+        keeper_refuse(r, client, 0, "the gate of this room has ended", NULL);
+        return;
+    }
+    *w = (struct live_wait){.client = client, .back = back, .count = count};
+    for (size_t i = 0; i < count; i++)
+        w->changes[i] = (struct live_change){.number = steps[i].number, .held = steps[i].held};
+    if (!is_answered(r, w))
+        l->waiting_count++;
 }
 
 void live_gate_lost(struct room *r)
@@ -323,10 +418,8 @@ static void take_request(void *ctx, uint32_t client, const struct rooms_frame *f
     } else if (!r->gate_serves || r->gate_ctl < 0 || r->live.waiting_count == ROOMS_CLIENTS_MAX) {
         keeper_refuse(r, client, 0, "the gate of this room does not serve",
                       r->gate_serves ? NULL : "try again in a moment");
-    } else if (f->type == ROOMS_WITHDRAW) {
-        withdraw(r, client, text);
     } else {
-        add(r, client, text, f->type == ROOMS_DENY);
+        change(r, client, (enum rooms_frame_type)f->type, text);
     }
 }
 
@@ -343,13 +436,10 @@ void live_take(struct room *r)
 void live_changed(struct room *r, uint32_t number, uint32_t cut)
 {
     struct live *l = &r->live;
-    char text[EGRESS_LINE_MAX + 64] = "";
-    struct sbuf b = SBUF(text);
-    if (l->waiting_count == 0 || l->waiting[0].rule != number || number >= l->rules.count)
-        return;
-    const struct live_wait first = l->waiting[0];
-    memmove(l->waiting, l->waiting + 1, --l->waiting_count * sizeof *l->waiting);
-    sbuf_text(&b, l->table[number].gone ? "withdrawn: " : "from now on: ");
-    put_line(&l->table[number], &b);
-    rooms_reply(&l->server, first.client, ROOMS_DONE, cut < INT32_MAX ? (int)cut : 0, text);
+    struct live_wait *first = &l->waiting[0];
+    if (l->waiting_count == 0 || first->changes[first->at].number != number)
+        return; /* a rule that somebody at a terminal added */
+    first->changes[first->at++].cut = cut;
+    if (is_answered(r, first))
+        memmove(l->waiting, l->waiting + 1, --l->waiting_count * sizeof *l->waiting);
 }

@@ -18,12 +18,18 @@ static const struct {
 };
 static_assert(sizeof(struct rooms_frame) == 4096, "no padding, one page");
 
+static bool has_lines(uint32_t type)
+{
+    return rows[type].from == ROOMS_ROOM || type == ROOMS_ALLOW || type == ROOMS_DENY ||
+           type == ROOMS_WITHDRAW;
+}
+
 static bool is_clean(const struct rooms_frame *f)
 {
     for (size_t i = 0; i < f->size;) {
         uint32_t code;
         const unsigned n = utf8_next(f->text + i, f->size - i, &code);
-        const bool newline = code == '\n' && rows[f->type].from == ROOMS_ROOM;
+        const bool newline = code == '\n' && has_lines(f->type);
         if (n == 0 || ((code < 0x20 || code == 0x7f) && !newline))
             return false;
         i += n;

@@ -10,19 +10,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ROOMS_VERSION  1
-#define ROOMS_TEXT_MAX 4080
-#define ROOMS_FDS_MAX  4   /* descriptors that come along with one frame */
-#define ROOMS_RULE_MAX 512 /* one rule, with a NUL: EGRESS_RULE_MAX */
+#define ROOMS_VERSION   1
+#define ROOMS_TEXT_MAX  4080
+#define ROOMS_FDS_MAX   4  /* descriptors that come along with one frame */
+#define ROOMS_RULES_MAX 32 /* of one request */
 
 enum rooms_from { ROOMS_CLIENT, ROOMS_ROOM };
 
 /* X(id, name, who says it, least bytes of text, most bytes, most descriptors, what it means) */
 #define ROOMS_FRAME_TABLE(X)                                                                                 \
     X(RULES, "rules", CLIENT, 0, 0, 0, "list the rules in force, from number `value` on")                    \
-    X(ALLOW, "allow", CLIENT, 1, ROOMS_RULE_MAX - 1, 0, "from now on let this through")                      \
-    X(DENY, "deny", CLIENT, 1, ROOMS_RULE_MAX - 1, 0, "from now on do not let this through")                 \
-    X(WITHDRAW, "withdraw", CLIENT, 1, ROOMS_RULE_MAX - 1, 0, "take this rule, allowing or denying, back")   \
+    X(ALLOW, "allow", CLIENT, 1, ROOMS_TEXT_MAX, 0,                                                          \
+      "from now on let this through: a rule a line; all of them, or none")                                   \
+    X(DENY, "deny", CLIENT, 1, ROOMS_TEXT_MAX, 0, "from now on do not let this through; likewise")           \
+    X(WITHDRAW, "withdraw", CLIENT, 1, ROOMS_TEXT_MAX, 0,                                                    \
+      "take this rule, allowing or denying, back; likewise")                                                 \
     X(STATUS, "status", CLIENT, 0, 0, 0, "tell how the room is: LINES of `name value`")                      \
     X(EXEC, "exec", CLIENT, 0, 64, 4,                                                                        \
       "start a program: its words (sys/words.h), then its stdin, stdout and stderr, or `terminal ROWS "      \
@@ -49,7 +51,7 @@ enum rooms_from { ROOMS_CLIENT, ROOMS_ROOM };
       "take the interpreter back; `value` 1: it is of no use any more, end it and tell how it ENDED")        \
     X(LINES, "lines", ROOM, 0, ROOMS_TEXT_MAX, 0,                                                            \
       "a part of a list; `value` is where it goes on, 0: complete")                                          \
-    X(DONE, "done", ROOM, 0, ROOMS_TEXT_MAX, 0, "it holds; `value` says how many connections were cut")      \
+    X(DONE, "done", ROOM, 0, ROOMS_TEXT_MAX, 0, "it holds: a line for each; `value`: connections cut")       \
     X(STARTED, "started", ROOM, 0, 0, 1, "program `value` runs; its terminal, if it has one")                \
     X(ENDED, "ended", ROOM, 1, 128, 0,                                                                       \
       "`value`: wait status; the text: outcome, user and system microseconds, most KiB resident")            \
@@ -76,7 +78,7 @@ struct rooms_frame {
     uint32_t type;    /* enum rooms_frame_type */
     uint32_t size;    /* bytes of text */
     int32_t value;
-    char text[ROOMS_TEXT_MAX]; /* UTF-8; no control characters but newlines, and these from the room only */
+    char text[ROOMS_TEXT_MAX]; /* UTF-8; no control characters but newlines, where the row says so */
 };
 
 /* 0: it fits its row, came from the right side, and not with too many descriptors; -EPROTO: another version; -EBADMSG.

@@ -235,6 +235,52 @@ def rules_are_looked_at_before_any_holds():
 
 
 @test
+def several_rules_hold_together_or_not_at_all():
+    n = Named('together', ['--allow', 'four.test:80', '--deny', 'x.w.test'], TRIES)
+    before = n.say('rules').stdout
+    for words, wanted in ((('allow', 'allowed.test:80', 'x.w.test:80'), 'allow: none of these 2 rules was taken: x.w.test:80: it can never match'),
+                          (('allow', 'allowed.test:80', 'a.w.test:80', 'four.test:80 max-conns=1'), 'none of these 3 rules was taken: four.test:80 max-conns=1: other bounds'),
+                          (('allow', 'allowed.test:80 max-conns=1', 'allowed.test:80 max-conns=2'), 'other bounds hold for it: allow allowed.test:80 max-conns=1'),
+                          (('withdraw', 'four.test:80', 'deny x.w.test', 'allowed.test:80'), 'none of these 3 rules was taken: allowed.test:80: no such rule holds here'),
+                          (('withdraw', 'four.test:80', 'four.test:80'), 'no such rule holds here'),
+                          (('allow', 'allowed.test:80', 'unix:/nowhere/at/all=/run/strongroom/sockets/x'), 'none of these 2 rules was taken: unix:/nowhere/at/all'),
+                          (('allow', *('a%d.w.test:80' % i for i in range(33))), '33 rules are too many for one request'),
+                          (('deny', *('%s.w.test' % (str(i) + 'a' * 40 + '.' + 'b' * 60 + '.' + 'c' * 60) for i in range(30))), '30 rules are too many for one request')):
+        r = n.say(*words)
+        equal((r.returncode, r.stdout), (125, ''), r)
+        has(r.stderr, wanted, r)
+        equal(n.say('rules').stdout, before)
+    equal([n.line(x) for x in ('allowed.test 80', 'a.w.test 80', 'four.test 80')], ['refused', 'refused', 'REACHED'])
+    r = n.say('allow', 'allowed.test:80', 'four.test:80', 'allowed.test:80')
+    equal((r.returncode, r.stdout), (0, 'from now on: allow allowed.test:80\nheld already: allow four.test:80\nheld already: allow allowed.test:80\n'), r)
+    r = n.say('withdraw', 'deny x.w.test', 'allowed.test:80')
+    equal((r.returncode, r.stdout), (0, 'withdrawn: deny x.w.test\nwithdrawn: allow allowed.test:80\n'), r)
+    equal(n.say('allow', 'allowed.test:80', *('a%d.w.test:80' % i for i in range(31))).stdout.count('from now on: allow '), 32)
+    equal([n.line(x) for x in ('allowed.test 80', 'a30.w.test 80', 'x.w.test 80')], ['REACHED', 'REACHED', 'refused'])
+    status, err, record = n.end()
+    equal(status, 0, err)
+    equal(record['network']['rule_changes'], 1 + 2 + 32)
+
+
+@test
+def the_list_is_there_for_programs_too():
+    n = Named('listed', ['--allow', 'four.test:80 note=the "first"', '--deny', 'x.w.test', *(w for i in range(300) for w in ('--allow', 'n%d.w.test:443' % i))], TRIES)
+    r = n.say('rules')
+    lines = r.stdout.splitlines()
+    equal(len(lines), 302)
+    words = strongroom('rules', '--json', n.name)
+    equal(words.returncode, 0, words)
+    equal(['%s %s' % (x['action'], x['rule']) for x in json.loads(words.stdout)], lines)
+    has(words.stdout, '"rule": "four.test:80 note=the \\"first\\""')
+    n.say('withdraw', 'x.w.test')
+    equal(len(json.loads(strongroom('rules', '--json', n.name).stdout)), 301)
+    equal(n.end()[0], 0)
+    closed = Named('listed', [], 'print("ready")\nsys.stdin.read()\n')
+    equal(json.loads(strongroom('rules', '--json', closed.name).stdout), [])
+    equal(closed.end()[0], 0)
+
+
+@test
 def a_withdrawn_rule_cuts_its_connections():
     code = ('held = {h: socket.create_connection((h, 9), 5) for h in ("four.test", "allowed.test", "a.w.test")}\nprint("ready")\nsys.stdin.readline()\ntime.sleep(0.3)\n'
             'def alive(s):\n s.settimeout(0.5)\n try: return "gone" if s.recv(9) == b"" else "?"\n except TimeoutError: return "alive"\n except OSError: return "cut"\n'
@@ -275,13 +321,13 @@ def the_rooms_list_is_renewed():
 def wrong_changes_are_refused():
     n = Named('strict', ['--allow', 'four.test:80', '--deny', 'x.w.test'], TRIES)
     for words, wanted in ((('allow', 'x.w.test:80'), 'can never match'), (('allow', 'http://a/'), 'that is a URL'), (('allow', 'a..b'), 'not a host name'), (('withdraw', 'five.test'), 'no such rule'),
-                          (('deny', 'a\nb'), 'not a rule'), (('allow', 'a' * 600), 'not a rule'), (('allow', '\x1b[31m.test'), 'not a rule')):
+                          (('deny', 'a\nb'), 'not a rule'), (('allow', 'a' * 1500), 'not a rule'), (('allow', '\x1b[31m.test'), 'not a rule')):
         r = n.say(*words)
         equal(r.returncode, 125, r)
         has(r.stderr, wanted, r)
         assert '\x1b' not in r.stderr, r
     r = n.say('allow', 'four.test:80')
-    equal((r.returncode, r.stdout), (0, 'it held already\n'), r)
+    equal((r.returncode, r.stdout), (0, 'held already: allow four.test:80\n'), r)
     equal(n.say('rules').stdout, 'allow four.test:80\ndeny x.w.test\n')
     equal(n.end()[0], 0)
     closed = Named('closed', [], 'print("ready")\nsys.stdin.read()\n')
@@ -329,8 +375,8 @@ def the_socket_takes_no_nonsense():
         version.to_bytes(4, 'little') + kind.to_bytes(4, 'little') + (len(text) if size is None else size).to_bytes(4, 'little') + value.to_bytes(4, 'little')).ljust(16) + text.ljust(4080, b'\0')
     rows = re.findall(r'^    X\((\w+), "\w+", (?:CLIENT|ROOM),', open(gate.PROJECT + '/src/rooms/frames.h').read(), re.M)
     kinds = {name: i + 1 for i, name in enumerate(rows)}
-    bad = [b'', b'x', b'x' * 4096, frame(1)[:-1], frame(1) + b'x', frame(0), frame(99), frame(kinds['LINES']), frame(kinds['REFUSED'], b'no'), frame(1, version=2), frame(1, size=5), frame(2), frame(2, b'a' * 512),
-           frame(2, b'a\nb'), frame(2, b'a\xff'), frame(2, b'a', size=4097), frame(1, value=0x80000000)]
+    bad = [b'', b'x', b'x' * 4096, frame(1)[:-1], frame(1) + b'x', frame(0), frame(99), frame(kinds['LINES']), frame(kinds['REFUSED'], b'no'), frame(1, version=2), frame(1, size=5), frame(2), frame(2, b'a\tb'),
+           frame(kinds['LEASE'], b'a\nb'), frame(2, b'a\xff'), frame(2, b'a', size=4097), frame(1, value=0x80000000)]
     for x in bad:
         s = socket_to('sound')
         s.send(x)
@@ -406,7 +452,7 @@ def what_a_withdrawn_rule_let_pass_inside_is_cut():
     has(n.say('withdraw', 'four.test:8443 http=GET:/b/*').stdout, '(1 connection cut)')
     equal([n.line('/b/3'), n.line('/b/3'), n.line('/a/3')], ['cut', 'cut', '200'])
     n.say('allow', 'four.test:8443 http=GET:/c/*')
-    equal((n.line('/c/1'), n.say('allow', 'four.test:8443 http=GET:/c/*').stdout), ('cut', 'it held already\n'))
+    equal((n.line('/c/1'), n.say('allow', 'four.test:8443 http=GET:/c/*').stdout), ('cut', 'held already: allow four.test:8443 http=GET:/c/*\n'))
     has(n.say('withdraw', 'four.test:8443').stderr, 'several rules speak of it')
     equal(n.say('rules').stdout, 'allow four.test:8443 http=GET:/a/*\nallow four.test:8443 http=GET:/c/*\n')
     equal(n.end()[0], 0)

@@ -29,7 +29,8 @@ static void frames_fit_their_rows(void **state)
     } rows[] = {
         {ROOMS_RULES, "", 0, 0, -EBADMSG},           {ROOMS_RULES, "", 12, 0, -EBADMSG},
         {ROOMS_ALLOW, "a.org", 0, 0, -EBADMSG},      {ROOMS_ALLOW, "", 0, -EBADMSG, -EBADMSG},
-        {ROOMS_DENY, "a\nb", 0, -EBADMSG, -EBADMSG}, {ROOMS_WITHDRAW, "a\x7f", 0, -EBADMSG, -EBADMSG},
+        {ROOMS_DENY, "a\nb", 0, 0, -EBADMSG},        {ROOMS_LEASE, "a\nb", 0, -EBADMSG, -EBADMSG},
+        {ROOMS_DENY, "a\tb", 0, -EBADMSG, -EBADMSG}, {ROOMS_WITHDRAW, "a\x7f", 0, -EBADMSG, -EBADMSG},
         {ROOMS_LINES, "a\nb\n", 1, -EBADMSG, 0},     {ROOMS_DONE, "", 3, -EBADMSG, 0},
         {ROOMS_REFUSED, "", 0, -EBADMSG, -EBADMSG},  {ROOMS_REFUSED, "no", -1, -EBADMSG, -EBADMSG},
     };
@@ -51,12 +52,12 @@ static void frames_fit_their_rows(void **state)
 static void long_texts_are_cut_between_characters(void **state)
 {
     static struct rooms_frame f;
-    char text[ROOMS_RULE_MAX + 8];
+    char text[ROOMS_TEXT_MAX + 8];
     (void)state;
     memset(text, 'a', sizeof text);
-    memcpy(text + ROOMS_RULE_MAX - 2, "\xc3\xa9", 3);
+    memcpy(text + ROOMS_TEXT_MAX - 1, "\xc3\xa9", 3);
     rooms_frame_fill(&f, ROOMS_ALLOW, 0, text);
-    assert_int_equal(f.size, ROOMS_RULE_MAX - 2);
+    assert_int_equal(f.size, ROOMS_TEXT_MAX - 1);
     assert_int_equal(rooms_frame_check(&f, ROOMS_CLIENT, 0), 0);
 }
 
