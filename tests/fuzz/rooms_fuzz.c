@@ -18,10 +18,12 @@ static void one_side(const struct rooms_frame *f, enum rooms_from from)
     if (rooms_frame_check(f, from, 0) < 0)
         return;
     CHECK(strlen(text) == f->size);
+    const bool lines =
+        from == ROOMS_ROOM || f->type == ROOMS_ALLOW || f->type == ROOMS_DENY || f->type == ROOMS_WITHDRAW;
     for (size_t i = 0; i < f->size;) {
         uint32_t code;
         unsigned n = utf8_next(text + i, f->size - i, &code);
-        CHECK(n > 0 && (code >= 0x20 || (code == '\n' && from == ROOMS_ROOM)));
+        CHECK(n > 0 && (code >= 0x20 || (code == '\n' && lines)));
         i += n;
     }
     rooms_frame_fill(&again, (enum rooms_frame_type)f->type, f->value, text);
