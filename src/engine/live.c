@@ -3,8 +3,9 @@
  * Theory of operation. The control socket (rooms/server.h) is one descriptor of the supervisor's poll. A request about
  * rules has one or several. Each is checked here as the command line would check it, and put into the list behind the
  * ones before it; if one of them cannot hold, all are taken out again, and nothing has happened. Then each goes to the
- * gate as one frame; the gate answers in order, and with its last answer the client gets its reply. The list of rules only grows: a rule that was withdrawn keeps its
- * number, and gets it back when it is allowed again. What the room may read about itself is written anew each time.
+ * gate as one frame; the gate answers in order, and with its last answer the client gets its reply. The list of rules
+ * only grows: a rule that was withdrawn keeps its number, and gets it back when it is allowed again. What the room may
+ * read about itself is written anew each time.
  *
  * Lives in: the supervisor. Trusts: its user, who alone can reach the socket; no byte of a frame. Must not: wait. */
 #include "engine/inner.h"

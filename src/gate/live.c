@@ -18,13 +18,13 @@
 
 static struct egress_rules *rules;
 static struct egress_rule *table;
-static struct egress_texts *texts;
+static struct egress_texts *pool;
 static struct egress_index *index_of_rules;
 
 void live_open(struct egress_rules *r, struct egress_rule *t, struct egress_texts *w, struct egress_index *i)
 {
     index_of_rules = i;
-    texts = w;
+    pool = w;
     rules = r;
     table = t;
 }
@@ -34,7 +34,7 @@ static bool known(const char *name)
     return answers_every_name() || egress_knows_name(rules, name);
 }
 
-/* A number that had a rule before gets the very same one again, so that what was told about it stays true, and its texts
+/* A number that had a rule before gets the very same one again, so that what was told about it stays true; its texts
  * are there already. */
 static int bring_back(const struct egress_rule *rule, struct egress_rule *old)
 {
@@ -61,7 +61,7 @@ static int add(const struct gate_command *c)
         return -EPROTO;
     if (c->number < rules->count)
         return bring_back(&rule, &table[c->number]);
-    if (egress_keep(texts, &rule) < 0)
+    if (egress_keep(pool, &rule) < 0)
         return -EPROTO;
     table[rules->count++] = rule;
     egress_index_make(rules, index_of_rules);

@@ -128,7 +128,7 @@ void egress_text(const struct egress_rule *r, struct sbuf *out);
 
 /* For the way to the gate: "allow RULE\n", "deny RULE\n". */
 void egress_line(const struct egress_rule *r, struct sbuf *out);
-/* All lines of a text; 0, or -EINVAL (a line that is no rule), -E2BIG (more than `max`), -ENOSPC (more than `texts`). */
+/* All lines of a text; 0, or -EINVAL (a line that is no rule), -E2BIG (more than `max`), -ENOSPC (`texts` is full). */
 int egress_read_lines(const char *text, size_t len, struct egress_texts *texts, struct egress_rule *ret,
                       size_t max, size_t *ret_count);
 
