@@ -133,7 +133,7 @@ def wrong_arguments_are_told_to_the_model():
     assert 'no argument "coed"; there are: code, language' in s.refused('run_code', coed='1')
     assert 'one of python|javascript|typescript|bash' in s.refused('run_code', code='1', language='cobol')
     assert 'code' in s.refused('run_code', code=5)
-    assert 'at most' in s.refused('run_code', code='x' * 1100000) or True
+    assert 'code: wanted a text of 0 to 1048576 bytes' in s.refused('run_code', code='x' * 1100000)
     same(s.ask('tools/call', {'name': 'run_code', 'arguments': [1]})['error']['code'], -32602)
     s.close()
 
