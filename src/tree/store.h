@@ -34,6 +34,7 @@
 #define STORE_COMMAND_MAX 1024
 #define STORE_STAGE       ".strongroom-" /* + ID: its name in the workspace */
 #define STORE_UPPER       "upper"
+#define STORE_HALF        ".upper" /* while it is copied */
 #define STORE_WORK        "work"
 #define STORE_INDEX       "index"
 #define STORE_JOURNAL     "journal"

@@ -12,23 +12,21 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TMP ".upper"
-
 static int copy_upper(void)
 {
     struct copy_count count = {0};
-    int r = remove_tree(session.entry, TMP);
+    int r = remove_tree(session.entry, STORE_HALF);
 
-    if (r == 0 && mkdirat(session.entry, TMP, 0700) < 0)
+    if (r == 0 && mkdirat(session.entry, STORE_HALF, 0700) < 0)
         r = -errno;
     if (r < 0)
         return r;
-    FD_AUTO fd = openat(session.entry, TMP, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    FD_AUTO fd = openat(session.entry, STORE_HALF, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     r = fd < 0 ? -errno : copy_tree(session.upper, fd, NULL, COPY_STORE, session.lower, NULL, &count);
-    if (r == 0 && renameat(session.entry, TMP, session.entry, STORE_UPPER) < 0)
+    if (r == 0 && renameat(session.entry, STORE_HALF, session.entry, STORE_UPPER) < 0)
         r = -errno;
     if (r < 0)
-        (void)remove_tree(session.entry, TMP); /* what is left goes with the entry */
+        (void)remove_tree(session.entry, STORE_HALF); /* what is left goes with the entry */
     return r;
 }
 

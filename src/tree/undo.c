@@ -323,7 +323,7 @@ void verb_recover(const struct tree_command *c)
 
 void verb_discard(const struct tree_command *c)
 {
-    static const char *const names[] = {STORE_UPPER, STORE_WORK, STORE_OLD, ".old"};
+    static const char *const names[] = {STORE_UPPER, STORE_HALF, STORE_WORK, STORE_OLD, ".old"};
     int r = 0;
 
     (void)c;
