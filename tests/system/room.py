@@ -306,12 +306,12 @@ def our_mounts():
 
 
 def our_files():
-    """Files of ours in the usual places."""
+    """Files of ours in the usual places, but the folders in which each user's rooms are found: anybody's first room makes one."""
     found = []
     for top in ('/tmp', '/run', '/var/tmp', '/dev/shm', os.environ.get('XDG_RUNTIME_DIR', '/nowhere')):
         try:
             found += [os.path.join(top, n) for n in os.listdir(top) 
-                      if 'strongroom' in n.lower() and not re.match(r'strongroom-[a-z]+[-._]', n)]  # tests' own folders
+                      if 'strongroom' in n.lower() and not re.match(r'strongroom(-[a-z]+[-._]|(-\d+)?$)', n)]  # tests' own folders
         except OSError:
             pass
     return found
