@@ -194,7 +194,7 @@ def hostname_is_the_rooms():
 
 @option('name')
 def name_is_in_the_result():
-    same(ended(room.room('/bin/true', options=['--name', 'nightly.build_7']), 'exited', 0).record['name'], 'nightly.build_7')
+    same(ended(room.room('/bin/true', options=['--name', 'nightly.build_%d' % os.getpid()]), 'exited', 0).record['name'], 'nightly.build_%d' % os.getpid())
 
 
 @option('uid')
@@ -468,8 +468,9 @@ def secrets_are_marks_in_the_room():
 
 @option('detach')
 def detach_prints_the_name():
-    r = room.outside(room.PROGRAM, 'run', '--detach', '--name', 'options-detach', '--', 'true')
-    same((r.returncode, r.stdout), (0, b'options-detach\n'), repr(r.stderr))
+    name = 'options-%d' % os.getpid()
+    r = room.outside(room.PROGRAM, 'run', '--detach', '--name', name, '--', 'true')
+    same((r.returncode, r.stdout.decode()), (0, name + '\n'), repr(r.stderr))
 
 
 @option('trace-steps')
