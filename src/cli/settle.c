@@ -34,13 +34,13 @@ static void not_real(struct result_workspace *w, const char *why)
 int settle_unasked(const struct policy *p, struct result *result)
 {
     int status = 0;
-    const bool clean = p->apply == APPLY_CLEAN;
-    if (!clean && p->apply != APPLY_ALWAYS)
-        return 0;
+    const bool clean = p->apply == APPLY_CLEAN, applies = clean || p->apply == APPLY_ALWAYS;
     for (unsigned i = 0; i < result->workspace_count; i++) {
         struct result_workspace *w = &result->workspaces[i];
         struct err e = {0};
-        if (!w->id[0] || w->failed[0])
+        if (w->lost)
+            status = err_exit_status(ERR_IO);
+        if (!applies || !w->id[0] || w->failed[0])
             continue;
         if (result->outcome == OUTCOME_GUARD)
             not_real(w, "not applied: the guard of deletions ended the room");

@@ -369,8 +369,10 @@ static int prepare(struct session *s, struct err *e)
             : o->detach   ? make_nulls(s->theirs)
                           : make_pipes(s->ours, s->theirs);
     say_what(o, what, sizeof what);
-    if (r < 0)
-        return err_set(e, ERR_USAGE, -r, "%s", what);
+    if (r < 0) {
+        (void)err_set(e, ERR_USAGE, -r, "%s", what);
+        return r == -E2BIG ? err_hint(e, WORDS_HINT) : r;
+    }
     r = take_signals(s);
     return r < 0 ? err_set(e, ERR_INTERNAL, -r, "take over signals") : 0;
 }

@@ -15,6 +15,7 @@
 #include "engine/changes.h"
 #include "base/sbuf.h"
 #include "engine/helper.h"
+#include "engine/inherited.h"
 #include "engine/inner.h"
 #include "engine/layers.h"
 #include "engine/tar.h"
@@ -317,7 +318,9 @@ int changes_prepare(struct room *r, struct err *e)
     }
     if (r->plan.workspace_count == 0)
         return 0;
-    int n = helper_hold(TREE_PROGRAM, e);
+    int n = inherited_check_workspaces(&r->plan, e);
+    if (n == 0)
+        n = helper_hold(TREE_PROGRAM, e);
     if (n == 0)
         n = settle_upper(r, e);
     if (n == 0) /* now, for afterwards it would be too late */

@@ -2,6 +2,7 @@
  *
  * Lives in: the process that asks for a room. Trusts: a checked policy. The order of this file is the order of life:
  * plan, limits, spawn, supervise, teardown, result. */
+#include "engine/inherited.h"
 #include "engine/inner.h"
 #include "limits/leaf_scope.h"
 #include "sys/fd.h"
@@ -277,7 +278,7 @@ static int explain_failure(const struct room *r, struct err *e)
 {
     const struct report *f = &r->result->report;
     const enum step_id step = (enum step_id)f->step;
-    const char *name = r->plan.argv[0];
+    const char *name = r->plan.argv ? r->plan.argv[0] : "nothing"; /* a room may live without a program */
     if (!r->failed || f->step < 0 || f->step >= STEP_COUNT)
         return err_set(e, ERR_ROOM, 0, "build the room: its pid 1 ended without a report");
     if (step == STEP_PROGRAM && f->item < 0) {
@@ -289,6 +290,8 @@ static int explain_failure(const struct room *r, struct err *e)
             err_hint(e, "it is not executable, or is a set-user-ID program, which rooms mask");
         else if (f->code == ENOEXEC)
             err_hint(e, "a script needs a first line like #!/bin/sh");
+        else if (f->code == E2BIG)
+            err_hint(e, "give it long input by standard input, or as a file (--copy-in)");
         return n;
     }
     if (f->code == EPROTO && (step == STEP_PROBES || step == STEP_PROGRAM) && f->item >= 0 &&
@@ -472,8 +475,8 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
 
     engine_phase(r, PHASE_OPTIONS);
     (void)umask(022); /* a caller's 0777 would shut us out of the cgroup that we make; cannot fail */
-    int n = intercept_start(r, e);
-    if (n < 0 || (n = engine_plan(req, &r->plan, e)) < 0)
+    int n = inherited_begin(e);
+    if (n < 0 || (n = intercept_start(r, e)) < 0 || (n = engine_plan(req, &r->plan, e)) < 0)
         goto out;
     room_choose_identity(&r->plan);
     engine_phase(r, PHASE_PLAN);
@@ -522,10 +525,8 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
     if (n < 0)
         result->exit_status = err_exit_status(e ? e->kind : ERR_ROOM);
 out:
-    if (n < 0 && e && e->code == EMFILE)
-        err_hint(
-            e,
-            "raise the limit of open files (ulimit -n): a room needs about 32, and one for each path shown");
+    if (n < 0)
+        inherited_hint(e);
     if (n < 0 && !result->exit_status)
         result->exit_status = err_exit_status(e ? e->kind : ERR_ROOM);
     close_all(r);

@@ -51,6 +51,8 @@ static int send_signal(struct room *r, const struct keeper_exec *x, int sig, int
 
 /* --- starting ------------------------------------------------------------------------------------------- */
 
+enum { VARS_MAX = 8192 }; /* each is compared with all before it */
+
 /* The room's own environment, each variable replaced by what the caller says of it. */
 static int merge_vars(const struct room *r, char *const *said, bool terminal, char **ret)
 {
@@ -58,25 +60,27 @@ static int merge_vars(const struct room *r, char *const *said, bool terminal, ch
     size_t n = 0;
 
     for (size_t i = 0; r->plan.envp[i]; i++) {
-        if (n == WORDS_COUNT_MAX)
+        if (n == VARS_MAX)
             return -E2BIG;
         ret[n++] = r->plan.envp[i];
     }
     for (size_t i = 0; said[i]; i++) {
+        if (i == VARS_MAX)
+            return -E2BIG;
         const size_t len = strcspn(said[i], "=");
         size_t at = 0;
         if (len == 0 || said[i][len] != '=')
             return -EINVAL;
         while (at < n && !(strncmp(ret[at], said[i], len) == 0 && ret[at][len] == '='))
             at++;
-        if (at == WORDS_COUNT_MAX)
+        if (at == VARS_MAX)
             return -E2BIG;
         ret[at] = said[i];
         n += at == n;
     }
     for (size_t i = 0; terminal && i < n; i++)
         terminal = strncmp(ret[i], term, strlen("TERM=")) != 0;
-    if (terminal && n == WORDS_COUNT_MAX)
+    if (terminal && n == VARS_MAX)
         return -E2BIG;
     if (terminal)
         ret[n++] = term;
@@ -87,7 +91,7 @@ static int merge_vars(const struct room *r, char *const *said, bool terminal, ch
 /* The words of a program as pid 1 gets them: a memory file, or -errno. */
 static int make_words(const struct room *r, const struct words *in, bool terminal)
 {
-    enum { PATHS_SIZE = 64 * 1024, VARS_SIZE = (WORDS_COUNT_MAX + 1) * sizeof(char *) };
+    enum { PATHS_SIZE = 64 * 1024, VARS_SIZE = (VARS_MAX + 1) * sizeof(char *) };
     static char *paths_text, **vars; /* made once, used for each */
     char *paths[PLAN_EXEC_MAX];
     struct words out = {.paths = paths};
@@ -212,7 +216,8 @@ void execs_start(struct room *r, uint32_t client, const struct rooms_frame *f, i
     FD_AUTO words = take_words(r, fds[0], c.terminal);
     if (words < 0) {
         keeper_refuse(r, client, 125,
-                      words == -E2BIG ? "too many or too long words" : "its words make no sense", NULL);
+                      words == -E2BIG ? "too many or too long words" : "its words make no sense",
+                      words == -E2BIG ? WORDS_HINT : NULL);
         return;
     }
     if (begin(r, x, &c, words, fds + 1, n - 1, row) < 0)
@@ -298,14 +303,14 @@ static void end(struct room *r, struct keeper_exec *x)
         tell_end(r, x);
 }
 
-static void fail(struct room *r, struct keeper_exec *x, int status, const char *why)
+static void fail(struct room *r, struct keeper_exec *x, int status, const char *why, const char *hint)
 {
     x->state = KEEPER_ENDED;
     x->told = true;
     if (x->interpreter)
         interpreters_failed(r, x->handle, status, why);
     else
-        keeper_refuse(r, x->client, status, why, NULL);
+        keeper_refuse(r, x->client, status, why, hint);
     if (x->job)
         jobs_failed(r, x->handle);
 }
@@ -323,7 +328,7 @@ static void say_failed(struct room *r, struct keeper_exec *x, const struct repor
         sbuf_fmt(&b, "enter its working directory: %s", strerror(code));
     else
         sbuf_text(&b, code == ENOENT ? "not found in the room" : strerror(code));
-    fail(r, x, status, why);
+    fail(r, x, status, why, code == E2BIG ? WORDS_HINT : NULL);
 }
 
 static void started(struct room *r, struct keeper_exec *x, int pid, const int *fds, int n)
@@ -356,7 +361,7 @@ static void lost(struct room *r, struct keeper_exec *x, int code)
     if (x->state == KEEPER_STARTING && x->why == OUTCOME_TIMEOUT)
         started(r, x, 0, NULL, 0);   /* it may have run: how it ended is what is told */
     if (x->state == KEEPER_STARTING) /* the program killed it, or the room's memory was used up */
-        fail(r, x, 125, code ? strerror(code) : "what was to watch over it ended first");
+        fail(r, x, 125, code ? strerror(code) : "what was to watch over it ended first", NULL);
     if (x->state != KEEPER_ENDED) { /* it was killed from inside */
         x->status = SIGKILL;
         end(r, x);

@@ -162,6 +162,7 @@ static void rescue(struct room *r, const struct plan_mount *m, int upper, const 
                  strrchr(path, '-') + 1, why->text);
         return;
     }
+    w->lost = true;
     sbuf_fmt(&b, "the changes are lost: %s", why->text);
 }
 

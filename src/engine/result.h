@@ -105,6 +105,7 @@ struct result_workspace {
     struct tree_totals totals; /* of them */
     bool fleeting;             /* only a copy: nobody decides about it */
     bool foreign;              /* the folder is not the caller's own */
+    bool lost;                 /* they could not be kept anywhere */
     char failed[ERR_TEXT_MAX]; /* why they could not be kept or made real, "" */
 };
 

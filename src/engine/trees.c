@@ -21,7 +21,6 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -132,11 +131,6 @@ int trees_prepare(struct room *r, struct err *e)
 {
     FD_AUTO map = -1;
     uint32_t uid = 0, gid = 0;
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
-        files.rlim_cur = files.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &files); /* one descriptor a mount; too few is an error below */
-    }
     for (size_t i = 0; i < r->plan.mount_count; i++) {
         struct plan_mount *m = &r->plan.mounts[i];
         if (m->kind == MOUNT_TMPFS || m->kind == MOUNT_COPY_IN)

@@ -121,11 +121,17 @@ static int leave(bool keeps_rights, bool *ret_walled)
     return 0;
 }
 
+/* Where the caller may have less, so may we. */
 static int set_bounds(const struct confinement *c)
 {
     for (size_t i = 0; i < c->bound_count; i++) {
-        const struct rlimit l = {.rlim_cur = c->bounds[i].value, .rlim_max = c->bounds[i].value};
-        if (setrlimit(c->bounds[i].what, &l) < 0)
+        const struct confine_bound *b = &c->bounds[i];
+        struct rlimit l;
+        if (getrlimit(b->what, &l) < 0)
+            return -errno;
+        l.rlim_max = l.rlim_max < b->value ? l.rlim_max : b->value;
+        l.rlim_cur = l.rlim_max;
+        if (setrlimit(b->what, &l) < 0)
             return -errno;
     }
     return 0;

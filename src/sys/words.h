@@ -6,7 +6,10 @@
 #include <stddef.h>
 
 #define WORDS_BYTES_MAX (2u << 20) /* of all strings together */
-#define WORDS_COUNT_MAX 8192u      /* strings of one kind */
+#define WORDS_COUNT_MAX (1u << 18) /* strings of one kind; the kernel's own bounds of execve come before */
+
+/* What who has more is told. */
+#define WORDS_HINT "give it long input by standard input, or as a file (strongroom cp)"
 
 /* Each list is NULL-terminated. */
 struct words {

@@ -329,6 +329,49 @@ def few_descriptors():
 
 
 @test
+def few_descriptors_that_may_be_more():
+    """What only the soft bound refuses, we may have."""
+    for n in (3, 8, 16):
+        r = run(record=False, preexec_fn=lambda n=n: resource.setrlimit(resource.RLIMIT_NOFILE, (n, 1024)))
+        same(r.status, 0, str(r))
+
+
+@test
+def no_processor_time():
+    """The kernel may be faster than our words."""
+    for hard in (0, resource.RLIM_INFINITY):
+        r = run(record=False, preexec_fn=lambda h=hard: resource.setrlimit(resource.RLIMIT_CPU, (0, h)))
+        if r.status not in (-signal.SIGXCPU, -signal.SIGKILL):
+            refused(r, 'processor time', 'ulimit -t')
+
+
+@test
+def no_process_more():
+    r = run(record=False, preexec_fn=limited(NPROC=0))
+    assert r.status in (125, 126) and b'Resource temporarily' in r.err and b'ulimit -u' in r.err, r
+
+
+@test
+def no_bytes_in_files():
+    """A room without a layer on disk needs none; one that makes its own root does."""
+    r = run(record=False, preexec_fn=limited(FSIZE=0))
+    same(r.status, 0, str(r))
+    refused(run('--allow', 'example.org', record=False, preexec_fn=limited(FSIZE=0)), 'File too large', 'ulimit -f')
+
+
+@test
+def helpers_live_within_the_callers_bounds():
+    """Of address space they take no more than there is, and say so when that is too little."""
+    r = run('--allow', 'example.org', record=False, preexec_fn=limited(AS=128 << 20))
+    same(r.status, 0, str(r))
+    with tempfile.NamedTemporaryFile(mode='w', suffix='.yaml') as f:
+        f.write('hostname: inside\n')
+        f.flush()
+        r = run('-p', f.name, record=False, preexec_fn=limited(AS=128 << 20))
+        same(r.status, 0, str(r))
+
+
+@test
 def little_address_space():
     """Too little for the plan, for the words about it, or enough."""
     said = 0

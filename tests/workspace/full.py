@@ -1,6 +1,8 @@
-"""full: a store that cannot take what a room did. Nothing of it is lost, and it is said where it is."""
+"""full: a store that cannot take what a room did, and bounds of the caller's that would cost the work. Nothing of it is
+lost, and it is said where it is."""
 import os
 import re
+import resource
 import subprocess
 
 import room
@@ -66,6 +68,37 @@ def where_nothing_takes_it_the_result_says_so_and_no_half_of_it_stays():
         exec 9<.; for p in /var/tmp /dev/shm; do mount -t tmpfs -o size=100k t $p; done; export TMPDIR=/dev/shm
         mount -t tmpfs -o size=100k t /mnt; mkdir /mnt/w; mount --bind %s /mnt/w; mount --move /mnt /tmp
         "$1" run -w /tmp/w --apply never -- sh -c "head -c 3000000 /dev/urandom >big"
-        ls -A /var/tmp /tmp /dev/shm "$0/changes"''' % top)
+        echo "status $?"; ls -A /var/tmp /tmp /dev/shm "$0/changes"''' % top)
     assert b'the changes are lost' in done.stderr, done.stderr
+    assert b'status 125' in done.stdout, done.stdout
     assert b'changes:' in done.stdout and not re.search(rb'strongroom-[a-z2-7]{6}$|^[a-z2-7]{6}$', done.stdout, re.M), done.stdout
+
+
+def bounded(top, what, soft, hard, *options):
+    before = lambda: resource.setrlimit(getattr(resource, 'RLIMIT_' + what), (soft, hard))
+    return room.sh('echo more >a.txt', options=['-w', top, '--apply', 'always', *options], record=False, preexec_fn=before)
+
+
+@test
+def a_bound_that_would_cost_the_changes_is_refused_before_the_program_runs():
+    """Sizes of files, address space: the copy or the list of the changes could not be made."""
+    for what, soft, hard, words in (('FSIZE', 0, 0, (b'ulimit -f', b'limited to 0')), ('FSIZE', 1 << 20, resource.RLIM_INFINITY, (b'ulimit -f', b'64M')),
+                                    ('FSIZE', 100 << 20, resource.RLIM_INFINITY, (b'--file-size 100M',)), ('AS', 64 << 20, 64 << 20, (b'ulimit -v', b'64M'))):
+        top = folder()
+        before = manifest(top)
+        r = bounded(top, what, soft, hard)
+        same(r.status, 125, str(r))
+        assert all(w in r.err for w in words), r
+        same(manifest(top), before)
+
+
+@test
+def within_bounds_that_leave_enough_changes_are_kept():
+    for what, soft, hard, options in (('FSIZE', 100 << 20, 100 << 20, []), ('FSIZE', 100 << 20, resource.RLIM_INFINITY, ['--file-size', '100M']),
+                                      ('AS', 2 << 30, 2 << 30, [])):
+        top = folder()
+        r = bounded(top, what, soft, hard, *options)
+        same(r.status, 0, str(r))
+        same(read(top, 'a.txt'), 'more\n')
+        verb('undo')
+        verb('discard')

@@ -22,7 +22,11 @@ static int bounds(void)
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const struct rlimit l = {.rlim_cur = rows[i].value, .rlim_max = rows[i].value};
+        struct rlimit l;
+        if (getrlimit(rows[i].what, &l) < 0)
+            return -errno;
+        l.rlim_max = l.rlim_max < rows[i].value ? l.rlim_max : rows[i].value; /* the caller may have less */
+        l.rlim_cur = l.rlim_max;
         if (setrlimit(rows[i].what, &l) < 0)
             return -errno;
     }
