@@ -4,6 +4,7 @@
 #include "sys/fd.h"
 
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 void say_stderr(const struct sbuf *text)
@@ -19,6 +20,12 @@ int say_stdout(const struct sbuf *text)
     struct err e;
     (void)err_set(&e, ERR_IO, -n, "write to standard output");
     return say_error(&e);
+}
+
+unsigned say_columns(void)
+{
+    struct winsize size;
+    return ioctl(1, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
 }
 
 int say_error(const struct err *e)

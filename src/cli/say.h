@@ -12,4 +12,7 @@ int say_error(const struct err *e);
 void say_stderr(const struct sbuf *text);
 int say_stdout(const struct sbuf *text);
 
+/* Columns of the terminal that stdout is; 80 where it is none. */
+unsigned say_columns(void);
+
 #endif

@@ -89,8 +89,9 @@ static int review(const struct result_workspace *w, bool asks, struct err *e)
 {
     static struct changes c;
     struct show s;
-    const struct tree_command say = {.type = TREE_SHOW, .what = TREE_LIST, .flags = TREE_COLOUR};
     show_begin(&s, 2, true);
+    const struct tree_command say = {
+        .type = TREE_SHOW, .what = TREE_LIST, .flags = TREE_COLOUR, .count = s.width};
     int r = changes_open(&c, w->id, CHANGES_READ, e);
     if (r == 0 && !asks)
         r = changes_say(&c, &say, show_text, &s, NULL, e);

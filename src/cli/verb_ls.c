@@ -19,7 +19,12 @@
 #include <sys/file.h>
 #include <time.h>
 
-enum { ROW_MAX = 6 * (2 * STORE_PATH_MAX + STORE_COMMAND_MAX) + 512, COMMAND_CHARS = 40, PADDED_MAX = 60 };
+enum {
+    ROW_MAX = 6 * (2 * STORE_PATH_MAX + STORE_COMMAND_MAX) + 512,
+    COMMAND_CHARS = 40,
+    PADDED_MAX = 60,
+    OTHER_CHARS = 30
+};
 
 struct listed {
     char id[STORE_ID_SIZE];
@@ -87,6 +92,8 @@ static unsigned width_of(const char *dir)
 
 static void put_row(const struct listed *l, unsigned width, struct sbuf *out)
 {
+    const unsigned columns = say_columns(), used = width + OTHER_CHARS;
+    const unsigned most = columns > used + COMMAND_CHARS ? columns - used : COMMAND_CHARS;
     char age[32];
     struct sbuf a = SBUF(age);
     unsigned chars = width_of(l->meta.dir);
@@ -95,7 +102,7 @@ static void put_row(const struct listed *l, unsigned width, struct sbuf *out)
     sbuf_escaped(out, l->meta.dir);
     for (; chars < width; chars++)
         sbuf_char(out, ' ');
-    const size_t n = cut(l->meta.command, COMMAND_CHARS, &chars);
+    const size_t n = cut(l->meta.command, most, &chars);
     sbuf_fmt(out, "  %.*s%s\n", (int)n, l->meta.command, l->meta.command[n] ? "..." : "");
 }
 

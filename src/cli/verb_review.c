@@ -43,7 +43,7 @@ static int say_header(const struct changes *c, struct show *s)
 static int show(struct changes *c, struct show *s, const struct change_words *w, unsigned what, struct err *e)
 {
     struct tree_command say = {
-        .type = TREE_SHOW, .what = what, .flags = all | (s->colours ? TREE_COLOUR : 0)};
+        .type = TREE_SHOW, .what = what, .flags = all | (s->colours ? TREE_COLOUR : 0), .count = s->width};
     int r = what == TREE_FULL || what == TREE_LIST ? say_header(c, s) : 0;
     if (r == 0)
         r = tree_paths(&c->tree, w->paths, w->path_count, e);

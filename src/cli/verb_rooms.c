@@ -208,15 +208,19 @@ static const char *or_dash(const char *s)
     return s[0] ? s : "-";
 }
 
+enum { PS_OTHERS = 78, PS_COMMAND = 40 }; /* columns: of the others, and at least of the command */
+
 static void put_row(const struct order *o, char *const *l, struct sbuf *out)
 {
     char a[NUM_TEXT_MAX], b[NUM_TEXT_MAX], c[NUM_TEXT_MAX], d[NUM_TEXT_MAX];
     if (o->quiet) {
         sbuf_fmt(out, "%s\n", value_of(l, "name"));
     } else if (o->row->act == ACT_PS) {
-        sbuf_fmt(out, "%-20s %-8s %7s %7s %9s %-21s %.40s\n", value_of(l, "name"), value_of(l, "state"),
+        const unsigned columns = say_columns();
+        sbuf_fmt(out, "%-20s %-8s %7s %7s %9s %-21s %.*s\n", value_of(l, "name"), value_of(l, "state"),
                  time_text(value_of(l, "age-ms"), a), time_text(value_of(l, "left-ms"), b),
                  or_dash(value_of(l, "processes")), or_dash(value_of(l, "published")),
+                 columns > PS_OTHERS + PS_COMMAND ? (int)(columns - PS_OTHERS) : PS_COMMAND,
                  or_dash(value_of(l, "command")));
     } else {
         uint64_t us = 0;

@@ -103,26 +103,6 @@ static void forget_hosts(const struct room *r, size_t i)
     }
 }
 
-/* The folder `from`, or with `name` that file in it, as a tar stream. */
-static int take_as_stream(struct room *r, size_t i, int from, const char *name, struct err *e)
-{
-    struct tar_order o = {.what = TAR_PACK, .flags = TAR_STRICT};
-    struct sbuf top = SBUF(o.name), only = SBUF(o.only);
-    struct tar_session t;
-    struct tar_report report;
-    char said[2] = "";
-    sbuf_text(&top, strrchr(r->policy->copies[i].src, '/') + 1);
-    sbuf_text(&only, name ? name : "");
-    int n = tar_start(&t, &o, r->outs[i], from, e);
-    if (n == 0)
-        n = tar_finish(&t, -1, said, sizeof said, NULL, NULL, &report, e);
-    if (n == 0)
-        r->result->copies[i].totals = (struct tree_totals){
-            .added = report.files, .bytes_added = report.bytes, .left_out = report.left_out};
-    forget_hosts(r, i);
-    return n;
-}
-
 /* What is in the folder `from`, or with `name` that file in it, into the folder `to`. */
 static int take_tree(int from, int to, const char *name, struct tree_totals *ret, struct err *e)
 {
@@ -141,26 +121,36 @@ static int take_tree(int from, int to, const char *name, struct tree_totals *ret
     return n;
 }
 
+/* A mount of the room's own below what is copied out, still at its place; `ret_rest`: where there. <0: none. */
+static int open_mount(const struct room *r, size_t i, size_t k, const char **ret_rest)
+{
+    const struct plan_mount *m = &r->plan.mounts[k];
+    const char *rest = below(r->policy->copies[i].src, m), *name;
+    char path[POLICY_PATH_MAX + 1] = "";
+    struct sbuf b = SBUF(path);
+    if (!rest || is_hosts(m) || m->kind == MOUNT_COPY_IN) /* a file that was copied in is an ordinary one */
+        return -1;
+    sbuf_fmt(&b, "/%s", m->dst);
+    int from = open_source(r, path, &name);
+    if (from >= 0 && name) /* the program renamed what it lies in, and may have put a file there */
+        fd_close(&from);
+    *ret_rest = rest;
+    return from;
+}
+
 /* Mount points were left out. Those of the room's own files come now, parents first. */
 static int take_mounts(struct room *r, size_t i, struct err *e)
 {
     struct tree_totals *all = &r->result->copies[i].totals;
     int n = 0;
     for (size_t k = 0; n == 0 && k < r->plan.mount_count; k++) {
-        const struct plan_mount *m = &r->plan.mounts[k];
-        const char *rest = below(r->policy->copies[i].src, m), *name;
-        char path[POLICY_PATH_MAX + 1] = "";
-        struct sbuf b = SBUF(path);
         struct tree_totals part = {0};
-        if (!rest || is_hosts(m) ||
-            m->kind == MOUNT_COPY_IN) /* a file that was copied in is an ordinary one */
-            continue;
-        sbuf_fmt(&b, "/%s", m->dst);
-        FD_AUTO from = open_source(r, path, &name);
-        FD_AUTO to =
-            fd_resolve(r->outs[i], rest, 0x08 | 0x04 | 0x02 /* BENEATH, NO_SYMLINKS, NO_MAGICLINKS */);
-        if (from < 0 || to < 0 ||
-            name) /* the program renamed what it lies in, and may have put a file there */
+        const char *rest;
+        FD_AUTO from = open_mount(r, i, k, &rest);
+        FD_AUTO to = from < 0 ? -1
+                              : fd_resolve(r->outs[i], rest,
+                                           0x08 | 0x04 | 0x02 /* BENEATH, NO_SYMLINKS, NO_MAGICLINKS */);
+        if (to < 0)
             continue;
         n = take_tree(from, to, NULL, &part, e);
         all->added += part.added;
@@ -168,6 +158,53 @@ static int take_mounts(struct room *r, size_t i, struct err *e)
         all->left_out += part.left_out;
         all->left_out -= all->left_out > 0;
     }
+    return n;
+}
+
+/* The folder `from`, or with `name` that file in it, into the tar stream, where its top is called `top`. */
+static int pack(struct room *r, size_t i, int from, unsigned flags, const char *top, const char *name,
+                struct err *e)
+{
+    struct tar_order o = {.what = TAR_PACK, .flags = TAR_STRICT | flags};
+    struct sbuf t = SBUF(o.name), only = SBUF(o.only);
+    struct tree_totals *all = &r->result->copies[i].totals;
+    struct tar_session session;
+    struct tar_report report;
+    char said[2] = "";
+    sbuf_text(&t, top);
+    sbuf_text(&only, name ? name : "");
+    if (t.full)
+        return 0; /* as every name that is too long: it stays left out */
+    int n = tar_start(&session, &o, r->outs[i], from, e);
+    if (n == 0)
+        n = tar_finish(&session, -1, said, sizeof said, NULL, NULL, &report, e);
+    if (n == 0) {
+        all->added += report.files;
+        all->bytes_added += report.bytes;
+        all->left_out += report.left_out;
+        all->left_out -= flags & TAR_BELOW && all->left_out > 0; /* the mount point, before */
+    }
+    return n;
+}
+
+/* As a tar stream, and behind it what is mounted in it, parents first. */
+static int take_as_stream(struct room *r, size_t i, int from, const char *name, struct err *e)
+{
+    static const char end[TAR_END_BYTES];
+    const char *top = strrchr(r->policy->copies[i].src, '/') + 1, *rest;
+    char path[POLICY_PATH_MAX];
+    int n = pack(r, i, from, TAR_MORE, top, name, e);
+    for (size_t k = 0; n == 0 && !name && k < r->plan.mount_count; k++) {
+        FD_AUTO mount = open_mount(r, i, k, &rest);
+        struct sbuf b = SBUF(path);
+        if (mount < 0)
+            continue;
+        sbuf_fmt(&b, "%s%s%s", top, top[0] ? "/" : "", rest);
+        n = pack(r, i, mount, TAR_MORE | TAR_BELOW, path, NULL, e);
+    }
+    if (n == 0 && (n = fd_write_all(r->outs[i], end, sizeof end)) < 0)
+        n = err_set(e, ERR_IO, -n, "write the tar stream");
+    forget_hosts(r, i);
     return n;
 }
 

@@ -145,7 +145,11 @@ static int decide(const char *program, char **words, const json_t *q)
     json_t *input = json_object_get(q, "tool_input");
     const json_t *value = json_object_get(input, "command");
     const char *command = json_string_value(value), *folder = words[1];
+    const char *event = json_string_value(json_object_get(q, "hook_event_name"));
 
+    if (event && strcmp(event, "PreToolUse") != 0)
+        return refuse(
+            "the question comes too late or too early: this is a hook for PreToolUse"); /* it would be unheard */
     if (!tool)
         return refuse("the question names no tool");
     if (strcmp(tool, "Bash") != 0)

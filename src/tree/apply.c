@@ -109,19 +109,6 @@ static const char *conflict(struct applying *a, const struct index_row *row, con
     return fingerprint_same(&f, &s, a->before == STORE_PENDING) ? NULL : "changed on the host since";
 }
 
-static void count(struct tree_totals *t, const struct index_row *row)
-{
-    t->rows++;
-    t->deleted += row->kind == TREE_DELETED;
-    t->modified += row->kind == TREE_MODIFIED;
-    t->added += row->kind == TREE_ADDED;
-    if (row->kind != TREE_ADDED && S_ISREG(row->old.mode))
-        t->bytes_deleted += row->old.size;
-    if (row->kind != TREE_DELETED && row->file == TREE_REGULAR)
-        t->bytes_added += row->new_size;
-    t->alarms += row->alarm != 0;
-}
-
 /* One that stands in the way of --only-clean. */
 static void note_alarm(struct applying *a, unsigned alarm, const char *path)
 {
@@ -201,7 +188,7 @@ static int check_rows(struct applying *a)
         }
         if (!select_has(a->chosen, n))
             continue;
-        count(&a->totals, row);
+        index_count(&a->totals, row);
         a->deleted_files += row->kind == TREE_DELETED && row->file != TREE_FOLDER;
         if (row->alarm)
             note_alarm(a, row->alarm, path);
@@ -431,6 +418,8 @@ static const char *way_out(int r)
         {ENOSPC, "free space where the workspace lies; the changes are kept"},
         {EDQUOT, "free space where the workspace lies; the changes are kept"},
         {EEXIST, "something of this name is there; it is not ours"},
+        {EINVAL, "an access list (ACL) that names others is only root's to copy: apply as root, or --except "
+                 "the file"},
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

@@ -119,31 +119,6 @@ static bool swapped(const struct collecting *c)
            (beneath_born(w->dir[WALK_LOWER], w->name, &born) == 0 && since(c, born.tv_sec, born.tv_nsec));
 }
 
-static void count(struct collecting *c, const struct index_row *row)
-{
-    struct tree_totals *t = &c->out.head.totals;
-
-    switch (row->kind) {
-    case TREE_DELETED:
-        t->deleted++;
-        break;
-    case TREE_MODIFIED:
-        t->modified++;
-        break;
-    default:
-        t->added++;
-    }
-    if (row->kind != TREE_ADDED && (row->flags & ROW_CONTENT || row->kind == TREE_DELETED) &&
-        S_ISREG(row->old.mode))
-        t->bytes_deleted += row->old.size;
-    if (row->kind != TREE_DELETED && (row->flags & ROW_CONTENT || row->kind == TREE_ADDED) &&
-        row->file == TREE_REGULAR)
-        t->bytes_added += row->new_size;
-    t->alarms += row->alarm != 0;
-    t->conflicts += (row->flags & ROW_CONFLICT) != 0;
-    t->left_out += (row->flags & ROW_LEFT_OUT) != 0;
-}
-
 static int put(struct collecting *c, struct index_row *row, const char *detail)
 {
     char text[INDEX_DETAIL_MAX];
@@ -157,7 +132,6 @@ static int put(struct collecting *c, struct index_row *row, const char *detail)
     if (strncmp(c->w.path, STORE_STAGE, sizeof STORE_STAGE - 1) == 0)
         row->flags |= ROW_LEFT_OUT; /* a name that an apply needs itself */
     alarms_row(&c->mass, &c->w, row, &b);
-    count(c, row);
     return index_add(&c->out, row, c->w.path, text);
 }
 

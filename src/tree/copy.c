@@ -104,19 +104,32 @@ static bool kept_xattr(const char *name)
            strncmp(name, "system.posix_acl_", 17) == 0;
 }
 
-int copy_xattrs(int from, int to)
+/* What a folder passes on to files that are made in it: not before they are. */
+static bool passed_on(const char *name)
+{
+    return strcmp(name, "system.posix_acl_default") == 0;
+}
+
+enum xattrs { XATTRS_ALL, XATTRS_OWN, XATTRS_PASSED_ON };
+
+static int copy_some_xattrs(int from, int to, enum xattrs which)
 {
     static char names[XATTRS_MAX], value[VALUE_MAX];
     ssize_t n = flistxattr(from, names, sizeof names);
 
     for (const char *at = names; n > 0 && at < names + n; at += strlen(at) + 1) {
-        if (!kept_xattr(at))
+        if (!kept_xattr(at) || (which != XATTRS_ALL && passed_on(at) != (which == XATTRS_PASSED_ON)))
             continue;
         ssize_t size = fgetxattr(from, at, value, sizeof value);
         if (size >= 0 && fsetxattr(to, at, value, (size_t)size, 0) < 0 && errno != EOPNOTSUPP)
             return -errno;
     }
     return 0; /* a file system without any, or a file with more than we carry, has none to lose for us */
+}
+
+int copy_xattrs(int from, int to)
+{
+    return copy_some_xattrs(from, to, XATTRS_ALL);
 }
 
 struct job {
@@ -254,6 +267,24 @@ static int copy_link(const struct job *j, const struct walk *w, int to, const ch
 /* What is there already keeps its owner, mode and times: it is the host's. NOT_ENTERED: it is no folder. */
 enum { NOT_ENTERED = 1 };
 
+/* Of the folder at hand, to the one that was made for it. */
+static int keep_xattrs(const struct walk *w, int to, const char *name, enum xattrs which)
+{
+    FD_AUTO from = beneath_open_ours(w->dir[WALK_UPPER], w->name, O_RDONLY | O_DIRECTORY);
+    FD_AUTO made = from < 0 ? from : beneath_open_ours(to, name, O_RDONLY | O_DIRECTORY);
+
+    return made < 0 ? made : copy_some_xattrs(from, made, which);
+}
+
+/* Everything in it was copied. */
+static int leave_folder(struct job *j, const struct walk *w)
+{
+    const char *name;
+    int to = j->kind == COPY_BACKUP ? beneath_parent(&j->to, w->path, &name) : 0;
+
+    return j->kind != COPY_BACKUP ? 0 : to < 0 ? to : keep_xattrs(w, to, name, XATTRS_PASSED_ON);
+}
+
 static int copy_folder(const struct job *j, const struct walk *w, int to, const char *name)
 {
     const struct stat *s = &w->stat[WALK_UPPER];
@@ -270,6 +301,8 @@ static int copy_folder(const struct job *j, const struct walk *w, int to, const 
         return NOT_ENTERED;
     }
     int r = set_owner(j, to, name, s);
+    if (r == 0 && j->kind == COPY_BACKUP)
+        r = keep_xattrs(w, to, name, XATTRS_OWN);
     if (r == 0)
         r = copy_mode(to, name, mode_of(j, s));
     if (r == 0 && j->kind == COPY_STORE && layer_opaque(w->dir[WALK_UPPER], w->name))
@@ -359,7 +392,7 @@ int copy_tree(int from, int to, const char *only, enum copy_kind kind, int owner
         r = -ENOMEM;
     while (r == 0 && (r = walk_next(&w)) > 0) {
         if (r == WALK_LEAVE)
-            r = 0;
+            r = leave_folder(&j, &w);
         else if (only && !strchr(w.path, '/') && strcmp(w.path, only) != 0)
             r = 0;
         else if ((r = copy_entry(&j, &w)) < 0) {

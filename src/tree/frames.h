@@ -109,7 +109,7 @@ struct tree_command {
     uint32_t type, version; /* enum tree_command_type, TREE_FRAMES_VERSION */
     uint32_t flags;
     uint32_t what;  /* SHOW: enum tree_format; ROWS: see there, TREE_SUM */
-    uint32_t count; /* ROWS */
+    uint32_t count; /* ROWS; SHOW: columns of the terminal, 0: unknown */
     uint32_t size;  /* PATHS, PICK: bytes in text */
     uint64_t row;   /* ROWS, DIFF */
     int64_t started_sec, started_nsec;

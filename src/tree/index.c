@@ -66,7 +66,7 @@ int index_add(struct index_writer *x, const struct index_row *row, const char *p
     if (r == 0)
         r = put(x, zeros, pad);
     x->head.bytes += w.size;
-    x->head.totals.rows++;
+    index_count(&x->head.totals, row);
     return r;
 }
 
@@ -198,4 +198,21 @@ bool fingerprint_same(const struct fingerprint *f, const struct stat *s, bool wi
         return true;
     return f->size == now.size && f->mtime == now.mtime && f->mtime_nsec == now.mtime_nsec &&
            (!with_ctime || (f->ctime == now.ctime && f->ctime_nsec == now.ctime_nsec));
+}
+
+void index_count(struct tree_totals *t, const struct index_row *row)
+{
+    const bool bytes = row->kind != TREE_MODIFIED || row->flags & ROW_CONTENT;
+
+    t->rows++;
+    t->deleted += row->kind == TREE_DELETED;
+    t->modified += row->kind == TREE_MODIFIED;
+    t->added += row->kind == TREE_ADDED;
+    if (bytes && row->kind != TREE_ADDED && S_ISREG(row->old.mode))
+        t->bytes_deleted += row->old.size;
+    if (bytes && row->kind != TREE_DELETED && row->file == TREE_REGULAR)
+        t->bytes_added += row->new_size;
+    t->alarms += row->alarm != 0;
+    t->conflicts += (row->flags & ROW_CONFLICT) != 0;
+    t->left_out += (row->flags & ROW_LEFT_OUT) != 0;
 }

@@ -65,6 +65,7 @@ struct index_writer {
     struct index_header head;
 };
 int index_create(int entry, struct index_writer *ret);
+/* Its totals count it, too. */
 int index_add(struct index_writer *x, const struct index_row *row, const char *path, const char *detail);
 /* Durable, under its name, and then closed. */
 int index_finish(int entry, struct index_writer *x);
@@ -90,5 +91,7 @@ void fingerprint_take(const struct stat *s, struct fingerprint *ret);
 /* `with_ctime`: false after an undo, which moves files and so stamps it. */
 bool fingerprint_same(const struct fingerprint *f, const struct stat *s, bool with_ctime);
 enum tree_file tree_file_of(mode_t mode);
+/* Adds one row. Bytes count where there are others than before: not for a mode. */
+void index_count(struct tree_totals *t, const struct index_row *row);
 
 #endif

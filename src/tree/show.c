@@ -19,7 +19,8 @@
 #define FOLDED_FROM 8   /* a folder that comes or goes whole is one line from so many entries on */
 #define ALARMS_MAX  40  /* told one by one */
 #define LINE_MAX    512 /* bytes of one line's path */
-#define WIDTH       80
+#define WIDTH       80  /* columns, where nobody says how many there are */
+#define WIDTH_MAX   240 /* sizes further away from their names are no help */
 #define JSON_ROW    (64 << 10)
 
 enum show_group show_group_of(const struct index_row *row, size_t n)
@@ -67,17 +68,7 @@ void show_totals(const struct index *x, const uint8_t *chosen, struct tree_total
     for (; index_next(x, &at, &row, &path, &detail) > 0; n++) {
         if (!select_has(chosen, n) && !(row->flags & ROW_LEFT_OUT && session_named(path)))
             continue;
-        t.rows++;
-        t.deleted += row->kind == TREE_DELETED;
-        t.modified += row->kind == TREE_MODIFIED;
-        t.added += row->kind == TREE_ADDED;
-        if (row->kind != TREE_ADDED && S_ISREG(row->old.mode))
-            t.bytes_deleted += row->old.size;
-        if (row->kind != TREE_DELETED && row->file == TREE_REGULAR)
-            t.bytes_added += row->new_size;
-        t.alarms += row->alarm != 0;
-        t.conflicts += (row->flags & ROW_CONFLICT) != 0;
-        t.left_out += (row->flags & ROW_LEFT_OUT) != 0;
+        index_count(&t, row);
     }
     t.alarms += x->head->mass != 0;
     *ret = t;
@@ -110,6 +101,26 @@ static char letter(const struct index_row *row)
     return row->kind == TREE_DELETED ? '-' : row->kind == TREE_MODIFIED ? 'M' : '+';
 }
 
+static unsigned width = WIDTH;
+
+void show_width(unsigned columns)
+{
+    width = columns == 0 ? WIDTH : columns > WIDTH_MAX ? WIDTH_MAX : columns;
+}
+
+static size_t characters(const char *s)
+{
+    const size_t len = strlen(s);
+    size_t n = 0;
+    uint32_t code;
+
+    for (size_t at = 0; at < len; n++) {
+        const unsigned size = utf8_next(s + at, len - at, &code);
+        at += size ? size : 1;
+    }
+    return n;
+}
+
 /* "  M path                         what": the right column where it fits. */
 static void put_line(const struct index_row *row, const char *path, const char *right, bool colours)
 {
@@ -119,8 +130,8 @@ static void put_line(const struct index_row *row, const char *path, const char *
     put_path(&p, path, row);
     if (p.full)
         sbuf_text(&(struct sbuf){.text = text + p.len, .size = sizeof text - p.len}, "...");
-    const size_t len = strlen(text), right_len = strlen(right);
-    const size_t pad = len + right_len + 6 < WIDTH ? WIDTH - 4 - len - right_len : 2;
+    const size_t len = characters(text), right_len = characters(right);
+    const size_t pad = len + right_len + 6 < width ? width - 4 - len - right_len : 2;
     session_fmt("  %s%c%s ",
                 colour(colours, row->kind == TREE_DELETED ? RED
                                 : row->kind == TREE_ADDED ? GREEN

@@ -18,6 +18,9 @@ enum show_group {
 };
 enum show_group show_group_of(const struct index_row *row, size_t n);
 
+/* Columns that lines for people are laid out for; 0: unknown. */
+void show_width(unsigned columns);
+
 /* The text formats of TREE_LIST, TREE_NAMES, TREE_STAT, TREE_JSON. `chosen` as of select_rows(). */
 int show_list(const struct index *x, const struct decisions *d, const uint8_t *chosen, bool colour);
 int show_names(const struct index *x, const uint8_t *chosen);

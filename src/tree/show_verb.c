@@ -51,6 +51,7 @@ void verb_show(const struct tree_command *c)
     uint8_t *chosen = NULL;
     int r = index_open(session.entry, &x);
 
+    show_width(c->count);
     if (r == 0)
         r = decisions_load(session.entry, &x, &d);
     if (r == -ESTALE && !(c->flags & TREE_DECIDED))

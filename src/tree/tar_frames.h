@@ -12,6 +12,7 @@
 #define TAR_FRAMES_VERSION 1
 #define TAR_NAME_MAX       256
 #define TAR_TEXT_MAX       2048
+#define TAR_END_BYTES      1024     /* of zeroes, behind what PACK wrote with MORE */
 #define TAR_ENTRIES_MAX    1000000u /* of one stream, whoever asks for it */
 
 enum tar_what {
@@ -25,6 +26,8 @@ enum {
     TAR_STRICT = 1 << 0, /* PACK, from a room: without links that lead out */
     TAR_MEMBER = 1 << 1, /* EXTRACT: the first part of each name becomes `name`; else names are as they are */
     TAR_FILE = 1 << 2,   /* EXTRACT: only one file, `name` */
+    TAR_MORE = 1 << 3,   /* PACK: the stream goes on behind it; its end is somebody else's */
+    TAR_BELOW = 1 << 4,  /* PACK: `name` is a path of the stream, whose folder it has already */
 };
 
 struct tar_order {

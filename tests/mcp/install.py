@@ -299,7 +299,7 @@ def a_hook_that_cannot_tell_refuses():
     with home() as h, tempfile.TemporaryDirectory() as cwd:
         os.chmod(cwd, 0o755)
         for question in (b'', b'{', b'[]', {'tool_name': 'Bash'}, bash(5, cwd), bash('a\0b', cwd), bash('x', '/'), bash('x', h), bash('x', 'relative'),
-                         bash('x', '/nonexistent'), bash('x', str(pathlib.Path(h).parent)), {}):
+                         bash('x', '/nonexistent'), bash('x', str(pathlib.Path(h).parent)), {}, {**bash('x', cwd), 'hook_event_name': 'PostToolUse'}):
             status, out, err = hook(question, h=h)
             assert status == 2 and out == '' and 'strongroom: ' in err, (question, status, out, err)
         status, out, err = hook(bash('x', cwd), '--memroy', '5', h=h)

@@ -156,6 +156,52 @@ def other_file_system(b):
         shutil.rmtree(shm)
 
 
+def attributes(top):
+    return {os.path.relpath(at, top): {n: os.getxattr(at, n) for n in os.listxattr(at)} for at, _, _ in os.walk(top)}
+
+
+@test("a state folder on another file system keeps attributes and access lists of folders, and gives none to what is in them")
+def other_file_system_attributes(b):
+    shm = f"/dev/shm/strongroom-tree-attributes-{os.getpid()}"
+    if os.stat("/dev/shm").st_dev == os.stat(b.top).st_dev:
+        raise Skip("no second file system")
+    os.mkdir(shm)
+    rows = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", tag, bits, who) for tag, bits, who in (
+        (1, 7, 0xffffffff), (2, 7, 1234), (4, 5, 0xffffffff), (16, 7, 0xffffffff), (32, 0, 0xffffffff)))
+    try:
+        os.setxattr(shm, "user.try", b"1")
+        fill(b)
+        os.setxattr(b.lower / "replaced", "user.colour", b"red")
+        os.setxattr(b.lower / "folder", "user.colour", b"blue")
+        if os.geteuid() == 0:  # others cannot name other users to the confined program
+            os.setxattr(b.lower / "folder", "system.posix_acl_default", rows)
+            os.setxattr(b.lower / "folder", "system.posix_acl_access", rows)
+            os.chmod(b.lower / "replaced", 0o555)
+    except OSError as e:
+        shutil.rmtree(shm)
+        raise Skip(f"no attributes here: {e.strerror}") from e
+    try:
+        b.entry = type(b.entry)(shm)
+        b.start()
+        b.room("chmod 755 replaced; rm -r replaced dir")
+        os.rmdir(b.upper / "folder") if (b.upper / "folder").is_dir() else None
+        os.mknod(b.upper / "folder", stat.S_IFCHR, 0)  # a room without these ids cannot remove what is in it
+        got = b.store()
+        check(got.code == 0, f"store: {got.why}")
+        before, had = manifest(b.lower), attributes(b.lower)
+        got = b.apply()
+        check(got.code == 0, f"apply: {got.why} {got.text}")
+        check(not (b.lower / "folder").exists() and not (b.lower / "replaced").exists(), "not applied")
+        check(b.undo().code == 0, "undo")
+        bad = differ(before, manifest(b.lower))
+        check(not bad, f"undone: {bad}")
+        check(attributes(b.lower) == had, f"{attributes(b.lower)} instead of {had}")
+        check(not os.listxattr(b.lower / "folder/in"), "a file got the list that its folder passes on")
+    finally:
+        subprocess.run(["chmod", "-R", "u+rwx", shm], check=False)
+        shutil.rmtree(shm)
+
+
 @test("a kill inside an undo from another file system lets nothing be a conflict later", build="build-fault")
 def other_file_system_killed(b):
     shm = f"/dev/shm/strongroom-tree-killed-{os.getpid()}"

@@ -1,4 +1,5 @@
 """single: decisions about single changes, at a terminal and by words, and that nothing else becomes real."""
+import json
 import os
 import re
 
@@ -207,4 +208,28 @@ def who_looks_holds_who_applies_off_and_decisions_are_about_one_list():
         same(manifest(top), before)
     verb('review', '--anew', '--list', r.id)
     same(os.path.exists(path), False)
+    verb('discard', r.id)
+
+
+@test
+def lists_are_as_wide_as_the_terminal_and_names_line_up():
+    top = folder({'a.txt': 'old\n', 'ü\u00e9\u4e2d.txt': 'old\n'})
+    r = run('echo more >>a.txt; for f in *.txt; do echo x >>"$f"; done; : %s' % ('y' * 60), top)
+    for columns, ends in ((80, {80}), (120, {120}), (1000, {240})):
+        lines = plain(at_terminal([room.PROGRAM, 'review', '--list', r.id], [], columns=columns)[1]).splitlines()
+        same({len(line) for line in lines if line.startswith('  M ')}, ends, lines)
+    same({len(line) for line in verb('review', '--list', r.id).stdout.decode().splitlines() if line.startswith('  M ')}, {80})
+    for columns, cut in ((80, True), (300, False)):
+        line = [x for x in plain(at_terminal([room.PROGRAM, 'ls'], [], columns=columns)[1]).splitlines() if r.id in x]
+        same(line[0].endswith('...'), cut, line)
+    verb('discard', r.id)
+
+
+@test
+def a_mode_alone_counts_no_bytes():
+    top = folder({'a': 'x' * 1000, 'b': 'y'})
+    r = run('chmod 700 a; echo z >>b', top)
+    said = [(t['bytes_added'], t['bytes_deleted']) for t in (r.work, json.loads(verb('review', '--json', r.id).stdout)['totals'])]
+    same(said[0], said[1], 'the same everywhere')
+    assert b'(+3B -1B)' in verb('apply', r.id).stderr
     verb('discard', r.id)

@@ -1,5 +1,6 @@
 """streams: `strongroom cp` with rooms that live, in the manner of docker's, and what comes in and out as tar streams."""
 import io
+import json
 import os
 import subprocess
 import tarfile
@@ -8,7 +9,7 @@ import tempfile
 import room
 import work
 from room import same, test
-from work import manifest, verb
+from work import folder, manifest, verb
 
 
 class Living:
@@ -196,6 +197,25 @@ def a_stream_on_stdin_is_the_rooms_folder_and_one_on_stdout_its_results():
             same(sorted(t.getnames()), ['out', 'out/a', 'out/d', 'out/d/b'])
             same(t.extractfile('out/a').read(), b'abcmore\n')
     same(piped(packed('f'), '--copy-in', '-:/data', '--copy-out', '/data/f:-', '--', 'true').stdout[:100].rstrip(b'\0'), b'f')
+
+
+@test
+def what_is_mounted_below_comes_out_in_the_stream():
+    """Folders that were copied in, workspaces, --tmpfs, one within another; what is the host's own does not."""
+    one, two, three, hosts = (folder({'f': name, 'd/g': name}, name=name) for name in ('one', 'two', 'three', 'hosts'))
+    os.mkdir(one + '/two')
+    done = piped(b'', '--copy-in', one + ':/work/out/one', '--copy-in', two + ':/work/out/one/two', '-w', three, '--at', '/work/out/three',
+                 '--tmpfs', '/work/out/deep/t', '-v', hosts + ':/work/out/hosts', '--apply', 'never', '--copy-out', '/work/out:-', '--', 'sh', '-c',
+                 'cd /work/out; echo more >>one/f; echo t >deep/t/new; rm three/f; mkfifo one/p; ln -s /etc one/bad; echo top >top')
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as t:
+        names = t.getnames()
+        same(sorted(names), sorted(set(names)), 'a name twice')
+        same({n for n in names if t.getmember(n).isfile()}, {'out/top', 'out/one/f', 'out/one/d/g', 'out/one/two/f', 'out/one/two/d/g', 'out/three/d/g', 'out/deep/t/new'})
+        same(t.extractfile('out/one/f').read(), b'onemore\n')
+    same(subprocess.run(['tar', '-t'], input=done.stdout, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE).stderr, b'', 'the end of the stream')
+    for c in json.loads(verb('ls', '--json').stdout):
+        if c['dir'] == three:
+            verb('discard', c['id'])
 
 
 @test

@@ -11,12 +11,12 @@ import time
 import room
 
 
-def at_terminal(words, keys, rows=24, prompt=b'? ', early=b''):
-    """Runs words at 80 columns; each question (its text ends in `prompt`) gets the next key. Returns status, what was said,
+def at_terminal(words, keys, rows=24, prompt=b'? ', early=b'', columns=80):
+    """Runs words at so many columns; each question (its text ends in `prompt`) gets the next key. Returns status, what was said,
     and the questions. Pages are turned. `early` is typed before anything is asked."""
     pid, fd = pty.fork()
     if pid == 0:
-        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack('HHHH', rows, 80, 0, 0))
+        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
         os.execv(words[0], words)
     os.write(fd, early)
     said, mark, keys, asked = b'', 0, list(keys), []

@@ -58,6 +58,23 @@ static bool good_name(const char *name)
     return !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
+/* One such after the other. */
+static bool good_path(const char *path)
+{
+    char part[TAR_NAME_MAX];
+
+    for (const char *at = path;; at++) {
+        const size_t n = strcspn(at, "/");
+        memcpy(part, at, n);
+        part[n] = '\0';
+        if (n == 0 || !good_name(part))
+            return false;
+        at += n;
+        if (*at == '\0')
+            return true;
+    }
+}
+
 static int take_order(struct work *w)
 {
     struct tar_order *o = &w->order;
@@ -67,7 +84,8 @@ static int take_order(struct work *w)
     if (n < 0)
         return n;
     if (n != 2 || o->version != TAR_FRAMES_VERSION || o->what == 0 || o->what >= TAR_WHAT_COUNT ||
-        !ends(o->name) || !ends(o->only) || !good_name(o->name) || !good_name(o->only) ||
+        !ends(o->name) || !ends(o->only) || !good_name(o->only) ||
+        !(o->flags & TAR_BELOW ? good_path(o->name) : good_name(o->name)) ||
         o->entries_max > TAR_ENTRIES_MAX || (o->flags & (TAR_MEMBER | TAR_FILE) && !o->name[0]))
         return -EPROTO;
     w->in = fds[o->what == TAR_PACK];
@@ -91,7 +109,7 @@ static void drain(int fd)
 static int run(struct work *w)
 {
     struct archive *from = w->order.what == TAR_PACK ? NULL : take_reader();
-    struct archive *to = w->order.what == TAR_EXTRACT ? NULL : pack_writer(w->out);
+    struct archive *to = w->order.what == TAR_EXTRACT ? NULL : pack_writer(w->out, w->order.flags & TAR_MORE);
     int r = 0;
 
     if ((w->order.what != TAR_PACK && !from) || (w->order.what != TAR_EXTRACT && !to))
@@ -102,7 +120,8 @@ static int run(struct work *w)
         r = from ? take_all(w, from, to) : pack_all(w, to);
     if (r == 0 && from)
         drain(w->in);
-    if (r == 0 && to && archive_write_close(to) != ARCHIVE_OK)
+    if (r == 0 && to &&
+        (w->order.flags & TAR_MORE ? archive_write_finish_entry(to) : archive_write_close(to)) != ARCHIVE_OK)
         r = work_fail(w, EIO, "write the tar stream: %s", archive_error_string(to));
     return r; /* the archives go with the process: closing one that failed would write its end */
 }

@@ -17,12 +17,14 @@
 
 #define BLOCK ((size_t)256 << 10)
 
-struct archive *pack_writer(int fd)
+struct archive *pack_writer(int fd, bool more)
 {
     struct archive *a = archive_write_new();
 
     if (a && (archive_write_set_format_pax_restricted(a) != ARCHIVE_OK ||
-              archive_write_add_filter_none(a) != ARCHIVE_OK || archive_write_open_fd(a, fd) != ARCHIVE_OK)) {
+              archive_write_add_filter_none(a) != ARCHIVE_OK ||
+              (more && archive_write_set_bytes_per_block(a, 0) != ARCHIVE_OK) ||
+              archive_write_open_fd(a, fd) != ARCHIVE_OK)) {
         (void)archive_write_free(a);
         return NULL;
     }
@@ -132,7 +134,7 @@ static int put_top(struct work *w, struct archive *to, struct archive_entry *e)
 {
     struct stat s;
 
-    if (!w->order.name[0] || w->order.only[0])
+    if (!w->order.name[0] || w->order.only[0] || w->order.flags & TAR_BELOW)
         return 0;
     if (fstat(w->in, &s) < 0)
         return work_fail(w, errno, "read the folder: %s", strerror(errno));

@@ -28,8 +28,9 @@ struct archive *take_reader(void);
 /* Every entry of an opened reader: beneath w->out, or with `to` into that stream. */
 int take_all(struct work *w, struct archive *from, struct archive *to);
 
-/* A writer of tar streams into a descriptor; NULL: it cannot be. */
-struct archive *pack_writer(int fd);
+/* A writer of tar streams into a descriptor; `more`: that holds nothing back when an entry is finished. NULL: it
+ * cannot be. */
+struct archive *pack_writer(int fd, bool more);
 int pack_all(struct work *w, struct archive *to);
 
 int tar_confine(const struct work *w, const char **ret_what);
