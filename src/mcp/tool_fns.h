@@ -45,6 +45,7 @@ void live_done(struct job *j, json_t *value);
 void cell_start(struct server *s, struct rpc_call *c, const json_t *args, const char *language,
                 const char *code, size_t len);
 bool live_id_ok(struct rpc_call *c, const json_t *args);
+bool live_cwd_ok(struct rpc_call *c, const json_t *args);
 void live_read_file(struct server *s, struct rpc_call *c, const json_t *args);
 
 /* Values, as a result tells them. */

@@ -40,6 +40,16 @@ bool live_id_ok(struct rpc_call *c, const json_t *args)
     return false;
 }
 
+bool live_cwd_ok(struct rpc_call *c, const json_t *args)
+{
+    const char *cwd = tool_text(args, "cwd", NULL);
+
+    if (!cwd || cwd[0] == '/')
+        return true;
+    tool_failed(c, "cwd %.64s: not an absolute path; the sandbox's own folder is /work", cwd);
+    return false;
+}
+
 void exec_words(struct command *w, const json_t *args, int64_t output)
 {
     const char *cwd = tool_text(args, "cwd", NULL), *key;
@@ -326,7 +336,7 @@ void tool_exec(struct server *s, struct rpc_call *c, const json_t *args)
     size_t len;
     const char *command = tool_text(args, "command", &len);
 
-    if (!live_id_ok(c, args))
+    if (!live_id_ok(c, args) || !live_cwd_ok(c, args))
         return;
     exec_words(&w, args, s->ceiling.output);
     words_add(&w, "--");

@@ -52,7 +52,7 @@ void tool_start_process(struct server *s, struct rpc_call *c, const json_t *args
     const char *command = tool_text(args, "command", &len);
     json_t *value;
 
-    if (!live_id_ok(c, args))
+    if (!live_id_ok(c, args) || !live_cwd_ok(c, args))
         return;
     job_words(&w, "start");
     words_add(&w, "--script");
