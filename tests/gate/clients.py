@@ -290,6 +290,6 @@ def apt():
 def chromium_headless():
     need('chromium')
     r = room(['--allow', 'four.test:80', '--ro', '/etc/chromium', '--ro', '/etc/fonts', *BIG],
-             ['sh', '-c', 'timeout 40 /usr/lib/chromium/chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-zygote --user-data-dir=/tmp/c --dump-dom http://four.test/ 2>/dev/null'], 50)
+             ['sh', '-c', 'timeout 40 /usr/lib/chromium/chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-zygote --user-data-dir=/tmp/c --dump-dom http://four.test/ 2>/dev/null'])
     if 'here is' not in r.out:
         raise Skip('chromium does not run here: status %s: %s' % (r.status, r.err.strip().replace('\n', ' ')[-200:]))
