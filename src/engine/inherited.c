@@ -15,7 +15,7 @@
 enum {
     FILES_MANY = 4096,    /* our own descriptors; for helpers that inherit them, more would only cost time */
     FILES_LEAST = 16,     /* below, not even what is wrong could be found out */
-    LIST_LEAST = 64 << 20 /* bytes of the list of a million changes, roughly */
+    LIST_LEAST = 64 << 20 /* bytes: a list of 400,000 changes, 104 each and a path of some 50 */
 };
 /* strongroom-tree uses little of it, but reserves what the names of two folders may take. */
 #define SPACE_LEAST ((rlim_t)2 << 30)

@@ -1,4 +1,5 @@
 """plain: what people do, and what agents do to people's folders."""
+import contextlib
 import errno
 import json
 import os
@@ -110,13 +111,23 @@ def undone(b):
     check(not bad, f"again: {bad}")
 
 
-@test("a state folder on another file system keeps and undoes the same")
-def other_file_system(b):
+@contextlib.contextmanager
+def elsewhere(b):
+    """A folder on another file system than the tree's."""
     shm = f"/dev/shm/strongroom-tree-{os.getpid()}"
     if os.stat("/dev/shm").st_dev == os.stat(b.top).st_dev:
         raise Skip("no second file system")
     os.mkdir(shm)
     try:
+        yield shm
+    finally:
+        subprocess.run(["chmod", "-R", "u+rwx", shm], check=False)
+        shutil.rmtree(shm)
+
+
+@test("a state folder on another file system keeps and undoes the same")
+def other_file_system(b):
+    with elsewhere(b) as shm:
         b.entry = type(b.entry)(shm)
         ready(b)
         wanted, before = direct(b), manifest(b.lower)
@@ -151,9 +162,6 @@ def other_file_system(b):
         os.utime(other, ns=(times.st_atime_ns, times.st_mtime_ns))
         os.rename(other, changed)
         check(b.apply().code == errno.EBUSY, "another file in the place of what came back is a conflict")
-    finally:
-        subprocess.run(["chmod", "-R", "u+rwx", shm], check=False)
-        shutil.rmtree(shm)
 
 
 def attributes(top):
@@ -162,25 +170,20 @@ def attributes(top):
 
 @test("a state folder on another file system keeps attributes and access lists of folders, and gives none to what is in them")
 def other_file_system_attributes(b):
-    shm = f"/dev/shm/strongroom-tree-attributes-{os.getpid()}"
-    if os.stat("/dev/shm").st_dev == os.stat(b.top).st_dev:
-        raise Skip("no second file system")
-    os.mkdir(shm)
-    rows = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", tag, bits, who) for tag, bits, who in (
-        (1, 7, 0xffffffff), (2, 7, 1234), (4, 5, 0xffffffff), (16, 7, 0xffffffff), (32, 0, 0xffffffff)))
-    try:
-        os.setxattr(shm, "user.try", b"1")
-        fill(b)
-        os.setxattr(b.lower / "replaced", "user.colour", b"red")
-        os.setxattr(b.lower / "folder", "user.colour", b"blue")
-        if os.geteuid() == 0:  # others cannot name other users to the confined program
-            os.setxattr(b.lower / "folder", "system.posix_acl_default", rows)
-            os.setxattr(b.lower / "folder", "system.posix_acl_access", rows)
-            os.chmod(b.lower / "replaced", 0o555)
-    except OSError as e:
-        shutil.rmtree(shm)
-        raise Skip(f"no attributes here: {e.strerror}") from e
-    try:
+    with elsewhere(b) as shm:
+        rows = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", tag, bits, who) for tag, bits, who in (
+            (1, 7, 0xffffffff), (2, 7, 1234), (4, 5, 0xffffffff), (16, 7, 0xffffffff), (32, 0, 0xffffffff)))
+        try:
+            os.setxattr(shm, "user.try", b"1")
+            fill(b)
+            os.setxattr(b.lower / "replaced", "user.colour", b"red")
+            os.setxattr(b.lower / "folder", "user.colour", b"blue")
+            if os.geteuid() == 0:  # others cannot name other users to the confined program
+                os.setxattr(b.lower / "folder", "system.posix_acl_default", rows)
+                os.setxattr(b.lower / "folder", "system.posix_acl_access", rows)
+                os.chmod(b.lower / "replaced", 0o555)
+        except OSError as e:
+            raise Skip(f"no attributes here: {e.strerror}") from e
         b.entry = type(b.entry)(shm)
         b.start()
         b.room("chmod 755 replaced; rm -r replaced dir")
@@ -197,18 +200,11 @@ def other_file_system_attributes(b):
         check(not bad, f"undone: {bad}")
         check(attributes(b.lower) == had, f"{attributes(b.lower)} instead of {had}")
         check(not os.listxattr(b.lower / "folder/in"), "a file got the list that its folder passes on")
-    finally:
-        subprocess.run(["chmod", "-R", "u+rwx", shm], check=False)
-        shutil.rmtree(shm)
 
 
 @test("a kill inside an undo from another file system lets nothing be a conflict later", build="build-fault")
 def other_file_system_killed(b):
-    shm = f"/dev/shm/strongroom-tree-killed-{os.getpid()}"
-    if os.stat("/dev/shm").st_dev == os.stat(b.top).st_dev:
-        raise Skip("no second file system")
-    os.mkdir(shm)
-    try:
+    with elsewhere(b) as shm:
         b.entry = type(b.entry)(shm)
         (b.lower / "x").write_text("one\n")
         (b.lower / "gone").write_text("bye\n")
@@ -238,9 +234,6 @@ def other_file_system_killed(b):
             bad = differ(before, manifest(b.lower))
             check(not bad and not (b.entry / ".restored").exists(), f"after step {n}: {bad}")
         check(states == {"undoing", "undone"}, f"{states}")
-    finally:
-        subprocess.run(["chmod", "-R", "u+rwx", shm], check=False)
-        shutil.rmtree(shm)
 
 
 @test("a path takes what lies below it and nothing else")
