@@ -63,12 +63,6 @@ int mounts_attach_onto(int mnt, int target)
     return kernel_move_mount(mnt, "", target, "", flags) < 0 ? -errno : 0;
 }
 
-/* A link to an empty file costs less than one more, to make and to free; where there can be none, one is made. */
-static bool make_link(int dir, const char *to, const char *path)
-{
-    return to && (linkat(dir, to, dir, path, 0) == 0 || errno == EEXIST);
-}
-
 static int make_last(int dir, const char *path, bool is_dir)
 {
     if (is_dir)
@@ -95,6 +89,19 @@ static int make_target(int dir, const char *path, bool is_dir)
         *slash = '/';
     }
     return make_last(dir, path, is_dir);
+}
+
+/* Where something will be mounted. Nobody writes to what a mount covers, so one empty file can be many of them: a
+ * link costs less than one more, to make and to free. *file: the last one, or NULL. Nothing may be mounted on it
+ * yet, for then its name would mean what is mounted there. */
+static int make_point(int dir, const char *path, bool is_dir, const char **file)
+{
+    if (!is_dir && *file && (linkat(dir, *file, dir, path, 0) == 0 || errno == EEXIST))
+        return 0;
+    int r = make_target(dir, path, is_dir);
+    if (r == 0 && !is_dir)
+        *file = path;
+    return r;
 }
 
 int mounts_make_folders(const char *path)
@@ -161,6 +168,7 @@ static const char *const dev_nodes[] = {"null", "zero", "full", "random", "urand
 /* In memory, piece by piece: for a room that the skeleton does not fit. */
 static int build_root(const struct room_plan *plan, struct room_state *s)
 {
+    const char *file = EMPTY_FILE;
     int r = 0;
     for (size_t i = 0; i < sizeof room_dirs / sizeof *room_dirs; i++) {
         if (mkdir(room_dirs[i], 0755) < 0)
@@ -181,7 +189,7 @@ static int build_root(const struct room_plan *plan, struct room_state *s)
         if (plan_is_covered(plan, plan->mounts[i].dst))
             r = make_cover(s->root, plan->mounts[i].dst, plan->mounts[i].is_dir);
         if (!plan->mounts[i].nested && !below_scratch(plan->mounts[i].dst))
-            r = make_target(s->root, plan->mounts[i].dst, plan->mounts[i].is_dir);
+            r = make_point(s->root, plan->mounts[i].dst, plan->mounts[i].is_dir, &file);
     }
     if (r >= 0 && plan->trust_bundle)
         r = make_target(s->root, "etc/ssl/certs", true);
@@ -537,27 +545,32 @@ static int copy_in(const struct plan_mount *m)
     }
 }
 
-/* Where a bind goes that is ours to make. Nobody writes to what it covers, so one empty file can be many of them. */
-static int make_point(const struct plan_mount *m, const char **file)
+/* All that the scratch folders need, before anything covers it. */
+static int make_points(const struct room_plan *plan, struct room_state *s)
 {
-    const bool bound = !m->is_dir && (m->kind == MOUNT_RO || m->kind == MOUNT_RW);
-    int r = bound && make_link(AT_FDCWD, *file, m->dst) ? 0 : make_target(AT_FDCWD, m->dst, m->is_dir);
-    if (r == 0 && bound)
-        *file = m->dst;
+    const char *file = NULL;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < plan->mount_count; i++) {
+        const struct plan_mount *m = &plan->mounts[i];
+        s->item = (int)i;
+        if (!m->late || m->parent >= 0 || !is_ours(plan, m))
+            continue;
+        r = m->kind == MOUNT_COPY_IN ? make_target(AT_FDCWD, m->dst, m->is_dir)
+                                     : make_point(AT_FDCWD, m->dst, m->is_dir, &file);
+    }
     return r;
 }
 
 int step_writable(const struct room_plan *plan, struct room_state *s)
 {
-    const char *file = NULL;
-    for (size_t i = 0; i < plan->mount_count; i++) {
+    int r = make_points(plan, s);
+    for (size_t i = 0; r == 0 && i < plan->mount_count; i++) {
         const struct plan_mount *m = &plan->mounts[i];
-        int r = 0;
         if (!m->late)
             continue;
         s->item = (int)i;
-        if (is_ours(plan, m))
-            r = make_point(m, &file);
+        if (m->parent >= 0 && is_ours(plan, m)) /* in a tmpfs, which was mounted just now */
+            r = make_target(AT_FDCWD, m->dst, m->is_dir);
         if (r == 0 && m->kind == MOUNT_TMPFS)
             r = new_tmpfs(plan, s, m);
         else if (r == 0 && m->kind == MOUNT_WORKSPACE)
@@ -569,9 +582,9 @@ int step_writable(const struct room_plan *plan, struct room_state *s)
         else if (r == 0 && (r = bind_plain(m)) == 0 && m->tree < 0) /* a tree came with its attributes */
             r = set_attr(AT_FDCWD, m->dst, AT_RECURSIVE, attrs_of(m));
         if (r < 0)
-            return bind_error(s, m, r);
+            r = bind_error(s, m, r);
     }
-    return 0;
+    return r;
 }
 
 /* What the policy hides may lie in a bind, behind links: only the room's own view tells what and where it is. */

@@ -152,7 +152,10 @@ static int by_place(const void *a, const void *b)
 /* Parents before children; which one each lies below, and what follows from it. */
 static void place_mounts(struct room_plan *plan)
 {
-    if (plan->mount_count > 0)
+    size_t sorted = 1; /* often all are: the policy sorts them by name */
+    while (sorted < plan->mount_count && by_place(&plan->mounts[sorted - 1], &plan->mounts[sorted]) <= 0)
+        sorted++;
+    if (sorted < plan->mount_count)
         qsort(plan->mounts, plan->mount_count, sizeof *plan->mounts, by_place);
     for (size_t i = 0; i < plan->mount_count; i++) {
         struct plan_mount *m = &plan->mounts[i];
