@@ -15,6 +15,7 @@ void *text_array(struct text *t, size_t size, size_t n);
 char *text_fmt(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int out_of_text(struct err *e);
 
+int plan_masks(struct room_plan *plan, struct text *t, struct err *e);
 /* What is executed, and its environment. */
 int plan_program(struct room_plan *plan, struct text *t, struct err *e);
 int plan_env(struct room_plan *plan, struct text *t, struct err *e);
