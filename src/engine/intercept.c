@@ -32,14 +32,19 @@ static struct hand_ca ca;
 static char marks[MARKS_MAX][POLICY_SECRET_NAME_MAX + 1 + SECRET_MARK + 1]; /* NAME=MARK */
 static char *values;                                                        /* MARKS_MAX * SECRET_VALUE_MAX */
 
-/* Only the room's own name of a host is meant to be looked into. */
-static bool intercept_wanted(const struct policy *p)
+/* Is TLS opened? Only the room's own name of a host is meant to be looked into. */
+static bool opens(const struct policy *p)
 {
     for (size_t i = 0; p->net == NET_GATE && i < p->egress.count; i++) {
         if (p->egress.rules[i].kind != EGRESS_UNIX && p->egress.rules[i].http[0])
             return true;
     }
     return p->net == NET_GATE && p->secret_count > 0;
+}
+
+static bool wraps(const struct policy *p)
+{
+    return p->net == NET_GATE && p->upstream && p->upstream->tls;
 }
 
 static int make_marks(struct room *r, struct err *e)
@@ -88,7 +93,7 @@ static int read_bundle(struct room *r, struct err *e)
 int intercept_start(struct room *r, struct err *e)
 {
     const struct timeval patience = {.tv_sec = 5};
-    if (!intercept_wanted(r->policy))
+    if (!opens(r->policy) && !wraps(r->policy))
         return 0;
     int n = helper_start(PROGRAM, &r->intercept_ctl, &r->intercept_pid, e);
     if (n < 0)
@@ -100,6 +105,8 @@ int intercept_start(struct room *r, struct err *e)
     if (n < 0 || ca.type != HAND_CA || ca.version != GATE_FRAMES_VERSION || strlen(ca.hash) != 8) {
         return helper_missing(PROGRAM, e);
     }
+    if (!opens(r->policy))
+        return 0; /* the room has no use for its authority */
     r->result->authority = ca.print;
     n = make_marks(r, e);
     return n < 0 ? n : read_bundle(r, e);

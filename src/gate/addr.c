@@ -86,3 +86,12 @@ char *addr_text(const struct gate_addr *a, char *buf)
         (void)inet_ntop(a->size == 4 ? AF_INET : AF_INET6, a->bytes, buf, GATE_ADDRESS_MAX);
     return buf;
 }
+
+bool addr_is_rooms_own(const struct gate_addr *a)
+{
+    static const uint8_t own4[4] = {198, 18, 0, 1}, own6[16] = {0xfd, 0x57, [15] = 1}, loop6[16] = {[15] = 1};
+
+    return a->size == 4
+               ? a->bytes[0] == 127 || memcmp(a->bytes, own4, sizeof own4) == 0
+               : memcmp(a->bytes, loop6, sizeof loop6) == 0 || memcmp(a->bytes, own6, sizeof own6) == 0;
+}

@@ -28,6 +28,9 @@ int addr_parse(const char *s, struct gate_addr *ret);
 /* As the rules have it; `a` is not empty. */
 struct egress_addr addr_egress(const struct gate_addr *a);
 
+/* Does a program in the room mean the room itself by it? Nothing outside does, and no rule leads anywhere. */
+bool addr_is_rooms_own(const struct gate_addr *a);
+
 /* buf holds GATE_ADDRESS_MAX (46) bytes; "" for none. Returns buf. */
 char *addr_text(const struct gate_addr *a, char *buf);
 

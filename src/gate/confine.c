@@ -36,6 +36,7 @@ static const struct sock_filter filter[] = {
     CALL(sendmsg),
     CALL(recvfrom), /* name servers, the routing table */
     CALL(sendto),
+    EXACT(socketpair, 0, AF_UNIX),           /* what is said inside TLS to a proxy */
     CALL(shutdown),                          /* half of a connection ends */
     CALL(getsockname),                       /* which peer was meant */
     EXACT(pipe2, 1, O_CLOEXEC | O_NONBLOCK), /* what splice goes through */

@@ -113,7 +113,7 @@ void conn_close_soft(int *fd)
 static void end_side(struct conn *c, int side, bool hard)
 {
     if (c->hard[side] != hard)
-        end_hard(c->fd[side], hard);
+        end_hard(side == 1 && c->wrapped >= 0 ? c->wrapped : c->fd[side], hard);
     c->hard[side] = hard;
 }
 
@@ -145,7 +145,7 @@ struct conn *conn_new(int fd)
     *c = (struct conn){
         .generation = c->generation + 1, .again = again, .next_again = next, .rule = -1, .lookup = -1};
     c->fd[0] = fd;
-    c->fd[1] = c->inner[0] = c->inner[1] = -1;
+    c->fd[1] = c->inner[0] = c->inner[1] = c->wrapped = -1;
     relay_init(c);
     for (int i = 0; i < DIALS_MAX; i++)
         c->dials[i] = -1;
@@ -164,10 +164,13 @@ void conn_free(struct conn *c, bool hard)
     local_release(c);
     for (int i = 0; i < 2 && c->state == CONN_HANDED; i++)
         (void)shutdown(c->fd[i], SHUT_RDWR); /* the other process has it open, too */
+    if (c->wrapped >= 0 && (hard || c->state == CONN_HANDED))
+        (void)shutdown(c->wrapped, SHUT_RDWR); /* likewise; else it says there that it is the end */
     for (int i = 0; i < 2; i++) {
         end_side(c, i, hard);
         fd_close(&c->fd[i]);
     }
+    fd_close(&c->wrapped);
     for (int i = 0; i < DIALS_MAX; i++)
         conn_close_hard(&c->dials[i]);
     if (c->entered)
@@ -399,17 +402,6 @@ void conn_answered(uint32_t question, enum gate_answer answer, int rule)
     }
 }
 
-/* Where nftables is missing, a port's listener also gets what a program meant for the room itself: nothing of the
- * room's listens there, and no rule leads it anywhere else. */
-static bool is_rooms_own(const struct gate_addr *a)
-{
-    static const uint8_t own4[4] = {198, 18, 0, 1}, own6[16] = {0xfd, 0x57, [15] = 1}, loop6[16] = {[15] = 1};
-
-    return a->size == 4
-               ? a->bytes[0] == 127 || memcmp(a->bytes, own4, sizeof own4) == 0
-               : memcmp(a->bytes, loop6, sizeof loop6) == 0 || memcmp(a->bytes, own6, sizeof own6) == 0;
-}
-
 static void decide(int *fd)
 {
     struct sockaddr_storage meant;
@@ -419,7 +411,7 @@ static void decide(int *fd)
     int pin;
 
     if (getsockname(*fd, (struct sockaddr *)&meant, &len) < 0 || addr_from_sock(&meant, &a, &port) < 0 ||
-        is_rooms_own(&a)) {
+        addr_is_rooms_own(&a)) { /* where nftables is missing, a port's listener gets that, too */
         conn_close_hard(fd);
         return;
     }
@@ -533,7 +525,9 @@ static void check_due(struct conn *c, uint64_t when)
         relay_let_go(c, FLOW_FAULT_FORM);
         relay_pump(c);
     } else if (loop_now() >= when && c->state == CONN_OPEN) {
-        conn_end_seen(c, FLOW_FAULT_FORM, "it has not said what it wants within 30 s");
+        conn_end_seen(c, FLOW_FAULT_FORM,
+                      c->waits ? "strongroom-intercept does not come to open its TLS"
+                               : "it has not said what it wants within 30 s");
     } else if (loop_now() >= when && c->state == CONN_WAITING) {
         conn_end_denied(c, unlisted(c));
     } else if (loop_now() >= when) {
@@ -545,8 +539,12 @@ static void check_due(struct conn *c, uint64_t when)
             }
         }
         conn_end_broken(c, c->state == CONN_RESOLVING ? GATE_WHY_RESOLVER : GATE_WHY_UNREACHABLE);
+    } else if (c->state == CONN_OPEN && c->waits) {
+        relay_pump(c);
     } else if (c->state == CONN_DIALING) {
         dial_due(c);
+    } else if (c->state == CONN_ASKING) {
+        via_due(c);
     }
 }
 

@@ -5,7 +5,7 @@
  *   dial.c   RESOLVING -> DIALING -> OPEN: judges addresses and tries them; owns dials, addrs
  *   publish.c where somebody outside connects to the room: DIALING, inside; owns inner
  *   local.c  where a program speaks to a socket of the host's: DIALING, by the supervisor
- *   via.c    DIALING -> ASKING -> OPEN, where an upstream proxy is gone by: owns talk
+ *   via.c    DIALING -> ASKING -> OPEN, where an upstream proxy is gone by: owns talk, wrapped
  *   relay.c  OPEN: moves bytes; owns ways and the queue of those with more to do */
 #ifndef GATE_CONN_ROW_H
 #define GATE_CONN_ROW_H
@@ -56,10 +56,13 @@ struct conn {
     bool was_asked;    /* about; it is not done twice */
     uint32_t question; /* WAITING: which */
     uint32_t lent;     /* HANDED: of the rule's bytes */
+    bool waits;        /* OPEN: to be handed on */
     int rule, lookup, code;
     bool v6;       /* how the program came: that family first */
     bool internal; /* the name may lead to private addresses */
     bool via;      /* by the upstream proxy: addresses are the proxy's, the peer's own is `meant` */
+    int wrapped;   /* the connection to a proxy that is spoken to by TLS; fd[1] is what is inside. -1 */
+    bool whole;    /* wrapped: the proxy has said its last word, and it was one */
     struct proxy_talk talk;
     struct gate_addr meant; /* inbound: who came */
     bool asked;             /* local: the supervisor has not answered yet */
@@ -103,6 +106,7 @@ bool via_start(struct conn *c, const struct gate_addr *literal);
 uint16_t via_port(void);
 void via_opened(struct conn *c); /* the proxy is connected */
 void via_event(struct conn *c);  /* it has said something; the state is ASKING */
+void via_due(struct conn *c);    /* sees to what could not be done at once; the state is ASKING */
 
 /* Inbound: a socket that connects inside, and where to; -errno: none is left. */
 int publish_dial(struct conn *c, const struct gate_addr *a, struct sockaddr_storage *to, socklen_t *ret_len);
@@ -124,8 +128,14 @@ void dial_due(struct conn *c); /* sees to time; the state is DIALING */
 /* Those that wait for that question go on, or end; `rule`: ONCE: the one that they are under. */
 void conn_answered(uint32_t question, enum gate_answer answer, int rule);
 
-void conn_hand_over(struct conn *c); /* it goes on elsewhere, or ends */
+void conn_hand_over(struct conn *c); /* it goes on elsewhere, or waits for that, or ends */
 void conn_end_handed(void);          /* there is nobody to go on with them */
+
+/* strongroom-intercept speaks TLS to the proxy `name` on c->wrapped for who has the other end of `pair`. -EAGAIN: not
+ * now; -ENOTCONN: it is not there. */
+int hand_wrap(const struct conn *c, const char *name, int pair);
+/* Where fd[1] has ended: was that the proxy's last word, and a whole one? May end the connection, if it is ASKING. */
+bool hand_is_whole(const struct conn *c);
 
 void relay_init(struct conn *c);
 void relay_let_go(struct conn *c, enum flow_fault fault); /* nobody looks inside any more */

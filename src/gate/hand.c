@@ -1,4 +1,5 @@
-/* hand: connections that strongroom-intercept goes on with, because somebody has to see what is in their TLS.
+/* hand: connections that strongroom-intercept goes on with, because somebody has to see what is in their TLS; and those
+ * to a proxy, which it wraps in TLS.
  *
  * The gate has judged name, address and hello; the other process gets both sockets and what may be asked. The row stays
  * in the table until it says that it is over, so that the connection is told, counted and can be cut like any other.
@@ -49,14 +50,22 @@ void conn_hand_over(struct conn *c)
                            .bytes = lend(c)};
     memcpy(t.name, c->name, sizeof t.name);
     egress_http_name(conn_rules, c->name, c->port, t.http);
+    int r = hand_fd < 0 ? -ENOTCONN : fd_frame_send(hand_fd, &t, sizeof t, fds, 2, MSG_DONTWAIT);
+    c->waits = r == -EAGAIN;
+    if (r < 0)
+        budget_give(c->rule, c->lent);
+    if (c->waits)
+        return; /* it has too much to do now; the hello stays where it is, and we come again */
+    if (r < 0) {
+        conn_end_seen(c, FLOW_FAULT_FORM, "strongroom-intercept is not there to open its TLS");
+        return;
+    }
     for (int i = 0; i < 2; i++) {
         loop_remove(c->fd[i]);
         relay_watch(c->fd[i]); /* whoever goes on with it cannot, and waits for answers without end */
     }
     conn_set_due(c, 0);
     c->state = CONN_HANDED;
-    if (hand_fd < 0 || fd_frame_send(hand_fd, &t, sizeof t, fds, 2, MSG_DONTWAIT) < 0)
-        conn_end_seen(c, FLOW_FAULT_FORM, "strongroom-intercept is not there to open its TLS");
 }
 
 static void more(struct conn *c, const struct hand_done *d)
@@ -75,10 +84,38 @@ static void more(struct conn *c, const struct hand_done *d)
         conn_end_seen(c, FLOW_FAULT_UPSTREAM, "strongroom-intercept does not listen");
 }
 
+int hand_wrap(const struct conn *c, const char *name, int pair)
+{
+    static struct hand_take t;
+    const int fds[2] = {c->wrapped, pair};
+
+    t = (struct hand_take){.type = HAND_WRAP,
+                           .version = GATE_FRAMES_VERSION,
+                           .index = conn_index(c),
+                           .generation = c->generation};
+    struct sbuf b = SBUF(t.name);
+    sbuf_text(&b, name);
+    int r = hand_fd < 0 ? -ENOTCONN : fd_frame_send(hand_fd, &t, sizeof t, fds, 2, MSG_DONTWAIT);
+    return r == -EPIPE ? -ENOTCONN : r;
+}
+
+/* Once it is open, what is still in the pair goes first, and its end is seen there. */
+static void wrapped_end(struct conn *c, const struct hand_done *d)
+{
+    if (d->fault == 0)
+        c->whole = true;
+    else if (c->state == CONN_ASKING)
+        conn_end_proxy(c, d->why);
+}
+
 static void heard(const struct hand_done *d)
 {
     struct conn *c = conn_at(d->index, d->generation);
 
+    if (d->type == HAND_WRAPPED_END && c != NULL && c->wrapped >= 0)
+        wrapped_end(c, d);
+    if (d->type == HAND_WRAPPED_END)
+        return;
     if (c == NULL || c->state != CONN_HANDED)
         return; /* cut meanwhile */
     c->ways[0].bytes = d->up;
@@ -94,20 +131,36 @@ static void heard(const struct hand_done *d)
         conn_end_seen(c, (enum flow_fault)d->fault, d->why);
 }
 
-void hand_event(void)
+/* True: there was one, and there may be more. */
+static bool take_one(void)
 {
     static struct hand_done d;
+    int n = hand_fd < 0 ? -EAGAIN : fd_frame_recv(hand_fd, &d, sizeof d, NULL, 0, MSG_DONTWAIT);
 
-    for (int i = 0; i < 64; i++) {
-        int n = fd_frame_recv(hand_fd, &d, sizeof d, NULL, 0, MSG_DONTWAIT);
-        if (n == -EAGAIN)
-            return;
-        if (n < 0 || (d.type != HAND_DONE && d.type != HAND_MORE) || d.version != GATE_FRAMES_VERSION) {
-            fd_close(&hand_fd);
-            conn_end_handed();
-            return;
-        }
-        d.why[sizeof d.why - 1] = '\0';
-        heard(&d);
+    if (n == -EAGAIN)
+        return false;
+    if (n < 0 || (d.type != HAND_DONE && d.type != HAND_MORE && d.type != HAND_WRAPPED_END) ||
+        d.version != GATE_FRAMES_VERSION) {
+        fd_close(&hand_fd);
+        conn_end_handed();
+        return false;
     }
+    d.why[sizeof d.why - 1] = '\0';
+    heard(&d);
+    return true;
+}
+
+void hand_event(void)
+{
+    for (int i = 0; i < 64 && take_one(); i++)
+        ;
+}
+
+bool hand_is_whole(const struct conn *c)
+{
+    const uint32_t index = conn_index(c), generation = c->generation;
+
+    while (!c->whole && conn_at(index, generation) == c && take_one())
+        ;
+    return c->whole;
 }

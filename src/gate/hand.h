@@ -1,5 +1,5 @@
 /* hand: what strongroom-gate, strongroom-intercept and the supervisor say to each other about connections that are
- * opened up. SOCK_SEQPACKET, one record a frame.
+ * opened up, or go by a proxy that is spoken to by TLS. SOCK_SEQPACKET, one record a frame.
  *
  *   CA     intercept -> supervisor  once, on its control socket, before it is told anything
  *   (struct gate_command: SECRET, LISTENERS with GATE_LISTEN_INTERCEPT, START; supervisor -> intercept)
@@ -8,6 +8,12 @@
  *   MORE   intercept -> gate        the bytes that were lent to a connection have passed (struct hand_done)
  *   GRANT  gate -> intercept        here are more (struct hand_take); when there are none the gate ends the connection
  *   DONE   intercept -> gate        it is over
+ *   WRAP   gate -> intercept        with two descriptors: a connection to the proxy, of which nothing was read yet, and
+ *                                   one end of a pair of sockets: what the gate says there goes on inside TLS to
+ *                                   `name`, the proxy's name or address. The gate keeps the connection, to cut it
+ *   WRAPPED_END  intercept -> gate  what the proxy said is over, and stands in the pair as a whole; or, with a fault,
+ *                                   broke off, or never began. Before the pair's end says so: that end alone means
+ *                                   nothing
  */
 #ifndef GATE_HAND_H
 #define GATE_HAND_H
@@ -20,7 +26,7 @@
 #define HAND_HASH_MAX 16
 #define HAND_PIECE    65536 /* bytes lent at a time */
 
-enum hand_type { HAND_CA = 1, HAND_TAKE, HAND_DONE, HAND_MORE, HAND_GRANT };
+enum hand_type { HAND_CA = 1, HAND_TAKE, HAND_DONE, HAND_MORE, HAND_GRANT, HAND_WRAP, HAND_WRAPPED_END };
 
 struct hand_ca {
     uint32_t type, version;

@@ -169,7 +169,7 @@ static enum moved look(struct conn *c, int from)
     flow_next(&c->flow, &r, (enum flow_side)from, bytes, n < 0 ? 0 : (size_t)n, &v);
     if (v.step == FLOW_HAND) {
         conn_hand_over(c);
-        return MOVED_GONE;
+        return MOVED_GONE; /* so it is for us, also while it waits */
     }
     if (v.step == FLOW_BAD && c->unlisted) {
         relay_let_go(c, v.fault);
@@ -257,6 +257,10 @@ static enum moved move(struct conn *c, int from, bool closes)
             }
             w->held -= (size_t)n;
             w->bytes += (uint64_t)n;
+        }
+        if (w->held == 0 && w->ended && from == 1 && c->wrapped >= 0 && !hand_is_whole(c)) {
+            c->code = ECONNRESET;
+            return MOVED_BROKEN;
         }
         if (w->held == 0 && w->ended && closes && c->ways[1 - from].handed_on) {
             w->handed_on = true;

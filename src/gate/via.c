@@ -6,22 +6,38 @@
  * kernel, and exactly an answer's bytes are taken out: what comes behind is the peer's. Names that a rule calls
  * internal, and private addresses that a rule lists, are not for the proxy and are dialled directly.
  *
+ * A proxy may itself be spoken to by TLS. Then strongroom-intercept gets the connection and one end of a pair of
+ * sockets, and everything is said, and later moved, at the other end, which takes the connection's place. The connection
+ * stays ours beside it, to be cut. A pair of sockets cannot say that what it stands for broke off, so its end counts
+ * only with a word from there (hand.h).
+ *
  * Lives in: strongroom-gate. Trusts: the rules; no byte of the proxy's. May: speak to the proxy.
  * Must not: tell the login to anybody else. */
 #include "gate/via.h"
 #include "gate/conn_row.h"
 #include "gate/loop.h"
+#include "sys/fd.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define STEPS_MAX 4 /* answers to one connection */
 
 static struct upstream upstream;
+static char proxy_name[GATE_NAME_MAX]; /* for its certificate */
 
 void via_open(const struct upstream *u)
 {
+    struct sbuf b = SBUF(proxy_name);
+
     upstream = *u;
+    if (u->is_addr)
+        egress_addr_text(&u->addr, &b);
+    else
+        sbuf_text(&b, u->host);
 }
 
 uint16_t via_port(void)
@@ -82,14 +98,59 @@ static bool say(struct conn *c)
     return sent == (ssize_t)n;
 }
 
+static void begin(struct conn *c)
+{
+    c->talk = (struct proxy_talk){.step = upstream.kind == UPSTREAM_HTTP ? PROXY_CONNECT : PROXY_HELLO};
+    if (!say(c))
+        conn_end_proxy(c, "the upstream proxy broke the connection off");
+}
+
+/* Puts the pair in the connection's place. -EAGAIN: strongroom-intercept has too much to do now. */
+static int wrap(struct conn *c)
+{
+    static const int on = 1;
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
+        return -errno;
+    c->wrapped = c->fd[1];
+    int r = hand_wrap(c, proxy_name, pair[1]);
+    fd_close(&pair[1]);
+    if (r == 0)
+        r = loop_add(pair[0], EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, LOOP_UPSTREAM, conn_index(c),
+                     c->generation);
+    if (r < 0) {
+        c->wrapped = -1;
+        fd_close(&pair[0]);
+        return r;
+    }
+    loop_remove(c->wrapped);
+    c->fd[1] = pair[0];
+    (void)setsockopt(c->wrapped, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* speed only */
+    (void)setsockopt(c->wrapped, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on); /* then it is found out later */
+    return 0;
+}
+
+void via_due(struct conn *c)
+{
+    if (!upstream.tls || c->wrapped >= 0)
+        return;
+    int r = wrap(c);
+    if (r == 0)
+        begin(c);
+    else if (r == -ENOTCONN)
+        conn_end_proxy(c, "strongroom-intercept is not there to speak TLS with the upstream proxy");
+    else if (r != -EAGAIN)
+        conn_end_broken(c, GATE_WHY_TABLE_FULL);
+}
+
 void via_opened(struct conn *c)
 {
     c->state = CONN_ASKING;
-    c->talk = (struct proxy_talk){.step = PROXY_HELLO};
-    if (upstream.kind == UPSTREAM_HTTP)
-        c->talk.step = PROXY_CONNECT;
-    if (!say(c))
-        conn_end_proxy(c, "the upstream proxy broke the connection off");
+    if (upstream.tls)
+        via_due(c);
+    else
+        begin(c);
 }
 
 static void refused(struct conn *c)
@@ -109,14 +170,20 @@ static void refused(struct conn *c)
 void via_event(struct conn *c)
 {
     static uint8_t in[PROXY_HEAR_MAX];
+    const uint32_t index = conn_index(c), generation = c->generation;
 
+    if (upstream.tls && c->wrapped < 0)
+        return; /* it is not spoken to yet */
     for (int i = 0; i < STEPS_MAX; i++) {
         size_t used = 0;
         ssize_t n = recv(c->fd[1], in, sizeof in, MSG_PEEK | MSG_DONTWAIT);
         if (n < 0 && errno == EAGAIN)
             return;
         if (n <= 0) {
-            conn_end_proxy(c, "the upstream proxy broke the connection off");
+            if (c->wrapped >= 0)
+                (void)hand_is_whole(c); /* it may have said why */
+            if (conn_at(index, generation) == c)
+                conn_end_proxy(c, "the upstream proxy broke the connection off");
             return;
         }
         enum proxy_heard heard = proxy_hear(&upstream, &c->talk, in, (size_t)n, &used);

@@ -97,7 +97,7 @@ const struct field fields[] = {
     VALUE("offline", 0, 0, NULL, NULL, FIELD_FLAG | FIELD_TIGHTENS, offline, "network",
           "reach nothing, whatever else allows it"),
     VALUE("upstream-proxy", 0, 0, NULL, "URL", FIELD_NO_PROJECT, upstream, "network",
-          "the gate goes out by http:// or socks5:// URL"),
+          "proxy of the gate: http, https or socks5 URL"),
     VALUE("upstream-login", 0, 0, NULL, "env:NAME|file:PATH", FIELD_NO_PROJECT, upstream_login, "network",
           "where that proxy's USER:PASSWORD is"),
     VALUE("tty", 't', 0, NULL, NULL, FIELD_FLAG, tty, "terminal", "give the program a terminal of its own"),

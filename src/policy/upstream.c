@@ -103,24 +103,23 @@ int upstream_read(const char *text, struct upstream *ret, const char **ret_why, 
     static const struct {
         const char *scheme;
         enum upstream_kind kind;
-    } schemes[] = {
-        {"http://", UPSTREAM_HTTP}, {"socks5://", UPSTREAM_SOCKS5}, {"socks5h://", UPSTREAM_SOCKS5}};
+        bool tls;
+    } schemes[] = {{"http://", UPSTREAM_HTTP, false},
+                   {"https://", UPSTREAM_HTTP, true},
+                   {"socks5://", UPSTREAM_SOCKS5, false},
+                   {"socks5h://", UPSTREAM_SOCKS5, false}};
     struct upstream u = {.kind = UPSTREAM_NONE};
 
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes && u.kind == UPSTREAM_NONE; i++) {
         size_t n = strlen(schemes[i].scheme);
         if (strncmp(text, schemes[i].scheme, n) == 0) {
             u.kind = schemes[i].kind;
+            u.tls = schemes[i].tls;
             text += n;
         }
     }
-    if (u.kind == UPSTREAM_NONE && strncmp(text, "https://", 8) == 0) {
-        *ret_why = "a proxy that is itself spoken to by TLS is not supported";
-        *ret_hint = "many take http://HOST:PORT as well; what is TLS from end to end stays so";
-        return -EINVAL;
-    }
     if (u.kind == UPSTREAM_NONE)
-        return bad(ret_why, "a proxy begins with http:// or socks5://", ret_hint);
+        return bad(ret_why, "a proxy begins with http://, https:// or socks5://", ret_hint);
     const char *at = strrchr(text, '@');
     if (at && read_login(text, (size_t)(at - text), true, &u) < 0)
         return bad(ret_why, "the login is not USER:PASSWORD of at most 127 bytes each, with %XX for odd ones",
@@ -148,7 +147,7 @@ static void put_word(struct sbuf *out, const char *s)
 
 void upstream_text(const struct upstream *u, bool secrets, struct sbuf *out)
 {
-    sbuf_text(out, u->kind == UPSTREAM_HTTP ? "http://" : "socks5://");
+    sbuf_text(out, u->kind != UPSTREAM_HTTP ? "socks5://" : u->tls ? "https://" : "http://");
     if (secrets && u->user[0]) {
         put_word(out, u->user);
         sbuf_char(out, ':');

@@ -1,5 +1,5 @@
 /* upstream: the proxy of a company through which the gate goes out.
- * `http://[USER:PASSWORD@]HOST:PORT` or `socks5://…`. */
+ * `http://[USER:PASSWORD@]HOST:PORT`, `https://…` (the proxy itself is spoken to by TLS) or `socks5://…`. */
 #ifndef POLICY_UPSTREAM_H
 #define POLICY_UPSTREAM_H
 
@@ -12,6 +12,7 @@ enum upstream_kind { UPSTREAM_NONE, UPSTREAM_HTTP, UPSTREAM_SOCKS5 };
 
 struct upstream {
     enum upstream_kind kind;
+    bool tls; /* HTTP, inside TLS to the proxy */
     uint16_t port;
     bool is_addr;
     struct egress_addr addr;

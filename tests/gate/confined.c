@@ -278,10 +278,10 @@ static bool is_ended(long nr, long a, long b, long c, long d)
 static void the_list(void)
 {
     static const long wanted[] = {
-        SYS_write,       SYS_splice,     SYS_epoll_pwait, SYS_epoll_ctl, SYS_accept4,       SYS_connect,
-        SYS_close,       SYS_recvmsg,    SYS_sendmsg,     SYS_recvfrom,  SYS_sendto,        SYS_shutdown,
-        SYS_getsockname, SYS_pipe2,      SYS_fcntl,       SYS_getrandom, SYS_clock_gettime, SYS_exit_group,
-        SYS_socket,      SYS_setsockopt, SYS_getsockopt,
+        SYS_write,       SYS_splice,     SYS_epoll_pwait, SYS_epoll_ctl,  SYS_accept4,       SYS_connect,
+        SYS_close,       SYS_recvmsg,    SYS_sendmsg,     SYS_recvfrom,   SYS_sendto,        SYS_shutdown,
+        SYS_getsockname, SYS_pipe2,      SYS_fcntl,       SYS_getrandom,  SYS_clock_gettime, SYS_exit_group,
+        SYS_socket,      SYS_socketpair, SYS_setsockopt,  SYS_getsockopt,
 #ifdef SYS_epoll_wait
         SYS_epoll_wait,
 #endif
@@ -320,6 +320,8 @@ static void the_arguments(void)
         {"sctp", SYS_socket, AF_INET, SOCK_STREAM, 132, 0, true},
         {"mptcp", SYS_socket, AF_INET, SOCK_STREAM, 262, 0, true},
         {"l2tp", SYS_socket, AF_INET6, SOCK_DGRAM, 115, 0, true},
+        {"pair", SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, 0, false},
+        {"pair of tipc", SYS_socketpair, AF_TIPC, SOCK_STREAM, 0, 0, true},
         {"linger", SYS_setsockopt, -1, SOL_SOCKET, SO_LINGER, 0, false},
         {"keepalive", SYS_setsockopt, -1, SOL_SOCKET, SO_KEEPALIVE, 0, false},
         {"nodelay", SYS_setsockopt, -1, IPPROTO_TCP, TCP_NODELAY, 0, false},

@@ -38,10 +38,15 @@ def sh(command):
 
 
 def certificates(folder):
-    names = ','.join('DNS:' + n for n in ('allowed.test', 'four.test', 'six.test', '*.w.test'))
-    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
-                    '-subj', '/CN=allowed.test', '-addext', 'subjectAltName=' + names, '-keyout', folder + '/server.key',
-                    '-out', folder + '/server.pem'], check=True, stderr=subprocess.DEVNULL)
+    names = ','.join('DNS:' + n for n in ('allowed.test', 'four.test', 'six.test', '*.w.test')) + ',IP:' + EXT
+    subprocess.run(['openssl', 'genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', folder + '/server.key'],
+                   check=True, stderr=subprocess.DEVNULL)
+    for name in ('allowed', 'unknown', 'expired'):
+        subprocess.run(['openssl', 'req', '-x509', '-key', folder + '/server.key', '-days', '2', '-subj', '/CN=%s.test' % name, '-addext',
+                        'subjectAltName=' + names, '-out', '%s/%s.pem' % (folder, name)], check=True, stderr=subprocess.DEVNULL)
+    os.rename(folder + '/allowed.pem', folder + '/server.pem')
+    subprocess.run(['openssl', 'x509', '-in', folder + '/expired.pem', '-signkey', folder + '/server.key', '-days', '-1', '-out',
+                    folder + '/expired.pem'], check=True, stderr=subprocess.DEVNULL)
 
 
 def repository(folder):
@@ -106,7 +111,7 @@ def trusted():
     bundle = '/etc/ssl/certs/ca-certificates.crt'
     mine = folder + '/bundle.crt'
     if not os.path.exists(mine):
-        open(mine, 'w').write(open(bundle).read() + open(folder + '/server.pem').read())
+        open(mine, 'w').write(open(bundle).read() + open(folder + '/server.pem').read() + open(folder + '/expired.pem').read())
         sh('mount --bind %s %s' % (mine, bundle))
 
 
@@ -140,6 +145,18 @@ def room(options, command):
         text = record.read()
     r.record = json.loads(text) if text else None
     return r
+
+
+def signalled(when, *signals):
+    """Sends them to strongroom-intercept, a second between each, as soon as `when()` is true."""
+    def send():
+        within(8, lambda: not when(), 'what was waited for did not come')
+        them = [int(p) for p in os.listdir('/proc') if p.isdigit() and open('/proc/%s/comm' % p).read() == 'strongroom-inte\n']
+        for i, number in enumerate(signals):
+            time.sleep(1 if i else 0)
+            for pid in them:
+                os.kill(pid, number)
+    threading.Thread(target=send, daemon=True).start()
 
 
 def python(options, code):

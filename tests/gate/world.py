@@ -4,6 +4,7 @@ of all that arrives, one line each on stdout. Started by run; told the folder of
 import base64
 import http.server
 import os
+import select
 import socket
 import ssl
 import struct
@@ -264,14 +265,16 @@ def serve_kept(address, port, context=None):
 
 
 def proxied(c, name, port):
-    """What a company's proxy does: looks the name up, connects, passes on."""
+    """What a company's proxy does: looks the name up, connects."""
     log('proxied', name, port)
     rows = [v for k, v in NAMES.get(name, []) if k == A] or [name]
     try:
-        far = socket.create_connection((rows[0], port), 5)
+        return socket.create_connection((rows[0], port), 5)
     except OSError:
         return None
 
+
+def pass_on(c, far):
     def back():
         try:
             while True:
@@ -282,17 +285,15 @@ def proxied(c, name, port):
             c.shutdown(socket.SHUT_WR)
         except OSError:
             pass
-    threading.Thread(target=back, daemon=True).start()
-    return far
-
-
-def pass_on(c, far):
+    other = threading.Thread(target=back, daemon=True)
+    other.start()
     while True:
         got = c.recv(65536)
         if not got:
             break
         far.sendall(got)
     far.shutdown(socket.SHUT_WR)
+    other.join(20)
 
 
 def http_proxy(c, login):
@@ -347,13 +348,46 @@ def garbage_proxy(c, _):
     c.sendall(b'220 ftp.test ready\r\n' * 900)
 
 
+def over_tls(c, way):
+    """Speaks TLS for the proxy on that port, as one in front of it does."""
+    port, context = way
+    s, far = context.wrap_socket(c, server_side=True), socket.create_connection((EXT, port), 5)
+    up = True
+    while True:
+        ready = [s] if up and s.pending() else select.select([s, far] if up else [far], [], [], 20)[0]
+        if s in ready:
+            got = s.recv(65536)
+            far.sendall(got)
+            if not got:
+                far.shutdown(socket.SHUT_WR)
+                up = False
+        if far in ready:
+            got = far.recv(65536)
+            s.sendall(got)
+            if not got:
+                s.settimeout(2)
+                s.unwrap()
+                return
+
+
+def cut_proxy(c, context):
+    """Its answers break off: TLS does not say that they were whole."""
+    s = context.wrap_socket(c, server_side=True)
+    s.recv(65536)
+    s.sendall(b'HTTP/1.1 200 OK\r\n\r\n')
+    s.recv(65536)
+    s.sendall(b'half of')
+    time.sleep(0.2)
+
+
 def serve_proxy(port, how, login=None):
     s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.bind((EXT, port))
-    s.listen(64)
+    s.listen(512)
 
     def go(c):
+        raw = c.dup()  # TLS takes it away
         try:
             c.settimeout(20)
             how(c, login)
@@ -361,6 +395,7 @@ def serve_proxy(port, how, login=None):
             pass
         finally:
             c.close()
+            raw.close()
     while True:
         threading.Thread(target=go, args=(s.accept()[0],), daemon=True).start()
 
@@ -378,6 +413,9 @@ def serve_tcp(address, port, context=None):
 def main():
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(sys.argv[1] + '/server.pem', sys.argv[1] + '/server.key')
+    unknown, expired = (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) for _ in range(2))
+    for made, name in ((unknown, 'unknown'), (expired, 'expired')):
+        made.load_cert_chain('%s/%s.pem' % (sys.argv[1], name), sys.argv[1] + '/server.key')
     jobs = [(serve_udp,)] + [(serve_tcp, EXT, port) for port in (11, 13)]
     for address in (EXT, EXT6, DENIED, DENIED6, LAN, META):
         jobs += [(serve_tcp, address, 443, context)]
@@ -385,7 +423,10 @@ def main():
     jobs += [(serve_kept, EXT, 8088), (serve_kept, EXT, 8443, context)]
     jobs += [(serve_dns_tcp,), (log_udp, EXT, 443), (log_udp, EXT, 9999), (log_udp, EXT, 53), (log_udp, EXT6, 443)]
     jobs += [(serve_proxy, 3128, http_proxy), (serve_proxy, 3129, http_proxy, b'me:p w@d'), (serve_proxy, 1080, socks_proxy),
-             (serve_proxy, 1081, socks_proxy, b'me:p w@d'), (serve_proxy, 3130, garbage_proxy)]
+             (serve_proxy, 1081, socks_proxy, b'me:p w@d'), (serve_proxy, 3130, garbage_proxy),
+             (serve_proxy, 3443, over_tls, (3128, context)), (serve_proxy, 3444, over_tls, (3129, context)),
+             (serve_proxy, 3445, over_tls, (3128, unknown)), (serve_proxy, 3446, over_tls, (3128, expired)),
+             (serve_proxy, 3447, cut_proxy, context), (serve_proxy, 3448, lambda c, _: time.sleep(60))]
     for job in jobs:
         threading.Thread(target=job[0], args=job[1:], daemon=True).start()
     log('ready')

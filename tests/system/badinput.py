@@ -50,7 +50,7 @@ WRONG = {
     'guard-deletes': COUNTS + ['0', '0%', '100%', '5%%', '%', '1000000001'],
     'upper': ['', 'ram', 'tmpfs:', 'tmpfs:1', 'disk:x', 'scratch:4M'], 'from': ['', '../x', 'no-such', 'x' * 100], 'copy-in': ['', 'x', '..', '/no/such', '/dev/null', '/etc/passwd:/srv/x'],
     'copy-out': ['', '/work', '/work:', ':/tmp', 'work:/tmp', '/:/tmp', '/work:/etc/passwd', '/work:/no/such/dir'],
-    'upstream-proxy': ['', 'proxy:1', 'http://a', 'http://a:1/b', 'https://a:1', 'http://a:0'], 'upstream-login': ['', 'a:b', 'env:', 'file:', 'env:X'],
+    'upstream-proxy': ['', 'proxy:1', 'http://a', 'http://a:1/b', 'https://a', 'http://a:0'], 'upstream-login': ['', 'a:b', 'env:', 'file:', 'env:X'],
     'http': ['', 'GET', 'GET a.org', 'a.org/x', 'get a.org/x', 'GET /x', 'GET a.org/x y', ' a.org/x', 'GET 10.0.0.1/x', 'GET http://a.org/x', 'GET a.org:0/x'],
     'publish': ['', '80', '80:', '80:0', '65536:80', 'localhost:80:80', '[::1:80:80', '1.2.3:80:80', '0x50:80', '80:80/udp'],
     'net': ['', 'bridge', 'none,host'], 'args': ['', 'rw'],

@@ -243,7 +243,6 @@ static void proxies_are_read(void **state)
 {
     static const char *const bad[] = {"",
                                       "proxy:3128",
-                                      "https://p:1",
                                       "http://",
                                       "http://p",
                                       "http://p:0",
@@ -263,6 +262,7 @@ static void proxies_are_read(void **state)
     assert_string_equal(canonical("http://Proxy.Example:3128/"), "http://proxy.example:3128");
     assert_string_equal(canonical("socks5h://me:p%20w@d@[2001:DB8::1]:1080"),
                         "socks5://me:p%20w%40d@[2001:db8::1]:1080");
+    assert_string_equal(canonical("https://me:w@Proxy.Example:443"), "https://me:w@proxy.example:443");
     assert_string_equal(canonical("http://localhost:1"), "http://localhost:1");
     assert_string_equal(canonical("http://127.0.0.1:1"), "http://127.0.0.1:1");
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)

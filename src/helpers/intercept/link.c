@@ -140,6 +140,11 @@ int link_open(int epoll, int gate, const char *trust)
     return 0;
 }
 
+SSL_CTX *link_client(void)
+{
+    return to_server;
+}
+
 /* --- life --- */
 
 static void drop_edited(struct side *s)

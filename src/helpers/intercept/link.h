@@ -4,10 +4,15 @@
 
 #include "gate/hand.h"
 
+#include <openssl/ssl.h>
+
 #define LINKS_MAX 1000 /* fits the bound of our memory */
 
 /* `trust`: a file of certificates that servers are checked against, read now. 0, or -1. */
 int link_open(int epoll, int gate, const char *trust);
+
+/* What servers are spoken to with. */
+SSL_CTX *link_client(void);
 
 /* Takes both descriptors (0: the room's), whatever comes of it. */
 void link_take(const struct hand_take *t, int fds[2]);

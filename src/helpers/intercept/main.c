@@ -1,5 +1,5 @@
 /* strongroom-intercept: opens the TLS of connections whose rule asks for it, so that requests can be judged and secrets
- * put into them.
+ * put into them (link.c), and speaks TLS to a proxy that is spoken to by it (wrap.c).
  *
  * Theory of operation. The supervisor starts it before the room is built, for the room has to know the certificate of
  * its authority. Secrets and a socket to the gate follow; then it reads the host's trust store and gives up everything
@@ -12,6 +12,7 @@
 #include "helpers/intercept/ca.h"
 #include "helpers/intercept/confine.h"
 #include "helpers/intercept/link.h"
+#include "helpers/intercept/wrap.h"
 #include "sys/fd.h"
 
 #include <errno.h>
@@ -28,7 +29,8 @@
 #define TAG_HAND   UINT64_MAX
 #define TAG_END    (UINT64_MAX - 1)
 #define TRUST      "/etc/ssl/certs/ca-certificates.crt"
-#define FDS        (LINKS_MAX * 2 + 64)
+#define FDS        ((LINKS_MAX + WRAPS_MAX) * 2 + 64)
+#define WRAP_TAGS  (LINKS_MAX * 2) /* from there on events are of wraps */
 
 static int hand_fd = -1;
 
@@ -81,10 +83,10 @@ static int take_handed(void)
             link_grant(&t);
             continue;
         }
-        if (n != 2 || t.type != HAND_TAKE || t.version != GATE_FRAMES_VERSION)
+        if (n != 2 || (t.type != HAND_TAKE && t.type != HAND_WRAP) || t.version != GATE_FRAMES_VERSION)
             return 1;
         t.name[sizeof t.name - 1] = t.http[sizeof t.http - 1] = '\0';
-        link_take(&t, fds);
+        (t.type == HAND_TAKE ? link_take : wrap_take)(&t, fds);
     }
     return 0;
 }
@@ -93,16 +95,19 @@ static int serve(int epoll)
 {
     for (;;) {
         struct epoll_event events[EVENTS_MAX];
-        int n = epoll_wait(epoll, events, EVENTS_MAX, link_tick());
+        const int wait = link_tick();
+        int n = epoll_wait(epoll, events, EVENTS_MAX, wrap_turns() ? 0 : wait);
         if (n < 0 && errno != EINTR)
             return 1;
         for (int i = 0; i < n; i++) {
             if (events[i].data.u64 == TAG_END)
                 return 0; /* the supervisor has nothing more to say: it is over */
-            if (events[i].data.u64 != TAG_HAND)
-                link_event(events[i].data.u64, events[i].events);
-            else if (take_handed() != 0)
+            if (events[i].data.u64 == TAG_HAND && take_handed() != 0)
                 return 0;
+            if (events[i].data.u64 >> 32 < WRAP_TAGS)
+                link_event(events[i].data.u64, events[i].events);
+            else if (events[i].data.u64 != TAG_HAND)
+                wrap_event(events[i].data.u64, events[i].events);
         }
     }
 }
@@ -110,7 +115,7 @@ static int serve(int epoll)
 int main(void)
 {
     static struct hand_ca ca;
-    const struct rlimit files = {.rlim_cur = FDS, .rlim_max = FDS};
+    struct rlimit files;
     const char *what = "";
     int keep[] = {0, 1, 2, CONTROL};
 
@@ -124,11 +129,15 @@ int main(void)
     if (fd_close_all_but(keep, sizeof keep / sizeof *keep) < 0 || ca_open(&ca) < 0 ||
         fd_frame_send(CONTROL, &ca, sizeof ca, NULL, 0, 0) < 0 || configure() < 0)
         return 1;
-    (void)setrlimit(RLIMIT_NOFILE, &files); /* a lower one only means fewer connections */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max = files.rlim_max < FDS ? files.rlim_max : FDS;
+        (void)setrlimit(RLIMIT_NOFILE, &files); /* a lower one only means fewer connections */
+    }
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     if (epoll < 0 || link_open(epoll, hand_fd, TRUST) < 0 || ca_leaf("warm.invalid") == NULL ||
         watch(epoll, hand_fd, TAG_HAND) < 0 || watch(epoll, CONTROL, TAG_END) < 0)
         return 1;
+    wrap_open(epoll, hand_fd, link_client(), WRAP_TAGS);
     if (intercept_confine(&what) < 0)
         return 1;
     return serve(epoll);
