@@ -56,6 +56,15 @@ socklen_t addr_to_sock(const struct gate_addr *a, uint16_t port, struct sockaddr
     return sizeof in6;
 }
 
+void addr_put_scope(struct sockaddr_storage *to, uint32_t scope)
+{
+    struct sockaddr_in6 in6;
+
+    memcpy(&in6, to, sizeof in6);
+    in6.sin6_scope_id = scope;
+    memcpy(to, &in6, sizeof in6);
+}
+
 int addr_parse(const char *s, struct gate_addr *ret)
 {
     struct gate_addr a = {.size = 4};

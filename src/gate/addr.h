@@ -22,6 +22,9 @@ int addr_from_sock(const struct sockaddr_storage *from, struct gate_addr *ret, u
 /* For the kernel; returns the length. */
 socklen_t addr_to_sock(const struct gate_addr *a, uint16_t port, struct sockaddr_storage *ret);
 
+/* The interface, by its number, that a link-local address of version 6 holds for. */
+void addr_put_scope(struct sockaddr_storage *to, uint32_t scope);
+
 /* Reads one address in the usual text form, all of `s`. Returns 0 or -EINVAL. */
 int addr_parse(const char *s, struct gate_addr *ret);
 

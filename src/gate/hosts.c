@@ -40,6 +40,21 @@ static bool word_address(const char *s, size_t len, struct gate_addr *ret)
     return addr_parse(text, ret) == 0;
 }
 
+/* An address, of version 6 perhaps with the interface that it holds for (RFC 4007, 11). */
+static bool word_server(const char *s, size_t len, struct gate_addr *ret, char ret_zone[HOSTS_ZONE_MAX])
+{
+    const char *percent = memchr(s, '%', len);
+    const size_t addr = percent ? (size_t)(percent - s) : len, zone = percent ? len - addr - 1 : 0;
+
+    if (!word_address(s, addr, ret) || (percent && (ret->size != 16 || zone == 0 || zone >= HOSTS_ZONE_MAX ||
+                                                    memchr(percent, '\0', zone + 1))))
+        return false;
+    if (percent)
+        memcpy(ret_zone, percent + 1, zone);
+    ret_zone[zone] = '\0';
+    return true;
+}
+
 static bool is_word(const char *s, size_t len, const char *word)
 {
     return len == strlen(word) && memcmp(s, word, len) == 0;
@@ -84,7 +99,7 @@ void hosts_read_servers(const char *text, size_t len, struct hosts_servers *ret)
         p += n;
         if (is_word(word, n, "nameserver") && ret->count < HOSTS_SERVERS_MAX) {
             const size_t size = word_next(&p, stop);
-            if (word_address(p, size, &ret->at[ret->count]))
+            if (word_server(p, size, &ret->at[ret->count], ret->zone[ret->count]))
                 ret->count++;
         } else if (is_word(word, n, "search") || is_word(word, n, "domain")) {
             read_search(p, stop, ret);

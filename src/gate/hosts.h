@@ -10,10 +10,12 @@
 #define HOSTS_SEARCH_MAX  6
 #define HOSTS_NDOTS_MAX   15
 #define HOSTS_ENTRIES_MAX 1024
+#define HOSTS_ZONE_MAX    16 /* = IF_NAMESIZE */
 
 struct hosts_servers {
     size_t count;
     struct gate_addr at[HOSTS_SERVERS_MAX];
+    char zone[HOSTS_SERVERS_MAX][HOSTS_ZONE_MAX]; /* the interface behind a "%": its name or number; "" */
     size_t search_count;
     char search[HOSTS_SEARCH_MAX][EGRESS_NAME_MAX]; /* clean */
     unsigned ndots; /* names with fewer dots are looked up below these first */

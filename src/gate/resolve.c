@@ -3,10 +3,12 @@
  * Lives in: strongroom-gate. Trusts: the host's list of servers; no byte of an answer. May: talk to these servers.
  * Must not: wait, ask for a name that no rule lists (the caller sees to it). */
 #include "gate/resolve.h"
+#include "base/num.h"
 #include "gate/loop.h"
 #include "sys/fd.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -55,13 +57,27 @@ static struct {
     uint8_t in[TCP_SIZE];
 } tcps[TCP_MAX];
 static struct hosts_servers servers;
+static uint32_t scopes[HOSTS_SERVERS_MAX]; /* of the servers: numbers of interfaces, 0: any */
 static void (*on_done)(int, const struct resolve_answer *);
 static unsigned running;
+
+static uint32_t scope_of(const char *zone)
+{
+    uint64_t number;
+
+    if (zone[0] == '\0')
+        return 0;
+    if (num_u64(zone, &number) == 0 && number <= UINT32_MAX)
+        return (uint32_t)number;
+    return if_nametoindex(zone); /* 0: there is none, so it cannot be asked */
+}
 
 void resolve_open(const struct hosts_servers *at, void (*done)(int, const struct resolve_answer *))
 {
     servers = *at;
     on_done = done;
+    for (size_t i = 0; i < servers.count; i++)
+        scopes[i] = scope_of(servers.zone[i]);
 }
 
 static void half_close(struct half *h)
@@ -84,10 +100,12 @@ static void half_end(struct half *h, bool answered)
 static int open_socket(struct lookup *l, struct half *h, int type)
 {
     struct sockaddr_storage to;
-    const struct gate_addr *at = &servers.at[h->tries % servers.count];
-    socklen_t len = addr_to_sock(at, PORT, &to);
+    const size_t server = h->tries % servers.count;
+    socklen_t len = addr_to_sock(&servers.at[server], PORT, &to);
     int which = h == &l->halves[0] ? 0 : 1;
 
+    if (scopes[server] != 0)
+        addr_put_scope(&to, scopes[server]);
     h->fd = socket(to.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (h->fd < 0)
         return -errno;

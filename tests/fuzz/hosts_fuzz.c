@@ -17,6 +17,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     hosts_read_servers((const char *)data, size, &servers);
     CHECK(servers.count >= 1 && servers.count <= HOSTS_SERVERS_MAX);
+    for (size_t i = 0; i < servers.count; i++)
+        CHECK(memchr(servers.zone[i], '\0', HOSTS_ZONE_MAX) &&
+              (servers.at[i].size == 16 || !servers.zone[i][0]));
     for (; hosts_attempt(&servers, "a.b", attempts, name); attempts++)
         CHECK(egress_name_clean(name, strlen(name), clean) == 0);
     CHECK(attempts >= 1 && attempts <= HOSTS_SEARCH_MAX + 1);

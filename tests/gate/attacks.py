@@ -27,6 +27,21 @@ def resolv_conf_may_be_a_link():
         before[:] = kept
 
 
+@test
+def a_resolver_may_be_one_of_a_link():
+    number = socket.if_nametoindex('outside')
+    for zone, reached in (('outside', True), (str(number), True), ('lo', False)):
+        conf = gate.folder + '/link.conf'
+        open(conf, 'w').write('nameserver fe80::53%%%s\n' % zone)
+        kept = list(before)
+        before[:0] = ['unshare', '--mount', 'sh', '-ec', 'mount --bind %s %s; exec "$@"' % (conf, os.path.realpath('/etc/resolv.conf')), 'sh']
+        try:
+            r = curl(['--allow', 'four.test:80'], 'http://four.test/')
+        finally:
+            before[:] = kept
+        equal('here is' in r.out, reached, r)
+
+
 # --- addresses --------------------------------------------------------------------------------------------------------
 
 class Listeners:

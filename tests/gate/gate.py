@@ -82,6 +82,7 @@ def build():
        'ip route add default via 198.51.100.7; ip -6 route add default via 2001:db8:57::7')
     sh('for a in 7/24 8/24 53/24; do %sip addr add 198.51.100.$a dev inside; done' % enter)
     sh('for a in 7 8; do %sip -6 addr add 2001:db8:57::$a/64 dev inside nodad; done' % enter)
+    sh(enter + 'ip -6 addr add fe80::53/64 dev inside nodad; ip -6 addr add fe80::1/64 dev outside nodad')
     sh(enter + 'ip addr add %s/32 dev inside; ' % LAN + enter + 'ip addr add %s/32 dev inside;' % META + enter + 'ip link set inside up; ' +
        enter + 'ip link set lo up')
     open(folder + '/resolv.conf', 'w').write('nameserver %s\noptions timeout:2 attempts:2\nsearch none.test w.test\n' % DNS)

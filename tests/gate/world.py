@@ -14,6 +14,7 @@ import time
 
 EXT, DENIED, DNS, LAN, META = '198.51.100.7', '198.51.100.8', '198.51.100.53', '10.9.8.7', '169.254.169.254'
 EXT6, DENIED6 = '2001:db8:57::7', '2001:db8:57::8'
+LINK = 'fe80::53'  # on one link only
 A, AAAA, CNAME = 1, 28, 5
 NAMES = {
     'allowed.test': [(A, EXT), (AAAA, EXT6)],
@@ -103,9 +104,9 @@ def answer(packet, how):
     return packet[:2] + b'\x81\x80\0\1' + struct.pack('>HHH', count, 0, 0) + asked + said
 
 
-def serve_udp():
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.bind((DNS, 53))
+def serve_udp(*at):
+    s = socket.socket(socket.AF_INET6 if ':' in at[0] else socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(at)
     while True:
         packet, peer = s.recvfrom(4096)
         try:
@@ -416,7 +417,7 @@ def main():
     unknown, expired = (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) for _ in range(2))
     for made, name in ((unknown, 'unknown'), (expired, 'expired')):
         made.load_cert_chain('%s/%s.pem' % (sys.argv[1], name), sys.argv[1] + '/server.key')
-    jobs = [(serve_udp,)] + [(serve_tcp, EXT, port) for port in (11, 13)]
+    jobs = [(serve_udp, DNS, 53), (serve_udp, LINK, 53, 0, socket.if_nametoindex('inside'))] + [(serve_tcp, EXT, port) for port in (11, 13)]
     for address in (EXT, EXT6, DENIED, DENIED6, LAN, META):
         jobs += [(serve_tcp, address, 443, context)]
         jobs += [(serve_tcp, address, port) for port in (80, 22, 7, 9, 15, 8080)]

@@ -187,6 +187,14 @@ static void the_hosts_files_are_read(void **state)
     assert_true(hosts_attempt(&s, "x", 0, name));
     assert_string_equal(name, "x");
     assert_int_equal(s.at[0].bytes[0], 127);
+    static const char zones[] = "nameserver fe80::1%eth0\nnameserver 192.0.2.1%eth0\nnameserver fe80::1%\n"
+                                "nameserver fe80::2%a-name-of-15-ch\nnameserver "
+                                "fe80::2%a-name-of-16-chr\nnameserver fe80::3%2\nnameserver ::1";
+    hosts_read_servers(zones, sizeof zones - 1, &s);
+    assert_int_equal(s.count, 3);
+    assert_string_equal(s.zone[0], "eth0");
+    assert_string_equal(s.zone[1], "a-name-of-15-ch");
+    assert_string_equal(s.zone[2], "2");
     hosts_read_names(names, sizeof names - 1);
     assert_int_equal(hosts_find("one.test", a, 4), 2);
     assert_int_equal(hosts_find("two", a, 4), 0);

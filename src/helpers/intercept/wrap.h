@@ -1,5 +1,4 @@
-/* wrap: one connection to a proxy that is spoken to by TLS: plain to the gate on one side, TLS to the proxy on the other.
- * See wrap.c. */
+/* wrap: one connection to a proxy that is spoken to by TLS: plain to the gate, TLS to the proxy. See wrap.c. */
 #ifndef INTERCEPT_WRAP_H
 #define INTERCEPT_WRAP_H
 
