@@ -82,9 +82,7 @@ bool seccomp_is_watched(const struct seccomp_data *d)
     while (OUT_KIND(out) ==
            OUT_RULE_KIND) { /* a rule never leads back to itself: the generator would not end */
         const struct seccomp_rule *r = &seccomp_rules[OUT_DATA(out)];
-        if (r->arg == WORD_CALLER)
-            return false;
-        const uint32_t v = (uint32_t)d->args[r->arg] & r->mask;
+        const uint32_t v = seccomp_word(d, r->arg) & r->mask;
         out = r->otherwise;
         for (size_t i = r->count; i-- > 0;) {
             if (v >= r->cases[i].lo && v <= r->cases[i].hi)

@@ -263,6 +263,8 @@ static uint32_t arg_offset(unsigned arg)
 #endif
     if (arg == WORD_CALLER)
         return offsetof(struct seccomp_data, instruction_pointer) + 4;
+    if (arg >= WORD_HIGH(0))
+        return (uint32_t)(offsetof(struct seccomp_data, args) + (arg - WORD_HIGH(0)) * sizeof(uint64_t)) + 4;
     return (uint32_t)(offsetof(struct seccomp_data, args) + arg * sizeof(uint64_t));
 }
 

@@ -4,7 +4,7 @@
  * Read by the generator (seccomp_gen.c), which compiles them to BPF, and by the unit test, which evaluates
  * them row by row and compares. Only the low 32 bits of an argument are looked at: every argument named here
  * is an int, a pid_t or an unsigned int to the kernel, which drops the high half as well (clone masks its
- * flags to 32 bits itself).
+ * flags to 32 bits itself). Where it matters that a pointer is NULL, both halves are (WORD_HIGH).
  *
  * A rule is a switch over `argument & mask`: the first row whose range holds the value gives the outcome,
  * else `otherwise`. An outcome may be another rule. Numbers are those of <asm-generic/ioctls.h>,
@@ -14,6 +14,7 @@
 #define POLICY_SECCOMP_RULES_H
 
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,7 @@
 #define OUT_ERRNO(e)   (OUT_ERRNO_KIND | (uint32_t)(e))
 #define OUT_RULE(id)   (OUT_RULE_KIND | (uint32_t)RULE_##id)
 #define OUT_NOSYS      OUT_ERRNO(ENOSYS)
+#define OUT_DONE       OUT_ERRNO(0) /* says that it was done, and does nothing */
 #define OUT_KIND(o)    ((o)&0xffff0000u)
 #define OUT_DATA(o)    ((o)&0x0000ffffu)
 
@@ -39,6 +41,11 @@ enum seccomp_rule_id {
     RULE_PRCTL_AMBIENT,
     RULE_PERSONALITY,
     RULE_PRLIMIT64,
+    RULE_PRLIMIT64_WHAT,
+    RULE_PRLIMIT64_CORE,
+    RULE_PRLIMIT64_CORE_HIGH,
+    RULE_PRLIMIT64_OLD,
+    RULE_SETRLIMIT,
     RULE_SCHEDULER,
     RULE_SCHEDULER_CLASS,
     RULE_NOT_FIRST,
@@ -74,11 +81,12 @@ struct seccomp_case {
     const char *what;
 };
 
-/* Beside the six arguments: the high half of the address that the call comes from. */
-#define WORD_CALLER 6u
+/* Beside the six arguments: the high half of the address that the call comes from, and those of the arguments. */
+#define WORD_CALLER    6u
+#define WORD_HIGH(arg) (8u + (arg))
 
 struct seccomp_rule {
-    unsigned arg;  /* index of the argument, or WORD_CALLER */
+    unsigned arg;  /* index of the argument, WORD_CALLER or WORD_HIGH */
     uint32_t mask; /* applied to its low half first */
     uint32_t otherwise;
     const struct seccomp_case *cases;
@@ -198,7 +206,26 @@ static const struct seccomp_case personality_cases[] = {
 };
 
 static const struct seccomp_case prlimit64_cases[] = {
-    ONE(0, OUT_ALLOW, "the caller's own"),
+    ONE(0, OUT_RULE(PRLIMIT64_WHAT), "the caller's own"),
+};
+/* A room's RLIMIT_CORE is 1, not 0: where the host gives cores to a program (core_pattern with a pipe), 1 is the one
+ * value with which the kernel does not start that program, as root, outside of any room. So it cannot be lowered. Who
+ * wants no cores is told that it is so; who wants the old value in the same call as well would be told nothing by that,
+ * and is refused. */
+static const struct seccomp_case prlimit64_what_cases[] = {
+    ONE(4, OUT_RULE(PRLIMIT64_CORE), "RLIMIT_CORE"),
+};
+static const struct seccomp_case prlimit64_core_cases[] = {
+    ONE(0, OUT_RULE(PRLIMIT64_CORE_HIGH), "the low half of NULL"),
+};
+static const struct seccomp_case prlimit64_core_high_cases[] = {
+    ONE(0, OUT_ALLOW, "it only asks"),
+};
+static const struct seccomp_case prlimit64_old_cases[] = {
+    ONE(0, OUT_DONE, "the old one is not asked for"),
+};
+static const struct seccomp_case setrlimit_cases[] = {
+    ONE(4, OUT_DONE, "RLIMIT_CORE"),
 };
 
 /* SCHED_RESET_ON_FORK (0x40000000) only weakens, so it is masked out. */
@@ -310,6 +337,12 @@ static const struct seccomp_rule seccomp_rules[RULE_COUNT] = {
     [RULE_PRCTL_AMBIENT] = RULE_ROW(1, ALL_BITS, OUT_ALLOW, prctl_ambient_cases),
     [RULE_PERSONALITY] = RULE_ROW(0, ALL_BITS, OUT_DENY, personality_cases),
     [RULE_PRLIMIT64] = RULE_ROW(0, ALL_BITS, OUT_DENY, prlimit64_cases),
+    [RULE_PRLIMIT64_WHAT] = RULE_ROW(1, ALL_BITS, OUT_ALLOW, prlimit64_what_cases),
+    [RULE_PRLIMIT64_CORE] = RULE_ROW(2, ALL_BITS, OUT_RULE(PRLIMIT64_OLD), prlimit64_core_cases),
+    [RULE_PRLIMIT64_CORE_HIGH] =
+        RULE_ROW(WORD_HIGH(2), ALL_BITS, OUT_RULE(PRLIMIT64_OLD), prlimit64_core_high_cases),
+    [RULE_PRLIMIT64_OLD] = RULE_ROW(3, ALL_BITS, OUT_DENY, prlimit64_old_cases),
+    [RULE_SETRLIMIT] = RULE_ROW(0, ALL_BITS, OUT_ALLOW, setrlimit_cases),
     [RULE_SCHEDULER] = RULE_ROW(0, ALL_BITS, OUT_RULE(SCHEDULER_CLASS), not_first_cases),
     [RULE_SCHEDULER_CLASS] = RULE_ROW(1, ~0x40000000u, OUT_DENY, scheduler_cases),
     [RULE_NOT_FIRST] = RULE_ROW(0, ALL_BITS, OUT_ALLOW, not_first_cases),
@@ -337,6 +370,13 @@ static const struct seccomp_rule seccomp_rules[RULE_COUNT] = {
     [RULE_SOCKETPAIR] = RULE_ROW(0, ALL_BITS, OUT_ERRNO(EAFNOSUPPORT), socketpair_cases),
     [RULE_VSYSCALL] = RULE_ROW(WORD_CALLER, ALL_BITS, OUT_ALLOW, vsyscall_cases),
 };
+
+static inline uint32_t seccomp_word(const struct seccomp_data *d, unsigned arg)
+{
+    return arg == WORD_CALLER    ? (uint32_t)(d->instruction_pointer >> 32)
+           : arg >= WORD_HIGH(0) ? (uint32_t)(d->args[arg - WORD_HIGH(0)] >> 32)
+                                 : (uint32_t)d->args[arg];
+}
 
 /* An outcome as a variant sees it: without `netlink` the family AF_NETLINK is one of the unlisted. */
 static inline uint32_t seccomp_outcome(uint32_t outcome, int netlink)

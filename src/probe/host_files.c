@@ -115,7 +115,7 @@ void try_proc_mount(const struct host_facts *h, struct facility_answer *a)
 
 void try_devpts(const struct host_facts *h, struct facility_answer *a)
 {
-    static const char *const options[] = {"ptmxmode", "0666", "mode", "0620", NULL};
+    static const char *const options[] = {"ptmxmode", "0666", "mode", "0620", "max", "64", NULL};
     int unlock = 0;
     (void)h;
     if (!entered(0, a))

@@ -362,7 +362,7 @@ void wall_rlimits(const struct wall_ask *a, struct wall_verdict *v)
         uint64_t most;
     } rows[] = {{"nofile", RLIMIT_NOFILE, 1024},
                 {"nproc", RLIMIT_NPROC, 257},
-                {"core", RLIMIT_CORE, 0},
+                {"core", RLIMIT_CORE, 1},
                 {"fsize", RLIMIT_FSIZE, 512ull << 20},
                 {"memlock", RLIMIT_MEMLOCK, 8 << 20},
                 {"rtprio", RLIMIT_RTPRIO, 0},

@@ -11,6 +11,7 @@
  *
  * Lives in: the cloned child that becomes pid 1; has capabilities in the room's user namespace only.
  * Trusts: the plan. Must not: malloc, log, follow a link that the room's files contain. */
+#include "base/num.h"
 #include "policy/notice.h"
 #include "room/seat.h"
 #include "room/steps.h"
@@ -399,6 +400,31 @@ static const struct {
     {MASK_EMPTY_DIR, "proc/asound", false},
 };
 
+/* Watches of files are counted by the kernel against whoever made the room, too, and none of a cgroup's bounds holds
+ * them: a room that took all of them would leave none for the services of that user (of root, they are 128). It gets a
+ * quarter of what the host grants one user. */
+static void bound_watches(int proc)
+{
+    static const struct {
+        const char *of_host, *of_room;
+    } rows[] = {{"sys/fs/inotify/max_user_instances", "sys/user/max_inotify_instances"},
+                {"sys/fs/inotify/max_user_watches", "sys/user/max_inotify_watches"}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[32], *digit = text + sizeof text - 1;
+        uint64_t most;
+        ssize_t n = fd_read_file(proc, rows[i].of_host, text, sizeof text);
+        if (n > 0 && text[n - 1] == '\n')
+            text[n - 1] = '\0';
+        if (n <= 0 || num_u64(text, &most) < 0)
+            continue; /* the kernel was built without */
+        *digit = '\0';
+        for (most /= 4; digit == text + sizeof text - 1 || most > 0; most /= 10)
+            *--digit = (char)('0' + most % 10);
+        (void)fd_write_file(proc, rows[i].of_room, digit); /* else the host's bound holds alone */
+    }
+}
+
 int step_proc(const struct room_plan *plan, struct room_state *s)
 {
     (void)plan;
@@ -416,6 +442,7 @@ int step_proc(const struct room_plan *plan, struct room_state *s)
     r = fd_write_file(s->proc, "sys/user/max_user_namespaces", "0");
     if (r < 0 && r != -ENOENT)
         steps_degrade(s, LAYER_ID_NESTING, LAYER_STATE_DEGRADED, -r);
+    bound_watches(s->proc);
     if (plan->oom_first)
         (void)fd_write_file(AT_FDCWD, "proc/self/oom_score_adj", "500"); /* a preference, not a wall */
     for (size_t i = 0; i < sizeof proc_masks / sizeof *proc_masks; i++) {
@@ -430,7 +457,9 @@ int step_proc(const struct room_plan *plan, struct room_state *s)
 int step_dev(const struct room_plan *plan, struct room_state *s)
 {
     (void)plan;
-    static const char *const options[] = {"source", "devpts", "ptmxmode", "0666", "mode", "0620", NULL};
+    /* Terminals are counted over the whole host and their buffers by nobody; who runs 64 at once is no program. */
+    static const char *const options[] = {"source", "devpts", "ptmxmode", "0666", "mode",
+                                          "0620",   "max",    "64",       NULL};
     int r = 0;
     for (size_t i = 0; i < sizeof dev_nodes / sizeof *dev_nodes; i++) {
         char src[16] = "/dev/";

@@ -581,7 +581,7 @@ static void plan_rlimits(struct room_plan *plan)
 {
     const uint64_t *l = plan->policy->limits;
     uint64_t cpu = l[LIMIT_ID_CPU_TIME];
-    add_rlimit(plan, RLIMIT_CORE, 0);
+    add_rlimit(plan, RLIMIT_CORE, 1); /* not 0: policy/seccomp_rules.h says why */
     add_rlimit(plan, RLIMIT_NOFILE, l[LIMIT_ID_FILES]);
     add_rlimit(plan, RLIMIT_FSIZE, l[LIMIT_ID_FILE_SIZE]);
     /* pid 1 counts too. Inside a user namespace of its own this counts only the room's processes. */

@@ -5,7 +5,7 @@
 # killed by the filter, hangs, or breaks something ends only itself.
 # The same text also runs without a room (run --without-room), where every probe must get through: that shows that it can
 # fail. A probe that is held there too names the reason: bare='...'. One that would do harm there: bare=None, not run.
-import ctypes, errno, fcntl, json, mmap, os, platform, select, signal, socket, stat, struct, sys, time
+import ctypes, errno, fcntl, json, mmap, os, platform, resource, select, signal, socket, stat, struct, sys, time
 
 HOST = json.loads(sys.argv[1])   # what the suite planted outside, and facts of the host
 BARE, TOKEN = HOST['bare'], HOST['token']

@@ -27,6 +27,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -160,8 +161,7 @@ static uint32_t expected(enum seccomp_variant variant, const struct seccomp_data
             out = rows[i].outcome;
     while (OUT_KIND(out) == OUT_RULE_KIND) {
         const struct seccomp_rule *r = &seccomp_rules[OUT_DATA(out)];
-        uint64_t word = r->arg == WORD_CALLER ? d->instruction_pointer >> 32 : d->args[r->arg];
-        uint32_t v = (uint32_t)word & r->mask;
+        uint32_t v = seccomp_word(d, r->arg) & r->mask;
         out = r->otherwise;
         for (size_t i = r->count; i-- > 0;)
             if (v >= r->cases[i].lo && v <= r->cases[i].hi)
@@ -254,7 +254,7 @@ static void every_argument(void **state)
             for (int round = 0; round < 24; round++) {
                 struct seccomp_data d = {.nr = rows[row].nr, .arch = NATIVE};
                 for (int a = 0; a < 6; a++)
-                    d.args[a] = noise() << 32 | samples[noise() % n];
+                    d.args[a] = (round % 4 == 0 ? 0 : noise() << 32) | samples[noise() % n];
                 unsigned arg = seccomp_rules[OUT_DATA(rows[row].outcome)].arg;
                 if (arg == WORD_CALLER)
                     d.instruction_pointer = (uint64_t)samples[i] << 32 | (noise() & 0xffffffffu);
@@ -339,6 +339,11 @@ static const struct {
     ROW_OK(__NR_personality, 0, 0, 0),
     ROW_E(__NR_personality, 0x0040000, 0, 0, EPERM),
     ROW_OK(__NR_prlimit64, 0, 7, 1),
+    ROW_OK(__NR_prlimit64, 0, RLIMIT_CORE, 0),
+    ROW_E(__NR_prlimit64, 0, RLIMIT_CORE, 8, 0),
+    ROW_E(__NR_prlimit64, 0, RLIMIT_CORE, 0x700000000000, 0), /* no NULL, though its low half is */
+    ROW_E(__NR_setrlimit, RLIMIT_CORE, 8, 0, 0),
+    ROW_OK(__NR_setrlimit, RLIMIT_NOFILE, 8, 0),
     ROW_E(__NR_prlimit64, 1, 7, 1, EPERM),
     ROW_E(__NR_prlimit64, 0xffffffff, 7, 1, EPERM),
     ROW_OK(__NR_sched_setscheduler, 0, SCHED_OTHER, 0),

@@ -16,6 +16,20 @@ def made():
     return 'made'
 
 
+@probe('the terminals of a room are few: the host has but so many')
+def terminals_most():
+    held = []
+    try:
+        while len(held) <= 64:
+            held.append(os.open('/dev/ptmx', os.O_RDWR | os.O_NOCTTY))
+    except OSError as e:
+        return e.errno != errno.ENOSPC and str(e)
+    finally:
+        for fd in held:
+            os.close(fd)
+    return '%d at once' % len(held)
+
+
 @probe('the devices do their work', bare='they do there too')
 def work():
     with open('/dev/zero', 'rb') as zero, open('/dev/urandom', 'rb') as random, open('/dev/null', 'wb') as null:

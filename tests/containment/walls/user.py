@@ -25,6 +25,32 @@ def become_other():
     return 'uid 4321'
 
 
+@probe('watches of files are few: whoever made the room shares them')
+def watches():
+    most, held = int(open('/proc/sys/fs/inotify/max_user_instances').read()), []
+    try:
+        while len(held) <= most // 4:
+            held.append(call(294, 0))   # inotify_init1
+    except OSError as e:
+        return e.errno != errno.EMFILE and str(e)
+    finally:
+        for fd in held:
+            os.close(fd)
+    return '%d at once of %d' % (len(held), most)
+
+
+@probe('a crash cannot be given to a program of the host\'s', bare='a host may forbid cores')
+def crash_handler():
+    """core_pattern with a pipe starts a program outside, as root, whatever RLIMIT_CORE is, but for 1."""
+    seen = []
+    for how in (lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)), lambda: call(160, 4, bytes(16)), lambda: call(302, 0, 4, bytes(16), None)):
+        if resource.getrlimit(resource.RLIMIT_CORE)[0] != 1:
+            return 'RLIMIT_CORE is %s' % (resource.getrlimit(resource.RLIMIT_CORE),)
+        how()
+        seen.append(resource.getrlimit(resource.RLIMIT_CORE)[0])
+    return seen != [1, 1, 1] and seen
+
+
 @probe('supplementary groups cannot be changed', bare='unshare closes them too')
 def groups():
     os.setgroups([0])
