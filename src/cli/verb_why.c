@@ -68,6 +68,8 @@ static bool explain(const struct policy *p, const struct egress_rule *t, uint16_
         put_rule(p, v.rule, out);
         if (by_addr && is_loopback(&t->addr))
             sbuf_text(out, "; names may lead there; the address itself is the room's own loopback");
+        if (by_addr && p->egress.rules[v.rule].bits < 128 && !egress_is_private(&t->addr))
+            sbuf_text(out, "; where it is this host's own, only a rule for just that address opens it");
         if (by_name && !v.internal)
             sbuf_text(out, "; what it resolves to must be a public address");
         sbuf_char(out, '\n');

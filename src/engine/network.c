@@ -185,6 +185,10 @@ static void put_why(const struct network_row *x, const struct network *n, struct
                   leads_nowhere(x) ? "it stands for no name of this room" : "no rule lists this address");
         return;
     case GATE_WHY_PRIVATE:
+        if (!x->name[0]) {
+            sbuf_text(out, "it is this host's own, which no network opens that a rule lists");
+            return;
+        }
         sbuf_text(out, is_private(x) ? "the name leads to the private address "
                                      : "the name leads to this host's own address ");
         sbuf_escaped(out, x->address);
@@ -240,7 +244,7 @@ static const char *allowing_words(const struct network_row *x)
     case GATE_WHY_LITERAL:
         return "";
     case GATE_WHY_PRIVATE:
-        return leads_nowhere(x) ? NULL : "internal";
+        return leads_nowhere(x) ? NULL : x->name[0] ? "internal" : "";
     case GATE_WHY_FORM:
         return "any";
     case GATE_WHY_HIDDEN:

@@ -361,7 +361,7 @@ static void go_by_address(struct conn *c)
     if (v.allowed || (v.rule < 0 && is_open(c)))
         begin_by_address(c);
     else if (v.rule >= 0 || !ask_about(c))
-        conn_end_denied(c, v.rule >= 0 && conn_rules->rules[v.rule].deny ? GATE_WHY_RULE : GATE_WHY_LITERAL);
+        conn_end_denied(c, v.rule >= 0 ? GATE_WHY_RULE : dial_unlisted(c));
 }
 
 static enum gate_reason unlisted(const struct conn *c)

@@ -119,6 +119,8 @@ bool local_allowed(const struct conn *c); /* does its rule still hold? */
 void dial_opened(struct conn *c); /* the peer is there */
 /* Does a rule that lists addresses speak of this one? */
 bool dial_listed(const struct gate_addr *a, uint16_t port, struct egress_verdict *ret);
+/* Why c->peer, which a program named and no rule denies, is not listed. */
+enum gate_reason dial_unlisted(const struct conn *c);
 /* May this connection, which a rule allows by its name, end there? */
 bool dial_allowed(const struct conn *c, const struct gate_addr *a);
 /* Judges the addresses and begins with the first. */

@@ -20,12 +20,31 @@
 #define BESIDE_MS 250  /* "connection attempt delay": then the next address is tried as well */
 #define SILENT_MS 3000 /* then, where all slots are taken, instead of the first one */
 
+/* Is it one of the host's own public addresses, which the rule names only as one of many? The kernel is asked last. */
+static bool own_among_many(const struct gate_addr *a, const struct egress_addr *e,
+                           const struct egress_verdict *v)
+{
+    return v->allowed && conn_rules->rules[v->rule].bits < 128 && !egress_is_private(e) && own_is(a);
+}
+
+/* "All of the Internet" is said by people who do not think of what their own host serves to itself: such a network opens
+ * that as little as it opens private addresses. */
 bool dial_listed(const struct gate_addr *a, uint16_t port, struct egress_verdict *ret)
 {
     struct egress_addr e = addr_egress(a);
 
     *ret = egress_verdict_addr(conn_rules, &e, port);
+    if (own_among_many(a, &e, ret))
+        *ret = (struct egress_verdict){.rule = -1};
     return ret->rule >= 0;
+}
+
+enum gate_reason dial_unlisted(const struct conn *c)
+{
+    struct egress_addr e = addr_egress(&c->peer);
+    const struct egress_verdict v = egress_verdict_addr(conn_rules, &e, c->port);
+
+    return v.allowed ? GATE_WHY_PRIVATE : GATE_WHY_LITERAL; /* allowed, but for its being the host's own */
 }
 
 bool dial_allowed(const struct conn *c, const struct gate_addr *a)

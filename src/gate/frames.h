@@ -128,7 +128,8 @@ enum gate_reason {
     GATE_WHY_RULE = 1, /* `rule` allows or denies it */
     GATE_WHY_NO_RULE,  /* nothing allows this name, or this name on this port */
     GATE_WHY_LITERAL,  /* an address without a name, and no rule lists the address on this port */
-    GATE_WHY_PRIVATE, /* the name resolves to a private or special address, and the rule does not say `internal` */
+    GATE_WHY_PRIVATE, /* the name resolves to a private or special address, and the rule does not say `internal`; or
+                         the address is the host's own, and a rule lists a network that has it */
     GATE_WHY_UNRESOLVED,  /* upstream knows no address for the name */
     GATE_WHY_RESOLVER,    /* upstream did not answer, or answered nonsense */
     GATE_WHY_UNREACHABLE, /* `code` says why the address could not be reached */

@@ -91,6 +91,20 @@ def a_network_of_everything_does_not_open_the_host():
         equal(r.out.split(), ['refused', 'refused', 'REACHED', 'REACHED'], r)
 
 
+@test
+def a_network_does_not_open_the_hosts_own_public_addresses():
+    """Neither one that lists everything nor the host's own, nor does a name lead there; an address by itself does."""
+    for rules in (['0.0.0.0/0:80', '[::/0]:80'], ['198.51.100.0/24:80', '[2001:db8:57::/64]:80']):
+        with Listeners(('0.0.0.0', 80), ('2001:db8:57::1', 80)):
+            r = python([w for x in rules + ['own.test:80', 'own6.test:80'] for w in ('--allow', x)],
+                       TRY + 'for a in ("198.51.100.1", "198.51.100.2", "2001:db8:57::1", "own.test", "own6.test", "%s"): print(t(a, 80))' % EXT)
+        equal(r.out.split(), ['refused'] * 5 + ['REACHED'], r)
+        has(r.err, "denied connect to 198.51.100.1:80: it is this host's own, which no network opens that a rule lists; allow with: --allow 198.51.100.1:80", r)
+    with socket.create_server(('198.51.100.2', 80)) as s:
+        r = python(['--allow', '0.0.0.0/0:80', '--allow', '198.51.100.2:80'], 's = socket.create_connection(("198.51.100.2", 80), 4); s.sendall(b"x"); print("sent")')
+        equal(r.out, 'sent\n', r)
+
+
 # --- a hostile or odd network -----------------------------------------------------------------------------------------
 
 @test
