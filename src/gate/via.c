@@ -7,7 +7,7 @@
  * internal, and private addresses that a rule lists, are not for the proxy and are dialled directly.
  *
  * A proxy may itself be spoken to by TLS. Then strongroom-intercept gets the connection and one end of a pair of
- * sockets, and everything is said, and later moved, at the other end, which takes the connection's place. The connection
+ * sockets, and everything is said, and later moved, at the other end, which takes the connection's place. That one
  * stays ours beside it, to be cut. A pair of sockets cannot say that what it stands for broke off, so its end counts
  * only with a word from there (hand.h).
  *

@@ -1,8 +1,8 @@
 /* wrap: one connection to a proxy that is spoken to by TLS.
  *
  * Theory of operation. The handshake insists on the proxy's name, or address, and on the host's trust store, as with
- * any server; only then is anything said. Bytes go through one buffer a direction, which is there while something is in it,
- * and a direction reads only when its buffer is empty. What they mean is the gate's business.
+ * any server; only then is anything said. Bytes go through one buffer a direction, which is there while something is
+ * in it, and a direction reads only when its buffer is empty. What they mean is the gate's business.
  * Ends go on one by one: the gate's as an end of TLS (close_notify), the proxy's as the end of the pair, after a word
  * that it was one. Where the proxy breaks off, a fault is told instead. Where the gate lets go of the pair before the
  * proxy has ended, it is a break: nothing is said to the proxy any more, and the gate, which has the connection too,
