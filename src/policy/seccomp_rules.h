@@ -36,6 +36,7 @@ enum seccomp_rule_id {
     RULE_CLONE,
     RULE_IOCTL,
     RULE_IFREQ,
+    RULE_FCNTL,
     RULE_PRCTL,
     RULE_PRCTL_SECCOMP,
     RULE_PRCTL_AMBIENT,
@@ -161,6 +162,15 @@ static const struct seccomp_case ioctl_cases[] = {
 /* In this stretch the even numbers set and the odd ones get (SIOCGIFFLAGS 0x8913, SIOCSIFFLAGS 0x8914, …). */
 static const struct seccomp_case ifreq_cases[] = {
     ONE(0, OUT_DENY, "SIOCSIF*: changes an interface"),
+};
+
+/* A lease is given on a file that one owns and may read. Who opens it outside then waits for its holder, up to 45 s and
+ * each time anew: a folder that a room only reads would be closed to the host's own programs. */
+static const struct seccomp_case fcntl_cases[] = {
+    ONE(1024, OUT_DENY, "F_SETLEASE"),
+    ONE(1026, OUT_ERRNO(EINVAL),
+        "F_NOTIFY: as if the kernel were built without; inotify does, and is counted"),
+    ONE(1040, OUT_DENY, "F_SETDELEG: a lease on a folder"),
 };
 
 static const struct seccomp_case prctl_cases[] = {
@@ -332,6 +342,7 @@ static const struct seccomp_rule seccomp_rules[RULE_COUNT] = {
     [RULE_CLONE] = RULE_ROW(0, CLONE_NEW_ANY, OUT_DENY, clone_cases),
     [RULE_IOCTL] = RULE_ROW(1, ALL_BITS, OUT_ERRNO(ENOTTY), ioctl_cases),
     [RULE_IFREQ] = RULE_ROW(1, 1, OUT_ALLOW, ifreq_cases),
+    [RULE_FCNTL] = RULE_ROW(1, ALL_BITS, OUT_ALLOW, fcntl_cases),
     [RULE_PRCTL] = RULE_ROW(0, ALL_BITS, OUT_ERRNO(EINVAL), prctl_cases),
     [RULE_PRCTL_SECCOMP] = RULE_ROW(1, ALL_BITS, OUT_DENY, prctl_seccomp_cases),
     [RULE_PRCTL_AMBIENT] = RULE_ROW(1, ALL_BITS, OUT_ALLOW, prctl_ambient_cases),

@@ -42,7 +42,7 @@
 #define NATIVE AUDIT_ARCH_AARCH64
 #endif
 #define X32      0x40000000
-#define ROOM_LEN 288 /* the most instructions that the filter may have */
+#define ROOM_LEN 304 /* the most instructions that the filter may have */
 #define HOT_PATH 14  /* the most that a call which real programs make all the time may take */
 
 static const struct row {
@@ -324,6 +324,8 @@ static const struct {
     ROW_E(__NR_ioctl, 0, 0xb702, 0, EPERM),
     ROW_E(__NR_ioctl, 0, 0xae00, 0, ENOTTY),
     ROW_E(__NR_ioctl, 0, 0xffffffffffffffffu, 0, ENOTTY),
+    ROW_OK(__NR_fcntl, 0, F_SETLK, 0),
+    ROW_E(__NR_fcntl, 0, F_SETLEASE, 1, EPERM),
     ROW_OK(__NR_prctl, PR_SET_NAME, 0, 0),
     ROW_OK(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0),
     ROW_OK(__NR_prctl, PR_SET_VMA, 0, 0),
@@ -340,10 +342,8 @@ static const struct {
     ROW_E(__NR_personality, 0x0040000, 0, 0, EPERM),
     ROW_OK(__NR_prlimit64, 0, 7, 1),
     ROW_OK(__NR_prlimit64, 0, RLIMIT_CORE, 0),
-    ROW_E(__NR_prlimit64, 0, RLIMIT_CORE, 8, 0),
     ROW_E(__NR_prlimit64, 0, RLIMIT_CORE, 0x700000000000, 0), /* no NULL, though its low half is */
     ROW_E(__NR_setrlimit, RLIMIT_CORE, 8, 0, 0),
-    ROW_OK(__NR_setrlimit, RLIMIT_NOFILE, 8, 0),
     ROW_E(__NR_prlimit64, 1, 7, 1, EPERM),
     ROW_E(__NR_prlimit64, 0xffffffff, 7, 1, EPERM),
     ROW_OK(__NR_sched_setscheduler, 0, SCHED_OTHER, 0),

@@ -59,6 +59,15 @@ def doorx32(): return reaches(0x40000000 + 39)
 def has_ioctl(request): return reaches(16, 0, request, NOTHING)
 
 
+@probe('no lease can be held on a file: it makes who opens it outside wait')
+def lease():
+    with open(SCRATCH + '/leased', 'w') as f:
+        f.write('x')
+    with open(SCRATCH + '/leased') as f:
+        fcntl.fcntl(f, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        return 'held'
+
+
 @probe('no key can be typed into a terminal')
 def typed(): return has_ioctl(0x5412)
 
