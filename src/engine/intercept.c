@@ -122,20 +122,32 @@ static int bad_value(const struct policy_secret *s, const char *why, struct err 
     return n;
 }
 
+/* There is no value at all. */
+static int no_value(const struct policy_secret *s, const char *why, struct err *e)
+{
+    int n = bad_value(s, why, e);
+    if (s->from_file)
+        err_hint(e, "name a file that you may read: %s=file:PATH@HOST", s->name);
+    else
+        err_hint(e, "export it, or take the value from elsewhere: %s=env:VAR@HOST, %s=file:PATH@HOST",
+                 s->name, s->name);
+    return n;
+}
+
 static int read_value(const struct policy_secret *s, char *out, struct err *e)
 {
     size_t len;
     if (s->from_file) {
         ssize_t n = fd_read_file(AT_FDCWD, s->source, out, SECRET_VALUE_MAX);
         if (n < 0)
-            return bad_value(s, n == -EFBIG ? "it is too long" : strerror((int)-n), e);
+            return n == -EFBIG ? bad_value(s, "it is too long", e) : no_value(s, strerror((int)-n), e);
         len = (size_t)n;
         while (len > 0 && (out[len - 1] == '\n' || out[len - 1] == '\r'))
             out[--len] = '\0';
     } else {
         const char *value = getenv(s->source);
         if (!value)
-            return bad_value(s, "it is not set", e);
+            return no_value(s, "it is not set", e);
         len = strlen(value);
         if (len >= SECRET_VALUE_MAX)
             return bad_value(s, "it is too long", e);

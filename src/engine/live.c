@@ -274,19 +274,24 @@ static int withdraw(struct room *r, const char *text, struct step *ret, struct e
     struct egress_rule rule;
     const char *why = "", *hint = NULL;
     const bool allow = strncmp(text, "allow ", 6) == 0, deny = strncmp(text, "deny ", 5) == 0;
+    bool read = false; /* it is a rule, if none that holds */
     const char *from = text + (allow ? 6 : deny ? 5 : 0);
     int at = NONE;
-    if (!deny && egress_read(from, false, &words, &rule, &why, &hint) == 0)
+    if (!deny && egress_read(from, false, &words, &rule, &why, &hint) == 0) {
         at = find(l, &rule);
-    if (at == NONE && !allow && egress_read(from, true, &words, &rule, &why, &hint) == 0)
+        read = true;
+    }
+    if (at == NONE && !allow && egress_read(from, true, &words, &rule, &why, &hint) == 0) {
         at = find(l, &rule);
+        read = true;
+    }
     if (at == SEVERAL) {
         (void)refuse(e, text, "several rules speak of it", NULL);
         return err_hint(e, "write the one that is meant as strongroom rules ROOM has it");
     }
     if (at < 0) {
-        (void)refuse(e, text, why[0] ? why : "no such rule holds here", NULL);
-        hint = why[0] ? hint : "strongroom rules ROOM lists those that do";
+        (void)refuse(e, text, read ? "no such rule holds here" : why, NULL);
+        hint = read ? "strongroom rules ROOM lists those that do" : hint;
         return hint ? err_hint(e, "%s", hint) : -EINVAL;
     }
     l->table[at].gone = true;

@@ -177,6 +177,8 @@ static int read_word(const char *s, size_t len, struct egress_rule *r, unsigned 
             memcpy(value, eq + 1, len - name - 1);
         return rows[i].set(r, value, why, hint);
     }
+    if (strspn(s, "0123456789,-") == len || (s[0] == ':' && len > 1))
+        return bad(why, "a port stands right behind the host", hint, "as example.org:443");
     return bad(why, "unknown word behind the host", hint, WORDS);
 }
 

@@ -146,6 +146,18 @@ static bool is_allowed(const struct policy *p, const struct policy_secret *s)
            egress_verdict_name(&p->egress, s->where.name, s->where.ports[0].from).allowed;
 }
 
+/* A rule for the secret's host at other ports than the secret's, so that it is the port that was not meant; NULL. */
+static const struct egress_rule *allowed_elsewhere(const struct policy *p, const struct policy_secret *s)
+{
+    for (size_t i = 0; i < p->egress.count; i++) {
+        const struct egress_rule *r = &p->egress.rules[i];
+        if (!r->deny && r->kind == s->where.kind && s->where.kind == EGRESS_NAME &&
+            strcmp(r->name, s->where.name) == 0)
+            return r;
+    }
+    return NULL;
+}
+
 /* Programs do not find each other, or their places, where one of these is a mark. */
 static bool is_rooms_own(const char *name)
 {
@@ -196,8 +208,11 @@ int secrets_check(struct policy *p, struct err *e)
             return err_hint(e, "leave that out: with --secret the room sees a mark instead of the value");
         }
         if (p->net != NET_GATE || !is_allowed(p, s)) {
-            value_bad(p, f, text, e, "no rule allows that host");
-            return err_hint(e, "add --allow %s", host);
+            const struct egress_rule *near = p->net == NET_GATE ? allowed_elsewhere(p, s) : NULL;
+            value_bad(p, f, text, e, "no rule allows that host%s", near ? " at that port" : "");
+            return near ? err_hint(e, "add --allow %.200s, or write the secret's port: …@%.200s:%u", host,
+                                   near->name, near->ports[0].from)
+                        : err_hint(e, "add --allow %s", host);
         }
         const struct egress_rule *closed = closed_by(p, s);
         if (closed) {

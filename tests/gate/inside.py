@@ -433,8 +433,9 @@ def remedies_keep_what_the_rule_says():
 
 @test
 def mistakes_with_secrets_are_told():
-    for words, said in ((['--secret', 'T@evil.test'], 'no rule allows that host'), (['--secret', 'T'], 'a secret is NAME'), (['--secret', 'T=env:NOT_THERE@six.test'], 'it is not set'),
-                        (['--secret', '1T@six.test'], 'a secret is NAME'), (['--secret', 'T=cmd:x@six.test'], 'comes from'), (['--secret', 'T=file:/nowhere@six.test'], 'No such file'),
+    for words, said in ((['--secret', 'T@evil.test'], 'no rule allows that host'), (['--secret', 'T'], 'a secret is NAME'), (['--secret', 'T=env:NOT_THERE@six.test'], 'it is not set\nstrongroom: hint: export it'),
+                        (['--allow', 'four.test:8081', '--secret', 'T=env:MY_TOKEN@four.test'], 'at that port\nstrongroom: hint: add --allow four.test:443, or write the secret\'s port: …@four.test:8081'),
+                        (['--secret', '1T@six.test'], 'a secret is NAME'), (['--secret', 'T=cmd:x@six.test'], 'comes from'), (['--secret', 'T=file:/nowhere@six.test'], 'No such file or directory\nstrongroom: hint: name a file'),
                         (['--secret', 'T=env:MY_TOKEN@six.test', '--env', 'T=x'], 'the room\'s variable T is set by --env, too'), (['-e', 'MY_TOKEN', '--secret', 'MY_TOKEN@six.test'], 'set by --env'),
                         (['--secret', 'PATH=env:MY_TOKEN@six.test'], 'PATH is a variable that the room needs for itself')):
         r = secret_room(words, ['true'])

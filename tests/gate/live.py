@@ -243,6 +243,7 @@ def several_rules_hold_together_or_not_at_all():
                           (('allow', 'allowed.test:80 max-conns=1', 'allowed.test:80 max-conns=2'), 'other bounds hold for it: allow allowed.test:80 max-conns=1'),
                           (('withdraw', 'four.test:80', 'deny x.w.test', 'allowed.test:80'), 'none of these 3 rules was taken: allowed.test:80: no such rule holds here'),
                           (('withdraw', 'four.test:80', 'four.test:80'), 'no such rule holds here'),
+                          (('withdraw', 'nobody.test internal'), 'no such rule holds here'),
                           (('allow', 'allowed.test:80', 'unix:/nowhere/at/all=/run/strongroom/sockets/x'), 'none of these 2 rules was taken: unix:/nowhere/at/all'),
                           (('allow', *('a%d.w.test:80' % i for i in range(33))), '33 rules are too many for one request'),
                           (('deny', *('%s.w.test' % (str(i) + 'a' * 40 + '.' + 'b' * 60 + '.' + 'c' * 60) for i in range(30))), '30 rules are too many for one request')):
