@@ -37,6 +37,8 @@ enum seccomp_rule_id {
     RULE_IOCTL,
     RULE_IFREQ,
     RULE_FCNTL,
+    RULE_MMAP,
+    RULE_MEMFD,
     RULE_PRCTL,
     RULE_PRCTL_SECCOMP,
     RULE_PRCTL_AMBIENT,
@@ -162,6 +164,15 @@ static const struct seccomp_case ioctl_cases[] = {
 /* In this stretch the even numbers set and the odd ones get (SIOCGIFFLAGS 0x8913, SIOCSIFFLAGS 0x8914, …). */
 static const struct seccomp_case ifreq_cases[] = {
     ONE(0, OUT_DENY, "SIOCSIF*: changes an interface"),
+};
+
+/* Huge pages that the host has set aside (vm.nr_hugepages) are counted against no bound of a room, and whoever they are
+ * meant for does not start without them. Answered as where none are left, or where the kernel was built without. The
+ * huge pages that programs get by themselves (THP) are others. */
+#define MAP_HUGE 0x40000u
+#define MFD_HUGE 4u
+static const struct seccomp_case no_huge_cases[] = {
+    ONE(0, OUT_ALLOW, "ordinary pages"),
 };
 
 /* A lease is given on a file that one owns and may read. Who opens it outside then waits for its holder, up to 45 s and
@@ -343,6 +354,8 @@ static const struct seccomp_rule seccomp_rules[RULE_COUNT] = {
     [RULE_IOCTL] = RULE_ROW(1, ALL_BITS, OUT_ERRNO(ENOTTY), ioctl_cases),
     [RULE_IFREQ] = RULE_ROW(1, 1, OUT_ALLOW, ifreq_cases),
     [RULE_FCNTL] = RULE_ROW(1, ALL_BITS, OUT_ALLOW, fcntl_cases),
+    [RULE_MMAP] = RULE_ROW(3, MAP_HUGE, OUT_ERRNO(ENOMEM), no_huge_cases),
+    [RULE_MEMFD] = RULE_ROW(1, MFD_HUGE, OUT_ERRNO(EINVAL), no_huge_cases),
     [RULE_PRCTL] = RULE_ROW(0, ALL_BITS, OUT_ERRNO(EINVAL), prctl_cases),
     [RULE_PRCTL_SECCOMP] = RULE_ROW(1, ALL_BITS, OUT_DENY, prctl_seccomp_cases),
     [RULE_PRCTL_AMBIENT] = RULE_ROW(1, ALL_BITS, OUT_ALLOW, prctl_ambient_cases),

@@ -68,6 +68,21 @@ def lease():
         return 'held'
 
 
+@probe('no huge page of the host can be taken', bare='a host may have set none aside')
+def huge():
+    seen = []
+    for name, wanted, words in (('mmap', errno.ENOMEM, (9, 0, 2 << 20, 3, 0x40022, -1, 0)), ('mmap, high bits', errno.ENOMEM, (9, 0, 2 << 20, 3, 1 << 40 | 0x40022, -1, 0)),
+                                ('memfd_create', errno.EINVAL, (319, b'x', 4)), ('memfd_create of 1G', errno.EINVAL, (319, b'x', 4 | 30 << 26))):
+        try:
+            call(*words)
+            seen.append(name)
+        except OSError as e:
+            if e.errno != wanted:
+                seen.append('%s: %s' % (name, e))
+    mmap.mmap(-1, 2 << 20).close()
+    return ', '.join(seen)
+
+
 @probe('no key can be typed into a terminal')
 def typed(): return has_ioctl(0x5412)
 
