@@ -27,8 +27,8 @@ static bool own_among_many(const struct gate_addr *a, const struct egress_addr *
     return v->allowed && conn_rules->rules[v->rule].bits < 128 && !egress_is_private(e) && own_is(a);
 }
 
-/* "All of the Internet" is said by people who do not think of what their own host serves to itself: such a network opens
- * that as little as it opens private addresses. */
+/* "All of the Internet" is said by people who do not think of what their own host serves to itself: such a network
+ * opens that as little as it opens private addresses. */
 bool dial_listed(const struct gate_addr *a, uint16_t port, struct egress_verdict *ret)
 {
     struct egress_addr e = addr_egress(a);

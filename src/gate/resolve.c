@@ -22,6 +22,7 @@
 #define TCP_MAX     8
 #define TCP_SIZE    (2 + 65535)
 #define TICK_MS     50
+#define STRAYS_MAX  32 /* packets that answer another question: then somebody guesses, or keeps us busy */
 
 enum state { FREE, RUNNING, DONE };
 enum half_state { HALF_UDP, HALF_TCP, HALF_DONE };
@@ -32,7 +33,7 @@ struct half {
     uint16_t id, type;
     bool mixed; /* the name's letters are in the case that `mix` says, and come back so */
     uint8_t mix[DNS_MIX_BYTES];
-    unsigned tries;
+    unsigned tries, strays;
     uint64_t until;
     bool answered; /* DONE with a word of a server, and not because nobody could help */
     struct dns_result result;
@@ -134,6 +135,7 @@ static int ask_udp(struct lookup *l, struct half *h)
         getrandom(h->mix, sizeof h->mix, 0) != sizeof h->mix)
         return -EIO;
     h->mixed = h->tries < servers.count;
+    h->strays = 0;
     int n = write_query(l, h, query);
     if (n < 0)
         return n;
@@ -189,8 +191,11 @@ static void half_packet(struct lookup *l, struct half *h, const uint8_t *packet,
     uint8_t query[DNS_PACKET_MAX];
     int r = dns_result_parse(packet, size, h->id, l->asked, h->type, &result);
 
-    if (r == -EBADMSG && h->state == HALF_UDP)
+    if (r == -EBADMSG && h->state == HALF_UDP) {
+        if (++h->strays == STRAYS_MAX)
+            half_over_tcp(l, h);
         return;
+    }
     if (r != -EBADMSG && h->state == HALF_UDP && h->mixed &&
         (write_query(l, h, query) < 0 || !dns_result_repeats(packet, size, query))) {
         half_over_tcp(l, h);

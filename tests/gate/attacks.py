@@ -127,6 +127,15 @@ def a_guessed_answer_is_not_believed():
 
 
 @test
+def who_guesses_on_and_on_is_not_listened_to():
+    """After so many answers to other questions the server is asked over TCP, where nobody guesses; at once, not when time is up."""
+    since, begin = len(told), time.time()
+    here(curl(['--allow', 'storm.test:80'], 'http://storm.test/'), EXT + ':80')
+    assert ['dns', 'tcp', 'storm.test', '1'] in arrivals('dns', since), told[since:]
+    assert time.time() - begin < patience(1.2), time.time() - begin
+
+
+@test
 def rings_of_aliases_end():
     begin = time.time()
     r = python(['--allow', 'ring.test:80', '--allow', 'loop.test:80'], TRY + 'print(t("ring.test", 80), t("loop.test", 80))')

@@ -43,6 +43,7 @@ NAMES = {
     'hang.test': 'hang',
     'lower.test': [(A, EXT)],
     'guess.test': 'guess',
+    'storm.test': [(A, EXT)],
     'long.test': [(A, EXT)] * 16 + [(A, DENIED)] * 80,
     'chain.test': [(CNAME, 'c1.test'), (A, EXT)],
     'ring.test': [(CNAME, 'ring2.test')],
@@ -113,7 +114,9 @@ def serve_udp(*at):
             said = answer(packet, 'udp')
         except (IndexError, struct.error):
             continue
-        if said:
+        for i in range(40 if b'\5storm' in packet.lower() else 0):  # guesses, and no answer
+            s.sendto(struct.pack('>H', struct.unpack('>H', packet[:2])[0] + 1 + i & 0xffff) + said[2:], peer)
+        if said and b'\5storm' not in packet.lower():
             s.sendto(said, peer)
 
 
