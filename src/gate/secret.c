@@ -18,7 +18,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define BASIC_MAX 8192
+#define BASIC_MAX   8192
+#define ENCODED_MAX 3 /* an address within an address within an address */
 
 struct secret {
     char mark[SECRET_MARK + 1];
@@ -230,35 +231,43 @@ size_t secret_put(const char *head, size_t size, const char *name, uint16_t port
 
 /* --- answers --- */
 
-/* The character at s, decoded where it is percent-encoded; *ret_len: bytes that it takes. */
-static char plain_at(const char *s, size_t n, size_t *ret_len)
+static int hex(char c)
 {
     static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-    const char *high = n > 2 && s[0] == '%' && s[1] != '\0' ? strchr(digits, s[1]) : NULL;
-    const char *low = high != NULL && s[2] != '\0' ? strchr(digits, s[2]) : NULL;
+    const char *at = c != '\0' ? strchr(digits, c) : NULL;
 
-    if (low == NULL) {
-        *ret_len = 1;
-        return s[0];
-    }
-    *ret_len = 3;
-    const unsigned char c = (unsigned char)((high - digits) % 16 << 4 | (low - digits) % 16);
-    return (char)c;
+    return at != NULL ? (int)(at - digits) % 16 : -1;
 }
 
-/* The bytes at s that are the value, each as it is or percent-encoded; 0: they are not. */
-static size_t plain_length(const char *s, size_t n, const char *value)
+/* The character at s, decoded where it is percent-encoded, up to `depth` times over ("%2520": an address within an
+ * address); *ret_len: bytes that it takes. */
+static char plain_at(const char *s, size_t n, unsigned depth, size_t *ret_len)
+{
+    size_t len = 1;
+    char c = s[0];
+
+    for (; depth > 0 && c == '%' && n >= len + 2 && hex(s[len]) >= 0 && hex(s[len + 1]) >= 0; depth--) {
+        const unsigned char decoded = (unsigned char)(hex(s[len]) << 4 | hex(s[len + 1]));
+        c = (char)decoded;
+        len += 2;
+    }
+    *ret_len = len;
+    return c;
+}
+
+/* The bytes at s that are the value, each as it is (which comes first where `as_is`) or encoded; 0: they are not. */
+static size_t plain_length(const char *s, size_t n, const char *value, unsigned depth, bool as_is)
 {
     size_t at = 0, len;
 
     for (; *value != '\0'; value++) {
         if (at == n)
             return 0;
-        if (s[at] == *value) {
+        if (as_is && s[at] == *value) {
             at++;
             continue;
         }
-        char c = plain_at(s + at, n - at, &len);
+        char c = plain_at(s + at, n - at, depth, &len);
         if (c != *value && !(len == 1 && c == '+' && *value == ' '))
             return 0;
         at += len;
@@ -287,7 +296,7 @@ static size_t base64_length(const char *s, size_t n, const char *value, size_t s
     for (size_t bit = shift * 8 / 6 * 6; bit < shift * 8 + bits; bit += 6) {
         if (at == n)
             return 0;
-        int got = six_bits(plain_at(s + at, n - at, &len));
+        int got = six_bits(plain_at(s + at, n - at, 1, &len));
         if (got < 0)
             return 0;
         for (size_t k = 0; k < 6; k++) {
@@ -309,7 +318,12 @@ static size_t value_length(const char *s, size_t n, const struct secret *const *
     size_t best = 0;
 
     for (size_t i = 0; i < count; i++) {
-        size_t len = plain_length(s, n, ours[i]->value);
+        size_t len = plain_length(s, n, ours[i]->value, 1, true);
+        for (unsigned depth = 1; depth <= ENCODED_MAX;
+             depth++) { /* a per cent of the value's own is encoded, too */
+            size_t coded = plain_length(s, n, ours[i]->value, depth, false);
+            len = coded > len ? coded : len;
+        }
         for (size_t shift = 0; shift < 3; shift++) {
             size_t coded = base64_length(s, n, ours[i]->value, shift);
             len = coded > len ? coded : len;

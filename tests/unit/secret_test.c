@@ -101,8 +101,21 @@ static void every_form_of_a_value_is_hidden(void **state)
     assert_string_equal(hidden("eHRvcCBzZWNyZXQvMXk="), "e" MARK "k=");
     assert_string_equal(hidden("dG9wIHNlY3JldC8x"), MARK);
     assert_string_equal(hidden("eHh0b3Agc2VjcmV0LzE"), "eH" MARK);
+    assert_string_equal(hidden("/x?next=%2Fy%3Fk%3Dtop%2520secret%252f1"), "/x?next=%2Fy%3Fk%3D" MARK);
+    assert_string_equal(hidden("top%252520secret/%2531"), MARK);
+    assert_string_equal(hidden("top%25%32%35%32%30secret/1"),
+                        "top%25%32%35%32%30secret/1"); /* no decoder does that */
     assert_string_equal(hidden("top secret/2 dG9wIHNlY3JldC8y top%20secret"),
                         "top secret/2 dG9wIHNlY3JldC8y top%20secret");
+}
+
+static void a_value_with_a_per_cent_is_hidden(void **state)
+{
+    (void)state;
+    secret_forget();
+    add(MARK, "a.test:443", "a%41b%");
+    assert_string_equal(hidden("a%41b% a%2541b%25 a%252541b%2525 %61%2541b%25"),
+                        MARK " " MARK " " MARK " " MARK);
 }
 
 static void the_longest_of_several_values_is_hidden(void **state)
@@ -188,6 +201,7 @@ int main(void)
         cmocka_unit_test_setup(it_does_so_in_basic_credentials, two_secrets),
         cmocka_unit_test_setup(an_answer_has_the_mark_again, two_secrets),
         cmocka_unit_test_setup(every_form_of_a_value_is_hidden, two_secrets),
+        cmocka_unit_test(a_value_with_a_per_cent_is_hidden),
         cmocka_unit_test(the_longest_of_several_values_is_hidden),
         cmocka_unit_test_setup(what_does_not_fit_is_refused, two_secrets),
         cmocka_unit_test(requests_are_judged),
