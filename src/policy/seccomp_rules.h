@@ -39,6 +39,7 @@ enum seccomp_rule_id {
     RULE_FCNTL,
     RULE_MMAP,
     RULE_MEMFD,
+    RULE_MADVISE,
     RULE_PRCTL,
     RULE_PRCTL_SECCOMP,
     RULE_PRCTL_AMBIENT,
@@ -173,6 +174,11 @@ static const struct seccomp_case ifreq_cases[] = {
 #define MFD_HUGE 4u
 static const struct seccomp_case no_huge_cases[] = {
     ONE(0, OUT_ALLOW, "ordinary pages"),
+};
+
+/* The same as prctl's SET_MEMORY_MERGE, for a stretch of memory; answered as by a kernel that was built without. */
+static const struct seccomp_case madvise_cases[] = {
+    ONE(12, OUT_ERRNO(EINVAL), "MADV_MERGEABLE: merging pages tells what others have in memory"),
 };
 
 /* A lease is given on a file that one owns and may read. Who opens it outside then waits for its holder, up to 45 s and
@@ -356,6 +362,7 @@ static const struct seccomp_rule seccomp_rules[RULE_COUNT] = {
     [RULE_FCNTL] = RULE_ROW(1, ALL_BITS, OUT_ALLOW, fcntl_cases),
     [RULE_MMAP] = RULE_ROW(3, MAP_HUGE, OUT_ERRNO(ENOMEM), no_huge_cases),
     [RULE_MEMFD] = RULE_ROW(1, MFD_HUGE, OUT_ERRNO(EINVAL), no_huge_cases),
+    [RULE_MADVISE] = RULE_ROW(2, ALL_BITS, OUT_ALLOW, madvise_cases),
     [RULE_PRCTL] = RULE_ROW(0, ALL_BITS, OUT_ERRNO(EINVAL), prctl_cases),
     [RULE_PRCTL_SECCOMP] = RULE_ROW(1, ALL_BITS, OUT_DENY, prctl_seccomp_cases),
     [RULE_PRCTL_AMBIENT] = RULE_ROW(1, ALL_BITS, OUT_ALLOW, prctl_ambient_cases),

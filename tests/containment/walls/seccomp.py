@@ -83,6 +83,17 @@ def huge():
     return ', '.join(seen)
 
 
+@probe('no page is merged with those of others', bare='a kernel may be built without')
+def merged():
+    with mmap.mmap(-1, 1 << 16) as m:
+        try:
+            m.madvise(12)
+            return 'MADV_MERGEABLE'
+        except OSError as e:
+            m.madvise(4)   # MADV_DONTNEED
+            return e.errno != errno.EINVAL and str(e)
+
+
 @probe('no key can be typed into a terminal')
 def typed(): return has_ioctl(0x5412)
 
