@@ -246,8 +246,11 @@ static char plain_at(const char *s, size_t n, unsigned depth, size_t *ret_len)
     size_t len = 1;
     char c = s[0];
 
-    for (; depth > 0 && c == '%' && n >= len + 2 && hex(s[len]) >= 0 && hex(s[len + 1]) >= 0; depth--) {
-        const unsigned char decoded = (unsigned char)(hex(s[len]) << 4 | hex(s[len + 1]));
+    for (; depth > 0 && c == '%' && n >= len + 2; depth--) {
+        const int high = hex(s[len]), low = hex(s[len + 1]);
+        if (high < 0 || low < 0)
+            break;
+        const unsigned char decoded = (unsigned char)(high << 4 | low);
         c = (char)decoded;
         len += 2;
     }
