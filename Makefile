@@ -9,6 +9,7 @@ FUZZ_SECONDS ?= 20
 NINJA = ninja -j$(JOBS)
 SETUP_product = CC=musl-gcc meson setup build -Dpart=product -Dbuildtype=release -Doptimization=2 -Dprefix=$(PREFIX)
 SETUP_host = CC=$(CC_HOST) meson setup build-host -Dpart=helpers -Dbuildtype=release -Doptimization=2 -Dprefix=$(PREFIX)
+SETUP_arm64 = meson setup build-arm64 --cross-file build-arm64.tools/cross.ini -Dpart=product -Dbuildtype=release -Doptimization=2
 SETUP_fault = CC=musl-gcc meson setup build-fault -Dpart=product -Dfault=true -Dbuildtype=debugoptimized
 SETUP_test = CC=gcc meson setup build-test -Dpart=tests -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false
 SETUP_clang = CC=clang meson setup build-clang -Dpart=tests -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false \
@@ -17,7 +18,7 @@ QUIET = >/dev/null
 # meson tells its errors on stdout: show its log's end only when it fails.
 WHY = || { tail -n 20 $(@D)/meson-logs/meson-log.txt >&2; exit 1; }
 
-.PHONY: all deps product host fault tests tests-clang demo check check-vm bench fuzz lint format install clean help
+.PHONY: all deps product host arm64 fault tests tests-clang demo check check-vm bench fuzz lint format install clean help
 
 all: deps product host
 
@@ -40,6 +41,8 @@ product: build/build.ninja
 	@$(NINJA) -C build
 host: build-host/build.ninja
 	@$(NINJA) -C build-host
+arm64: build-arm64/build.ninja
+	@$(NINJA) -C build-arm64
 fault: build-fault/build.ninja
 	@$(NINJA) -C build-fault strongroom strongroom-tree
 tests: build-test/build.ninja
@@ -51,6 +54,10 @@ build/build.ninja:
 	@$(SETUP_product) $(QUIET) $(WHY)
 build-host/build.ninja:
 	@$(SETUP_host) $(QUIET) $(WHY)
+build-arm64/build.ninja:
+	@scripts/deps arm64
+	@scripts/cross arm64 build-arm64.tools
+	@$(SETUP_arm64) $(QUIET) $(WHY)
 build-fault/build.ninja:
 	@$(SETUP_fault) $(QUIET) $(WHY)
 build-test/build.ninja:

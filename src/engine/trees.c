@@ -29,7 +29,7 @@
 static int sleep_until_killed(void *arg)
 {
     (void)arg;
-    (void)kernel_raw(SYS_pause, 0, 0, 0, 0);
+    (void)kernel_raw(SYS_ppoll, 0, 0, 0, 0);
     return 0;
 }
 

@@ -82,12 +82,10 @@ void wall_nesting(const struct wall_ask *a, struct wall_verdict *v)
     if (pid == 0)
         _exit(0);
     wall_tried(&t, pid > 0, "clone3");
-#ifdef __x86_64__
-    pid = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+    pid = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL); /* 0 in any order */
     if (pid == 0)
         _exit(0);
     wall_tried(&t, pid > 0, "clone");
-#endif
     wall_tried(&t, unshare(CLONE_NEWUSER) == 0, "unshare");
     wall_sum(v, &t, "made one by", "refused");
 }
@@ -98,35 +96,36 @@ static const struct {
     const char *name;
     long nr, arg[4];
 } calls[] = {
-    {"bpf", 321, {0, 0, 0, 0}},
+    {"bpf", SYS_bpf, {0, 0, 0, 0}},
     {"io_uring_setup", 425, {0, 0, 0, 0}},
-    {"keyctl", 250, {0, -3, 0, 0}},
-    {"open_by_handle_at", 304, {-1, 0, 0, 0}},
-    {"perf_event_open", 298, {0, 0, -1, -1}},
+    {"keyctl", SYS_keyctl, {0, -3, 0, 0}},
+    {"open_by_handle_at", SYS_open_by_handle_at, {-1, 0, 0, 0}},
+    {"perf_event_open", SYS_perf_event_open, {0, 0, -1, -1}},
     {"pidfd_getfd", 438, {-1, 0, 0, 0}},
-    {"process_vm_readv", 310, {1, 0, 0, 0}},
-    {"ptrace", 101, {0x4206 /* PTRACE_SEIZE */, -1, 0, 0}},
-    {"setns", 308, {-1, 0, 0, 0}},
-    {"userfaultfd", 323, {-1, 0, 0, 0}},
-    {"personality", 135, {0x0040000 /* ADDR_NO_RANDOMIZE */, 0, 0, 0}},
-    {"fanotify_init", 300, {-1, 0, 0, 0}},
-    {"init_module", 175, {0, 0, 0, 0}},
-    {"finit_module", 313, {-1, 0, 0, 0}},
+    {"process_vm_readv", SYS_process_vm_readv, {1, 0, 0, 0}},
+    {"ptrace", SYS_ptrace, {0x4206 /* PTRACE_SEIZE */, -1, 0, 0}},
+    {"setns", SYS_setns, {-1, 0, 0, 0}},
+    {"userfaultfd", SYS_userfaultfd, {-1, 0, 0, 0}},
+    {"personality", SYS_personality, {0x0040000 /* ADDR_NO_RANDOMIZE */, 0, 0, 0}},
+    {"fanotify_init", SYS_fanotify_init, {-1, 0, 0, 0}},
+    {"init_module", SYS_init_module, {0, 0, 0, 0}},
+    {"finit_module", SYS_finit_module, {-1, 0, 0, 0}},
     {"memfd_secret", 447, {-1, 0, 0, 0}},
-    {"kcmp", 312, {-1, -1, 0, 0}},
-    {"mbind", 237, {0, 0, -1, 0}},
-    {"move_pages", 279, {-1, 0, 0, 0}},
+    {"kcmp", SYS_kcmp, {-1, -1, 0, 0}},
+    {"mbind", SYS_mbind, {0, 0, -1, 0}},
+    {"move_pages", SYS_move_pages, {-1, 0, 0, 0}},
     {"quotactl_fd", 443, {-1, 0, 0, 0}},
-    {"vmsplice", 278, {-1, 0, 0, 0}},
+    {"vmsplice", SYS_vmsplice, {-1, 0, 0, 0}},
     {"clone3", 435, {0, 0, 0, 0}},
-    {"sched_setattr", 314, {-1, 0, 0, 0}},
-    {"adjtimex", 159, {0, 0, 0, 0}},
-    {"iopl", 172, {99, 0, 0, 0}},
+    {"sched_setattr", SYS_sched_setattr, {-1, 0, 0, 0}},
+    {"adjtimex", SYS_adjtimex, {0, 0, 0, 0}},
+#ifdef SYS_iopl
+    {"iopl", SYS_iopl, {99, 0, 0, 0}},
+#endif
 };
 
 void wall_seccomp_calls(const struct wall_ask *a, struct wall_verdict *v)
 {
-#ifdef __x86_64__
     struct wall_tries t = {0};
     (void)a;
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
@@ -134,11 +133,6 @@ void wall_seccomp_calls(const struct wall_ask *a, struct wall_verdict *v)
         wall_tried(&t, !refused(r), calls[i].name);
     }
     wall_sum(v, &t, "reachable", "all refused");
-#else
-    (void)a;
-    (void)calls;
-    wall_skip(v, "numbers are known for x86_64 only");
-#endif
 }
 
 #ifdef __x86_64__
@@ -176,7 +170,7 @@ void wall_seccomp_foreign(const struct wall_ask *a, struct wall_verdict *v)
     wall_tried(&t, answers(foreign_x32), "x32");
     wall_sum(v, &t, "answer", "dead");
 #else
-    wall_skip(v, "known for x86_64 only");
+    wall_skip(v, "x86_64 only: elsewhere a program of another ABI has to be there");
 #endif
 }
 

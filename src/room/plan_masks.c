@@ -47,6 +47,7 @@ static const char *const setid_programs[] = {
     "usr/lib/dbus-1.0/dbus-daemon-launch-helper",
     "usr/lib/polkit-1/polkit-agent-helper-1",
     "usr/lib/x86_64-linux-gnu/utempter/utempter",
+    "usr/lib/aarch64-linux-gnu/utempter/utempter",
 };
 
 int plan_masks(struct room_plan *plan, struct text *t, struct err *e)

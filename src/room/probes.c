@@ -188,7 +188,7 @@ static bool scratch_holds(const struct room_plan *plan, struct room_state *s)
     (void)s;
     if (!plan->scratch_bytes || statfs("/tmp", &fs) < 0)
         return !plan->scratch_bytes;
-    return (uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize <= plan->scratch_bytes + 4096;
+    return (uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize <= plan->scratch_bytes + (uint64_t)fs.f_bsize;
 }
 
 /* The new session keyring holds no key. */

@@ -289,7 +289,10 @@ static void the_list(void)
     char why[64] = "";
 
     for (long nr = 0; nr < CALL_MAX; nr++) {
-        bool is_wanted = nr == 335 || nr == 336; /* probes: the kernel answers before it asks any filter */
+        bool is_wanted = false;
+#ifdef __x86_64__
+        is_wanted = nr == 335 || nr == 336; /* probes: the kernel answers before it asks any filter */
+#endif
         for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
             is_wanted = is_wanted || wanted[i] == nr;
         if (!is_wanted && !is_ended(nr, -1, -1, -1, -1))

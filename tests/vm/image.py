@@ -1,8 +1,8 @@
 """image: builds what the emulated machine boots from: kernel, initrd, root image, project image.
 
 Runs on the build host, as root or any user, and installs nothing: the kernel comes out of Debian's package, the user
-land is copied from this host's own packages, images are filled by `mkfs.ext4 -d`. Everything ends up in the cache
-directory, under a name made of the hash of its inputs. Trusts the host's package system; must not touch anything
+land is copied from this host's own packages (of another architecture: it is unpacked from Debian's, by scripts/foreign),
+images are filled by `mkfs.ext4 -d`. Everything ends up in the cache directory, under a name made of the hash of its inputs. Trusts the host's package system; must not touch anything
 outside the cache.
 """
 import fcntl
@@ -18,19 +18,24 @@ import time
 HERE = os.path.dirname(os.path.realpath(__file__))
 PROJECT = os.path.dirname(os.path.dirname(HERE))
 CACHE = os.path.join(HERE, 'cache')
-META_PACKAGE = 'linux-image-cloud-amd64'
+# The machine's architecture: qemu's program and package, where libraries lie, and the build that goes along as `build`.
+ARCHES = {'amd64': ('/usr/bin/qemu-system-x86_64', 'qemu-system-x86', 'x86_64-linux-gnu', 'build'),
+          'arm64': ('/usr/bin/qemu-system-aarch64', 'qemu-system-arm', 'aarch64-linux-gnu', 'build-arm64')}
+arch = 'amd64'          # set once, before anything else is asked for
+META_PACKAGE = 'linux-image-cloud-'
 KERNEL_SERIES = '6.1.'
 ROOT_IMAGE_MIB = 1024   # sparse: the room that the tests have to write
-KEEP_IMAGES = 2         # older ones in the cache are removed
+KEEP_IMAGES = 3         # older ones in the cache are removed
 
 # What is needed to build: program -> Debian package.
-TOOLS = {'/usr/bin/qemu-system-x86_64': 'qemu-system-x86', '/bin/busybox': 'busybox-static', '/usr/bin/cpio': 'cpio',
+TOOLS = {'/bin/busybox': 'busybox-static', '/usr/bin/cpio': 'cpio',
          '/usr/sbin/mkfs.ext4': 'e2fsprogs', '/usr/sbin/debugfs': 'e2fsprogs', '/usr/bin/python3': 'python3-minimal',
          '/usr/bin/apt-get': 'apt', '/usr/bin/dpkg-deb': 'dpkg', '/usr/bin/ldd': 'libc-bin'}
 # Whose files make the user land, and those that are taken along if the host has them.
 PACKAGES = ['base-passwd', 'bash', 'bsdutils', 'coreutils', 'dash', 'debianutils', 'diffutils', 'findutils', 'grep', 'gzip',
             'libc-bin', 'libpython3.11-minimal', 'libpython3.11-stdlib', 'mount', 'ncurses-base', 'ncurses-bin',
             'python3-minimal', 'python3.11-minimal', 'sed', 'tar', 'util-linux']
+FOREIGN = ['busybox-static', 'ca-certificates', 'curl', 'hostname', 'iproute2', 'mawk', 'nftables', 'perl-base', 'procps']
 OPTIONAL = ['gawk', 'iproute2', 'jq', 'mawk', 'nftables', 'perl-base', 'procps', 'strace', 'curl', 'ca-certificates']
 SKIP = re.compile(r'^/usr/(share/(doc|man|locale|lintian|info|bash-completion|bug|menu)|lib/python3\.11/(idlelib|tkinter|lib2to3|'
                   r'pydoc_data|distutils|turtle\.py|ensurepip|config-3|test)|games|include)|^/etc/(cron|apparmor|init\.d)')
@@ -58,7 +63,8 @@ def output(*argv, **more):
 def check_tools():
     if os.uname().machine != 'x86_64':
         raise Trouble('the emulated machine: is for x86_64 hosts only')
-    missing = sorted({package for program, package in TOOLS.items() if not os.path.exists(program)})
+    tools = dict([ARCHES[arch][:2]], **TOOLS)
+    missing = sorted({package for program, package in tools.items() if not os.path.exists(program)})
     if missing:
         raise Trouble('emulated machine: packages missing: %s\nhint: apt-get install %s' % (' '.join(missing), ' '.join(missing)))
 
@@ -84,11 +90,38 @@ def prune(pattern):
 
 # --- kernel -----------------------------------------------------------------------------------------------------------
 
+def busybox():
+    return '/bin/busybox' if arch == 'amd64' else os.path.join(CACHE, arch, 'usr/bin/busybox')
+
+
+def foreign():
+    """Another architecture's packages, unpacked: kernel, user land, busybox."""
+    tree = os.path.join(CACHE, arch)
+    output(PROJECT + '/scripts/foreign', arch, tree, META_PACKAGE + arch, *PACKAGES, *FOREIGN)
+    return tree
+
+
+def foreign_kernel():
+    tree = foreign()
+    release = os.listdir(tree + '/usr/lib/modules')[0]
+    place = os.path.join(CACHE, 'kernel-' + release)
+    if os.path.isdir(place):
+        return place
+    work = os.path.join(CACHE, 'new-kernel-%s.%d' % (release, os.getpid()))
+    os.makedirs(work)
+    shutil.copy2(tree + '/boot/vmlinuz-' + release, work + '/vmlinuz')
+    take_modules(tree + '/usr/lib/modules', work, release)
+    os.rename(work, place)
+    return place
+
+
 def kernel():
     """The unpacked kernel package: a directory of the cache with vmlinuz and modules/ in it."""
-    have = sorted(glob.glob(os.path.join(CACHE, 'kernel-*')), key=os.path.getmtime)
+    if arch != 'amd64':
+        return foreign_kernel()
+    have = sorted(glob.glob(os.path.join(CACHE, 'kernel-*-cloud-amd64-*')), key=os.path.getmtime)
     try:
-        depends = output('apt-cache', 'depends', META_PACKAGE)
+        depends = output('apt-cache', 'depends', META_PACKAGE + arch)
         package = re.search(r'Depends: (linux-image-\S*cloud-amd64)', depends).group(1)
         if not package.startswith('linux-image-' + KERNEL_SERIES):
             raise Trouble('%s is not of series %s' % (package, KERNEL_SERIES))
@@ -96,7 +129,7 @@ def kernel():
     except (Trouble, AttributeError) as e:
         if have:
             return have[-1]
-        raise Trouble('emulated machine: no kernel: %s\nhint: apt-get update' % (e if isinstance(e, Trouble) else META_PACKAGE + ': not known'))
+        raise Trouble('emulated machine: no kernel: %s\nhint: apt-get update' % (e if isinstance(e, Trouble) else META_PACKAGE + arch + ': not known'))
     place = os.path.join(CACHE, 'kernel-%s-%s' % (package[len('linux-image-'):], re.sub(r'[^0-9A-Za-z.+-]', '_', version)))
     if os.path.isdir(place):
         os.utime(place)
@@ -114,23 +147,27 @@ def kernel():
         raise Trouble('emulated machine: cannot download the kernel package: %s\nhint: apt-get update; network access is needed once' % e)
     release = os.listdir(work + '/x/lib/modules')[0]
     os.rename(glob.glob(work + '/x/boot/vmlinuz-*')[0], work + '/vmlinuz')
+    take_modules(work + '/x/lib/modules', work, release)
+    shutil.rmtree(work + '/x')
+    os.unlink(glob.glob(work + '/*.deb')[0])
+    os.rename(work, place)
+    prune('kernel-*-cloud-amd64-*')
+    return place
+
+
+def take_modules(all_of_them, work, release):
     tree = work + '/modules/lib/modules/' + release
     for name in MODULES:
-        source = '%s/x/lib/modules/%s/kernel/%s' % (work, release, name)
+        source = '%s/%s/kernel/%s' % (all_of_them, release, name)
         target = '%s/kernel/%s' % (tree, name)
         os.makedirs(os.path.dirname(target), exist_ok=True)
         if os.path.isdir(source):
             shutil.copytree(source, target)
         elif os.path.exists(source):
             shutil.copy2(source, target)
-    for name in glob.glob('%s/x/lib/modules/%s/modules.*' % (work, release)):
+    for name in glob.glob('%s/%s/modules.*' % (all_of_them, release)):
         shutil.copy2(name, tree)
     output('/bin/busybox', 'depmod', '-b', work + '/modules', release)
-    shutil.rmtree(work + '/x')
-    os.unlink(glob.glob(work + '/*.deb')[0])
-    os.rename(work, place)
-    prune('kernel-*')
-    return place
 
 
 def boot_order(tree):
@@ -153,14 +190,14 @@ def boot_order(tree):
 
 
 def initrd(kernel_place):
-    inputs = [os.path.join(HERE, 'guest/initrd-init'), '/bin/busybox', __file__]
+    inputs = [os.path.join(HERE, 'guest/initrd-init'), busybox(), __file__]
     place = os.path.join(CACHE, 'initrd-%s.cpio' % digest(os.path.basename(kernel_place), *content(*inputs)))
     if os.path.exists(place):
         return place
     work = '%s.%d' % (place.replace('initrd-', 'new-initrd-'), os.getpid())
     os.makedirs(work + '/bin')
     os.makedirs(work + '/modules')
-    shutil.copy2('/bin/busybox', work + '/bin/busybox')
+    shutil.copy2(busybox(), work + '/bin/busybox')
     shutil.copy2(inputs[0], work + '/init')
     os.chmod(work + '/init', 0o755)
     tree = glob.glob(kernel_place + '/modules/lib/modules/*')[0]
@@ -174,7 +211,7 @@ def initrd(kernel_place):
         subprocess.run(['cpio', '-o', '-H', 'newc', '-R', '+0:+0', '--quiet'], cwd=work, input=names.encode(), stdout=f, check=True)
     os.rename(place + '.new', place)
     shutil.rmtree(work)
-    prune('initrd-*')
+    prune('initrd-*')  # two of each: one of this architecture, one of another
     return place
 
 
@@ -277,18 +314,10 @@ def package_state():
     return have
 
 
-def root_image(kernel_place):
-    packages = package_state()
-    guest = sorted(glob.glob(HERE + '/guest/*'))
-    key = digest(os.path.basename(kernel_place), sorted(packages.values()), *content(__file__, '/bin/busybox', *guest))
-    place = os.path.join(CACHE, 'root-%s.ext4' % key)
-    if os.path.exists(place) and os.path.exists(place + '.list'):
-        os.utime(place)
-        return place
-    work = os.path.join(CACHE, 'new-root-%s.%d' % (key, os.getpid()))
-    shutil.rmtree(work, ignore_errors=True)
+def own_land(tree, packages):
+    """This host's own programs."""
+    work = tree.top
     os.makedirs(work + '/usr')
-    tree = Tree(work)
     for name in ('bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'):
         os.makedirs('%s/usr/%s' % (work, name), exist_ok=True)
         os.symlink('usr/' + name, '%s/%s' % (work, name))
@@ -301,6 +330,39 @@ def root_image(kernel_place):
         if not SKIP.match(path) and os.path.exists(work + os.path.dirname(os.path.dirname(path))):
             tree.add(path)
     tree.libraries(files)
+
+
+def foreign_land(tree):
+    """Another architecture's, as its packages have them; what their scripts would have made is made here."""
+    source = os.path.join(CACHE, arch)
+
+    def leave_out(where, names):
+        inside = where[len(source):]
+        return [n for n in names if SKIP.match('%s/%s' % (inside, n)) or '%s/%s' % (inside, n) in ('/boot', '/usr/lib/modules', '/.packages')]
+    shutil.copytree(source, tree.top, symlinks=True, ignore=leave_out)
+    for name in glob.glob(tree.top + '/usr/*bin/*'):
+        if os.path.basename(os.path.realpath(name)) == 'kmod':  # reads an index that busybox does not write
+            os.unlink(name)
+    for link, to in (('awk', 'mawk'), ('sh', 'dash')):
+        if not os.path.lexists('%s/usr/bin/%s' % (tree.top, link)):
+            os.symlink(to, '%s/usr/bin/%s' % (tree.top, link))
+
+
+def root_image(kernel_place):
+    packages = package_state() if arch == 'amd64' else {'': open(os.path.join(CACHE, arch, '.packages')).read()}
+    guest = sorted(glob.glob(HERE + '/guest/*'))
+    key = digest(os.path.basename(kernel_place), sorted(packages.values()), *content(__file__, busybox(), *guest))
+    place = os.path.join(CACHE, 'root-%s.ext4' % key)
+    if os.path.exists(place) and os.path.exists(place + '.list'):
+        os.utime(place)
+        return place
+    work = os.path.join(CACHE, 'new-root-%s.%d' % (key, os.getpid()))
+    shutil.rmtree(work, ignore_errors=True)
+    tree = Tree(work)
+    if arch == 'amd64':
+        own_land(tree, packages)
+    else:
+        foreign_land(tree)
     for applet in output('/bin/busybox', '--list').split():
         if not any(os.path.lexists('%s/usr/%s/%s' % (work, d, applet)) for d in ('bin', 'sbin')):
             os.symlink('/bin/busybox', '%s/usr/bin/%s' % (work, applet))
@@ -344,7 +406,7 @@ def furnish(tree):
     tree.write('/etc/nsswitch.conf', 'passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n')
     tree.write('/etc/machine-id', '5f3c2b1a5f3c2b1a5f3c2b1a5f3c2b1a\n')
     tree.write('/etc/os-release', 'PRETTY_NAME="Debian GNU/Linux 12 (emulated)"\nNAME="Debian GNU/Linux"\nVERSION_ID="12"\nID=debian\n')
-    tree.write('/etc/ld.so.conf', '/lib/x86_64-linux-gnu\n/usr/lib/x86_64-linux-gnu\n/usr/local/lib\n')
+    tree.write('/etc/ld.so.conf', '/lib/{0}\n/usr/lib/{0}\n/usr/local/lib\n'.format(ARCHES[arch][2]))
     tree.write('/etc/profile', 'PATH=/usr/local/bin:/usr/bin:/bin\nexport PATH\n')
     tree.write('/home/agent/.profile', '')
 
@@ -356,9 +418,11 @@ def project_image(image, root, word, jobs):
     work = image + '.tree'
     tree = Tree(work)
     files = []
-    for top in PAYLOAD:
+    build = ARCHES[arch][3]
+    for top in PAYLOAD if arch == 'amd64' else [p for p in PAYLOAD if not p.startswith('build')] + [build]:
         for where, dirs, names in os.walk(os.path.join(PROJECT, top)):
             short = os.path.relpath(where, PROJECT)
+            short = 'build' + short[len(build):] if top == build else short
             dirs[:] = [d for d in dirs if not NOT_PAYLOAD.search('%s/%s/' % (short, d)) and not NOT_PAYLOAD.search('%s/%s' % (short, d))]
             for name in dirs:  # empty ones, and links to some
                 tree.add(os.path.join(where, name), '/%s/%s' % (short, name))
@@ -369,7 +433,7 @@ def project_image(image, root, word, jobs):
     extra = Tree(work + '/.vm/root')
     extra.done.update(open(root + '.list').read().split('\n'))
     extra.libraries([f for f in files if '/build' in f])
-    for part in ('build', 'build-host'):
+    for part in ('build', 'build-host') if arch == 'amd64' else ():
         install(os.path.join(PROJECT, part), extra.top)
     tree.write('/.vm/word', word + '\n', 0o600)
     tree.write('/.vm/jobs', ''.join('%s\t%s\t%d\t%s\n' % job for job in jobs))

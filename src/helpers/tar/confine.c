@@ -34,7 +34,11 @@ static const struct sock_filter filter[] = {
     CONFINE_CALL(SYS_symlinkat),
     CONFINE_CALL(SYS_linkat),
     CONFINE_CALL(SYS_unlinkat),
+#ifdef SYS_poll
     CONFINE_CALL(SYS_poll),
+#else
+    CONFINE_CALL(SYS_ppoll),
+#endif
     CONFINE_CALL(SYS_sendmsg),
     CONFINE_CALL(SYS_brk),
     CONFINE_CALL(SYS_munmap),

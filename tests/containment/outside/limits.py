@@ -34,7 +34,7 @@ for c in children: os.kill(c, signal.SIGKILL)
 '''
 THREADS = '''
 import os, threading
-threading.stack_size(65536)
+threading.stack_size(131072)  # the least that every architecture takes
 done = threading.Event()
 try:
     for _ in range(40): threading.Thread(target=done.wait, daemon=True).start()

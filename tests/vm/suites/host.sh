@@ -57,11 +57,13 @@ import ctypes
 libc = ctypes.CDLL(None, use_errno=True)
 class Insn(ctypes.Structure): _fields_ = [("code", ctypes.c_ushort), ("jt", ctypes.c_ubyte), ("jf", ctypes.c_ubyte), ("k", ctypes.c_uint)]
 class Prog(ctypes.Structure): _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.POINTER(Insn))]
-# load the call number; 39 (getpid) answers EPERM, all else is allowed
-code = (Insn * 4)(Insn(0x20, 0, 0, 0), Insn(0x15, 0, 1, 39), Insn(0x06, 0, 0, 0x00050001), Insn(0x06, 0, 0, 0x7fff0000))
+import platform
+seccomp, getpid = (317, 39) if platform.machine() == "x86_64" else (277, 172)
+# load the call number; getpid answers EPERM, all else is allowed
+code = (Insn * 4)(Insn(0x20, 0, 0, 0), Insn(0x15, 0, 1, getpid), Insn(0x06, 0, 0, 0x00050001), Insn(0x06, 0, 0, 0x7fff0000))
 assert libc.prctl(38, 1, 0, 0, 0) == 0
-assert libc.syscall(317, 1, 0, ctypes.byref(Prog(4, code))) == 0, ctypes.get_errno()
-raise SystemExit(not (libc.syscall(39) == -1 and ctypes.get_errno() == 1))'; }
+assert libc.syscall(seccomp, 1, 0, ctypes.byref(Prog(4, code))) == 0, ctypes.get_errno()
+raise SystemExit(not (libc.syscall(getpid) == -1 and ctypes.get_errno() == 1))'; }
 private() { ! cat /etc/shadow >/dev/null 2>&1; }
 temporary() { f=$(mktemp) && rm "$f" && [ "$(stat -c %a /tmp)" = 1777 ] && [ -w /dev/shm ]; }
 terminal() { python3 -c 'import os; print(os.ttyname(os.openpty()[1]))'; }
