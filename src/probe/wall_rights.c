@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -149,7 +150,29 @@ static void foreign_x32(void)
     _exit(kernel_raw(0x40000000 | 39, 0, 0, 0, 0) > 0 ? 1 : 0);
 }
 
-static bool answers(void (*entry)(void))
+#elif defined(__aarch64__)
+/* A program of the 32-bit ABI, for a process cannot change over: an ELF file whose whole code asks for its pid and then
+ * ends with 1. Its first call is the one that must not be answered. */
+static void foreign_arm(void)
+{
+    static const uint32_t file[] = {
+        0x464c457f, 0x00010101, 0,          0,          0x00280002, 1, 0x00010054, /* EM_ARM, entry */
+        52,         0,          0x05000000, 0x00200034, 1,          0, 1,          /* EABI 5, PT_LOAD */
+        0,          0x00010000, 0x00010000, 104,        104,        5, 0x00010000, /* all of it, at 64 KiB */
+        0xe3a07014, 0xef000000,                                                    /* mov r7, #20; svc 0 */
+        0xe3a00001, 0xe3a07001, 0xef000000,                                        /* exit(1) */
+    };
+    static char name[] = "foreign";
+    char *const words[] = {name, NULL}, *const none[] = {NULL};
+    int fd = memfd_create(name, MFD_CLOEXEC);
+    if (fd >= 0 && fd_write_all(fd, file, sizeof file) == 0)
+        (void)syscall(SYS_execveat, fd, "", words, none, AT_EMPTY_PATH);
+    _exit(2);
+}
+#endif
+
+/* The child's status, when it ended by itself: 1 for an answer. */
+static int foreign_end(void (*entry)(void))
 {
     int status = 0;
     pid_t pid = fork();
@@ -157,21 +180,25 @@ static bool answers(void (*entry)(void))
         (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* no core of one that dies as it should */
         entry();
     }
-    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 1;
+    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
-#endif
 
 void wall_seccomp_foreign(const struct wall_ask *a, struct wall_verdict *v)
 {
+    struct wall_tries t = {0};
     (void)a;
 #ifdef __x86_64__
-    struct wall_tries t = {0};
-    wall_tried(&t, answers(foreign_i386), "i386");
-    wall_tried(&t, answers(foreign_x32), "x32");
-    wall_sum(v, &t, "answer", "dead");
-#else
-    wall_skip(v, "x86_64 only: elsewhere a program of another ABI has to be there");
+    wall_tried(&t, foreign_end(foreign_i386) == 1, "i386");
+    wall_tried(&t, foreign_end(foreign_x32) == 1, "x32");
+#elif defined(__aarch64__)
+    int end = foreign_end(foreign_arm);
+    if (end == 2) {
+        wall_skip(v, "this kernel or processor starts no 32-bit programs");
+        return;
+    }
+    wall_tried(&t, end == 1, "32-bit ARM");
 #endif
+    wall_sum(v, &t, "answer", "dead");
 }
 
 void wall_seccomp_ioctl(const struct wall_ask *a, struct wall_verdict *v)

@@ -5,12 +5,29 @@ All of it is made by the suite, carries its token, belongs to the suite's own us
 import ctypes
 import os
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
 import time
 
 libc = ctypes.CDLL(None, use_errno=True)
+# A program of 32-bit ARM's ABI, which asks for its pid (20) and, when it is answered, ends with 1.
+ARM32 = struct.pack('<21I', 0x464c457f, 0x10101, 0, 0, 0x280002, 1, 0x10054, 52, 0, 0x5000000, 0x200034, 1, 0,   # an ELF file's head
+                    1, 0, 0x10000, 0x10000, 104, 104, 5, 0x10000) + \
+    struct.pack('<5I', 0xe3a07014, 0xef000000, 0xe3a00001, 0xe3a07001, 0xef000000)                                # its code
+# Ends with 0 when the kernel answers calls of the 32-bit ABI.
+DOOR32 = {'x86_64': 'import ctypes, mmap\n'
+                    'p = mmap.mmap(-1, 4096, prot=7); p.write(b"\\xb8\\x14\\0\\0\\0\\xcd\\x80\\xc3")\n'
+                    'ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(p)))()',
+          'aarch64': 'import os\n'
+                     'f = os.memfd_create("arm"); os.write(f, bytes.fromhex("%s"))\n'
+                     'child = os.fork()\n'
+                     'child or os.execve(f, ["arm"], {})\n'
+                     'raise SystemExit(os.waitpid(child, 0)[1] != 1 << 8)' % ARM32.hex()}
+# mq_open, mq_unlink, add_key, keyctl
+NUMBERS = {'x86_64': (240, 241, 248, 250), 'aarch64': (180, 181, 217, 219)}
+MQ_OPEN, MQ_UNLINK, ADD_KEY, KEYCTL = NUMBERS[os.uname().machine]
 KINDS = ('user', 'pid', 'mnt', 'net', 'ipc', 'uts', 'cgroup', 'time')
 
 
@@ -55,9 +72,9 @@ class Host:
         if self.segment is not None:
             libc.shmctl(self.segment, 0, None)
         if self.queue:
-            libc.syscall(241, self.token.encode())
+            libc.syscall(MQ_UNLINK, self.token.encode())
         if self.key is not None:
-            libc.syscall(250, 3, self.key)   # KEYCTL_REVOKE
+            libc.syscall(KEYCTL, 3, self.key)   # KEYCTL_REVOKE
         for place in reversed(self.made):
             subprocess.run(['/bin/rm', '-rf', '--', place], stdin=subprocess.DEVNULL)
 
@@ -131,12 +148,12 @@ class Host:
         self.segment = number if number >= 0 else None
         if self.segment is not None:
             ctypes.memmove(libc.shmat(number, None, 0), self.token.encode(), len(self.token))
-        queue = libc.syscall(240, self.token.encode(), os.O_RDWR | os.O_CREAT, 0o600, None)
+        queue = libc.syscall(MQ_OPEN, self.token.encode(), os.O_RDWR | os.O_CREAT, 0o600, None)
         self.queue = queue >= 0
         if self.queue:
             os.close(queue)
         libc.syscall.restype = ctypes.c_long
-        key = libc.syscall(248, b'user', self.token.encode(), self.token.encode(), ctypes.c_long(len(self.token)), ctypes.c_long(-4))
+        key = libc.syscall(ADD_KEY, b'user', self.token.encode(), self.token.encode(), ctypes.c_long(len(self.token)), ctypes.c_long(-4))
         self.key = key if key > 0 else None
 
     def describe(self):
@@ -149,9 +166,7 @@ class Host:
             except OSError:
                 pass
         setid = any(os.lstat(d + n).st_mode & 0o6000 for d in ('/usr/bin/', '/usr/sbin/') for n in os.listdir(d) if os.path.isfile(d + n) and not os.path.islink(d + n))
-        door32 = subprocess.run(['/usr/bin/python3', '-I', '-S', '-c', 'import ctypes, mmap\n'
-                                 'p = mmap.mmap(-1, 4096, prot=7); p.write(b"\\xb8\\x14\\0\\0\\0\\xcd\\x80\\xc3")\n'
-                                 'ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(p)))()'],
+        door32 = subprocess.run(['/usr/bin/python3', '-I', '-S', '-c', DOOR32[os.uname().machine]],
                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
         btime = [int(l.split()[1]) for l in text('/proc/stat').splitlines() if l.startswith('btime')]
         return dict(
@@ -159,7 +174,7 @@ class Host:
             ports=self.ports, abstract=self.token, segment=self.segment, segment_key=self.segment_key, queue=self.queue, key=self.key,
             open_secret=self.open_secret, namespaces={k: os.readlink('/proc/self/ns/' + k) for k in KINDS}, name=os.uname().nodename,
             uptime=time.clock_gettime(time.CLOCK_BOOTTIME), boot_time=btime[0] if btime else 0, route=route, interfaces=len(socket.if_nameindex()), setid=setid,
-            door32=door32, machine_id=text('/etc/machine-id').strip(), boot_id=text('/proc/sys/kernel/random/boot_id').strip(),
+            door32=door32, arm32=ARM32.hex(), machine_id=text('/etc/machine-id').strip(), boot_id=text('/proc/sys/kernel/random/boot_id').strip(),
             in_cgroup=any(l.split(':', 2)[2] != '/' for l in text('/proc/self/cgroup').splitlines()), keys_listed=bool(text('/proc/keys')),
             users=len(text('/etc/passwd').splitlines()), filtered='Seccomp:\t2' in text('/proc/self/status'), shm_exec=not os.statvfs('/dev/shm').f_flag & os.ST_NOEXEC,
             local=any(os.path.isdir(p) and bool(os.listdir(p)) for p in ('/usr/local/etc', '/usr/local/share', '/usr/local/src')))

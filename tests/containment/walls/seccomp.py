@@ -46,8 +46,20 @@ def machine_code(code):
 
 @probe('the 32-bit door is closed', bare=HOST['door32'] or 'this kernel has none')
 def door32():
-    if platform.machine() != 'x86_64':
-        raise Skip('x86_64 only')
+    if platform.machine() == 'aarch64':   # a process cannot change over to it; a program that is of it can be started
+        program = os.memfd_create('arm')
+        os.write(program, bytes.fromhex(HOST['arm32']))
+        child = os.fork()
+        if child == 0:
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            try:
+                os.execve(program, ['arm'], {})
+            finally:
+                os._exit(2)
+        end = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if end == 2:
+            raise Skip('no program of it can be started')
+        return end != -signal.SIGSYS and 'ended with %d' % end
     answer = ctypes.c_int(machine_code(b'\xb8\x14\0\0\0\xcd\x80\xc3')).value   # mov $20 (getpid), %eax; int $0x80; ret
     return answer > 0 and 'answered %d' % answer
 
