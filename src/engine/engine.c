@@ -520,8 +520,8 @@ int engine_run(const struct engine_request *req, struct result *result, struct e
                 ? err_set(e, ERR_ROOM, 0, "build the room: interrupted")
             : result->network && result->network->failed[0]
                 ? err_set(e, ERR_ROOM, 0, "start the gate: %s", result->network->failed)
-            : r->killed ? err_set(e, ERR_ROOM, ETIMEDOUT, "build the room")
-                        : explain_failure(r, e);
+            : r->killed && !r->failed ? err_set(e, ERR_ROOM, ETIMEDOUT, "build the room")
+                                      : explain_failure(r, e);
     if (n < 0)
         result->exit_status = err_exit_status(e ? e->kind : ERR_ROOM);
 out:
