@@ -98,11 +98,22 @@ static bool say(struct conn *c)
     return sent == (ssize_t)n;
 }
 
+/* Who speaks TLS to it may have said why. */
+static void broke_off(struct conn *c)
+{
+    const uint32_t index = conn_index(c), generation = c->generation;
+
+    if (c->wrapped >= 0)
+        (void)hand_is_whole(c);
+    if (conn_at(index, generation) == c)
+        conn_end_proxy(c, "the upstream proxy broke the connection off");
+}
+
 static void begin(struct conn *c)
 {
     c->talk = (struct proxy_talk){.step = upstream.kind == UPSTREAM_HTTP ? PROXY_CONNECT : PROXY_HELLO};
     if (!say(c))
-        conn_end_proxy(c, "the upstream proxy broke the connection off");
+        broke_off(c);
 }
 
 /* Puts the pair in the connection's place. -EAGAIN: strongroom-intercept has too much to do now. */
@@ -170,7 +181,6 @@ static void refused(struct conn *c)
 void via_event(struct conn *c)
 {
     static uint8_t in[PROXY_HEAR_MAX];
-    const uint32_t index = conn_index(c), generation = c->generation;
 
     if (upstream.tls && c->wrapped < 0)
         return; /* it is not spoken to yet */
@@ -180,10 +190,7 @@ void via_event(struct conn *c)
         if (n < 0 && errno == EAGAIN)
             return;
         if (n <= 0) {
-            if (c->wrapped >= 0)
-                (void)hand_is_whole(c); /* it may have said why */
-            if (conn_at(index, generation) == c)
-                conn_end_proxy(c, "the upstream proxy broke the connection off");
+            broke_off(c);
             return;
         }
         enum proxy_heard heard = proxy_hear(&upstream, &c->talk, in, (size_t)n, &used);
@@ -195,7 +202,7 @@ void via_event(struct conn *c)
         case PROXY_SAY:
             if (say(c))
                 continue;
-            conn_end_proxy(c, "the upstream proxy broke the connection off");
+            broke_off(c);
             return;
         case PROXY_OPEN:
             c->peer = (struct gate_addr){0};
