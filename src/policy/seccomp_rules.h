@@ -235,7 +235,7 @@ static const struct seccomp_case personality_cases[] = {
 static const struct seccomp_case prlimit64_cases[] = {
     ONE(0, OUT_RULE(PRLIMIT64_WHAT), "the caller's own"),
 };
-/* A room's RLIMIT_CORE is 1, not 0: where the host gives cores to a program (core_pattern with a pipe), 1 is the one
+/* Where the host gives cores to a program (core_pattern with a pipe), a room's RLIMIT_CORE is 1, not 0: 1 is the one
  * value with which the kernel does not start that program, as root, outside of any room. So it cannot be lowered. Who
  * wants no cores is told that it is so; who wants the old value in the same call as well would be told nothing by that,
  * and is refused. */

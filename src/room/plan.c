@@ -577,11 +577,19 @@ static void add_rlimit(struct room_plan *plan, int resource, uint64_t value)
     plan->rlimits[plan->rlimit_count++] = (struct plan_rlimit){.resource = resource, .value = (rlim_t)value};
 }
 
+/* Does the host give cores to a program or a socket of its own? If nobody can tell, yes. */
+static bool cores_are_taken(void)
+{
+    char first;
+    FD_AUTO pattern = open("/proc/sys/kernel/core_pattern", O_RDONLY | O_CLOEXEC);
+    return pattern < 0 || read(pattern, &first, 1) != 1 || first == '|' || first == '@';
+}
+
 static void plan_rlimits(struct room_plan *plan)
 {
     const uint64_t *l = plan->policy->limits;
     uint64_t cpu = l[LIMIT_ID_CPU_TIME];
-    add_rlimit(plan, RLIMIT_CORE, 1); /* not 0: policy/seccomp_rules.h says why */
+    add_rlimit(plan, RLIMIT_CORE, cores_are_taken() ? 1 : 0); /* policy/seccomp_rules.h says why */
     add_rlimit(plan, RLIMIT_NOFILE, l[LIMIT_ID_FILES]);
     add_rlimit(plan, RLIMIT_FSIZE, l[LIMIT_ID_FILE_SIZE]);
     /* pid 1 counts too. Inside a user namespace of its own this counts only the room's processes. */
