@@ -199,3 +199,11 @@ char *num_duration_text(uint64_t ms, char *buf)
         sbuf_fmt(&b, ms ? "%llums" : "%llus", (unsigned long long)ms);
     return buf;
 }
+
+int num_hex(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}

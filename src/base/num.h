@@ -23,6 +23,9 @@ int num_duration(const char *s, uint64_t *ret_ms);
 /* Thousandths: "0.5" is 500, "2" is 2000; at most three decimals count (the rest is cut off). */
 int num_milli(const char *s, uint64_t *ret_milli);
 
+/* One hexadecimal digit of either case; -1: it is none. */
+int num_hex(char c);
+
 /* The inverse, for people: writes e.g. "512M", "1.5G", "10s" into buf (at least NUM_TEXT_MAX bytes); returns
  * buf. Always exact: num_size(num_size_text(x)) is x again, and so for durations. */
 #define NUM_TEXT_MAX 32

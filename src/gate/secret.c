@@ -13,6 +13,7 @@
  * Must not: tell a value to anybody but its host. */
 #include "gate/secret.h"
 #include "base/base64.h"
+#include "base/num.h"
 #include "gate/head.h"
 
 #include <errno.h>
@@ -231,14 +232,6 @@ size_t secret_put(const char *head, size_t size, const char *name, uint16_t port
 
 /* --- answers --- */
 
-static int hex(char c)
-{
-    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-    const char *at = c != '\0' ? strchr(digits, c) : NULL;
-
-    return at != NULL ? (int)(at - digits) % 16 : -1;
-}
-
 /* The character at s, decoded where it is percent-encoded, up to `depth` times over ("%2520": an address within an
  * address); *ret_len: bytes that it takes. */
 static char plain_at(const char *s, size_t n, unsigned depth, size_t *ret_len)
@@ -247,7 +240,7 @@ static char plain_at(const char *s, size_t n, unsigned depth, size_t *ret_len)
     char c = s[0];
 
     for (; depth > 0 && c == '%' && n >= len + 2; depth--) {
-        const int high = hex(s[len]), low = hex(s[len + 1]);
+        const int high = num_hex(s[len]), low = num_hex(s[len + 1]);
         if (high < 0 || low < 0)
             break;
         const unsigned char decoded = (unsigned char)(high << 4 | low);

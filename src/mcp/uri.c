@@ -2,17 +2,10 @@
  *
  * Lives in: strongroom-mcp. Trusts: nothing of an address or a name. May: compute. */
 #include "mcp/uri.h"
+#include "base/num.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static int hex(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
 
 bool uri_decode(const char *text, char *out, size_t size)
 {
@@ -21,7 +14,7 @@ bool uri_decode(const char *text, char *out, size_t size)
     for (; *text; text++) {
         int byte = (unsigned char)*text;
         if (*text == '%') {
-            const int high = hex(text[1]), low = high < 0 ? -1 : hex(text[2]);
+            const int high = num_hex(text[1]), low = high < 0 ? -1 : num_hex(text[2]);
             byte = low < 0 ? 0 : high * 16 + low;
             text += low < 0 ? 0 : 2;
         }

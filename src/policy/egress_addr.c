@@ -2,6 +2,7 @@
  *
  * Lives in: any process, also in the gate that faces the network. Trusts: nothing of a text but its length. May: parse.
  * Must not: allocate, look anything up. */
+#include "base/num.h"
 #include "policy/egress.h"
 #include <errno.h>
 #include <string.h>
@@ -40,22 +41,14 @@ static int read_v4(const char *text, size_t len, uint8_t ret[4])
     return at == len ? 0 : -EINVAL;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Up to four hex digits; returns how many. */
 static size_t read_group(const char *text, size_t len, unsigned *ret)
 {
     size_t n = 0;
 
     *ret = 0;
-    while (n < len && n < 5 && hex_value(text[n]) >= 0)
-        *ret = *ret << 4 | (unsigned)hex_value(text[n++]);
+    while (n < len && n < 5 && num_hex(text[n]) >= 0)
+        *ret = *ret << 4 | (unsigned)num_hex(text[n++]);
     return n > 4 ? 0 : n;
 }
 

@@ -3,6 +3,7 @@
  * Lives in: any process, also in the gate that faces the network. Trusts: nothing of a text but that it ends.
  * May: parse. Must not: allocate, put a secret into a message. */
 #include "policy/upstream.h"
+#include "base/num.h"
 
 #include <errno.h>
 #include <string.h>
@@ -12,14 +13,6 @@ static int bad(const char **ret_why, const char *why, const char **ret_hint)
     *ret_why = why;
     *ret_hint = "as http://proxy.example:3128 or socks5://user:password@192.0.2.1:1080";
     return -EINVAL;
-}
-
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 static bool is_plain(char c)
@@ -36,8 +29,8 @@ static int read_word(const char *s, size_t len, bool percent, char ret[UPSTREAM_
     for (size_t i = 0; i < len; i++) {
         int c = (unsigned char)s[i];
         if (percent && c == '%') {
-            int high = i + 2 < len ? hex(s[i + 1]) : -1;
-            int low = i + 2 < len ? hex(s[i + 2]) : -1;
+            int high = i + 2 < len ? num_hex(s[i + 1]) : -1;
+            int low = i + 2 < len ? num_hex(s[i + 2]) : -1;
             if (high < 0 || low < 0)
                 return -EINVAL;
             c = high << 4 | low;

@@ -411,17 +411,15 @@ static void bound_watches(int proc)
                 {"sys/fs/inotify/max_user_watches", "sys/user/max_inotify_watches"}};
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        char text[32], *digit = text + sizeof text - 1;
+        char text[24];
         uint64_t most;
         ssize_t n = fd_read_file(proc, rows[i].of_host, text, sizeof text);
         if (n > 0 && text[n - 1] == '\n')
             text[n - 1] = '\0';
         if (n <= 0 || num_u64(text, &most) < 0)
             continue; /* the kernel was built without */
-        *digit = '\0';
-        for (most /= 4; digit == text + sizeof text - 1 || most > 0; most /= 10)
-            *--digit = (char)('0' + most % 10);
-        (void)fd_write_file(proc, rows[i].of_room, digit); /* else the host's bound holds alone */
+        /* Else the host's bound holds alone. */
+        (void)fd_write_file(proc, rows[i].of_room, mounts_decimal(most / 4, text));
     }
 }
 

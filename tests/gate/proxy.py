@@ -83,6 +83,14 @@ def what_the_proxy_says_is_told():
 
 
 @test
+def a_proxy_that_never_answers_is_given_up():
+    r = python(['--upstream-proxy', 'https://%s:3448' % EXT, '--allow', 'four.test:22'],
+               'import socket\ns = socket.create_connection(("four.test", 22), 5); s.settimeout(60)\ntry: print(s.recv(9))\nexcept ConnectionResetError: print("given up")')
+    equal(r.out.strip(), 'given up', r)
+    has(r.err, 'failed connect to four.test:22: the upstream proxy cannot be reached', r)
+
+
+@test
 def tls_is_opened_inside_the_tls_of_a_proxy():
     trusted()
     r = room(['--upstream-proxy', BY_TLS, '--allow', 'allowed.test:8443 http=GET:/yes'],

@@ -55,6 +55,17 @@ static void u64_table(void **state)
     check_rows(num_u64, rows, COUNT(rows));
 }
 
+static void hex_digits(void **state)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    (void)state;
+    for (int c = 0; c < 256; c++) {
+        const char *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c + 32 : c) : NULL;
+        assert_int_equal(num_hex((char)c), at ? at - digits : -1);
+    }
+}
+
 static void size_table(void **state)
 {
     static const struct row rows[] = {
@@ -236,8 +247,9 @@ static void texts_read_back(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(u64_table),   cmocka_unit_test(size_table), cmocka_unit_test(duration_table),
-        cmocka_unit_test(milli_table), cmocka_unit_test(texts),      cmocka_unit_test(texts_read_back),
+        cmocka_unit_test(hex_digits),      cmocka_unit_test(u64_table),   cmocka_unit_test(size_table),
+        cmocka_unit_test(duration_table),  cmocka_unit_test(milli_table), cmocka_unit_test(texts),
+        cmocka_unit_test(texts_read_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

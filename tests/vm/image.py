@@ -25,7 +25,7 @@ arch = 'amd64'          # set once, before anything else is asked for
 META_PACKAGE = 'linux-image-cloud-'
 KERNEL_SERIES = '6.1.'
 ROOT_IMAGE_MIB = 1024   # sparse: the room that the tests have to write
-KEEP_IMAGES = 3         # older ones in the cache are removed
+KEEP_IMAGES = 4         # of two architectures; older ones in the cache are removed
 
 # What is needed to build: program -> Debian package.
 TOOLS = {'/bin/busybox': 'busybox-static', '/usr/bin/cpio': 'cpio',
@@ -104,14 +104,16 @@ def foreign():
 def foreign_kernel():
     tree = foreign()
     release = os.listdir(tree + '/usr/lib/modules')[0]
-    place = os.path.join(CACHE, 'kernel-' + release)
+    place = os.path.join(CACHE, 'kernel-%s-%s' % (release, digest(*content(tree + '/.packages'))))
     if os.path.isdir(place):
+        os.utime(place)
         return place
     work = os.path.join(CACHE, 'new-kernel-%s.%d' % (release, os.getpid()))
     os.makedirs(work)
     shutil.copy2(tree + '/boot/vmlinuz-' + release, work + '/vmlinuz')
     take_modules(tree + '/usr/lib/modules', work, release)
     os.rename(work, place)
+    prune('kernel-*-cloud-%s-*' % arch)
     return place
 
 
@@ -211,7 +213,7 @@ def initrd(kernel_place):
         subprocess.run(['cpio', '-o', '-H', 'newc', '-R', '+0:+0', '--quiet'], cwd=work, input=names.encode(), stdout=f, check=True)
     os.rename(place + '.new', place)
     shutil.rmtree(work)
-    prune('initrd-*')  # two of each: one of this architecture, one of another
+    prune('initrd-*')
     return place
 
 

@@ -140,6 +140,18 @@ int link_open(int epoll, int gate, const char *trust)
     return 0;
 }
 
+void link_why(const SSL *ssl, const char *who, char ret[FLOW_WHY_MAX])
+{
+    const char *said = ERR_reason_error_string(ERR_peek_last_error());
+    long verdict = SSL_get_verify_result(ssl);
+
+    if (verdict != X509_V_OK)
+        (void)snprintf(ret, FLOW_WHY_MAX, "%s's certificate is not good: %s", who,
+                       X509_verify_cert_error_string(verdict));
+    else
+        (void)snprintf(ret, FLOW_WHY_MAX, "no TLS with %s: %s", who, said != NULL ? said : "it has ended");
+}
+
 SSL_CTX *link_client(void)
 {
     return to_server;
@@ -273,15 +285,7 @@ static enum step shake(struct link *l, int i)
     int e = SSL_get_error(s->ssl, r);
     if (e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE)
         return STUCK;
-    const char *said = ERR_reason_error_string(ERR_peek_last_error());
-    long verdict = SSL_get_verify_result(s->ssl);
-    if (i == 1 && verdict != X509_V_OK)
-        (void)snprintf(why, sizeof why, "the server's certificate is not good: %s",
-                       X509_verify_cert_error_string(verdict));
-    else if (i == 1)
-        (void)snprintf(why, sizeof why, "no TLS with the server: %s", said != NULL ? said : "it has ended");
-    else
-        (void)snprintf(why, sizeof why, "no TLS with the room: %s", said != NULL ? said : "it has ended");
+    link_why(s->ssl, i == 1 ? "the server" : "the room", why);
     end(l, FLOW_FAULT_UPSTREAM, why);
     return OVER;
 }

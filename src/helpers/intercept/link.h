@@ -14,6 +14,9 @@ int link_open(int epoll, int gate, const char *trust);
 /* What servers are spoken to with. */
 SSL_CTX *link_client(void);
 
+/* Why the handshake that has just failed did, in words; `who` is spoken to: "the server". */
+void link_why(const SSL *ssl, const char *who, char ret[FLOW_WHY_MAX]);
+
 /* Takes both descriptors (0: the room's), whatever comes of it. */
 void link_take(const struct hand_take *t, int fds[2]);
 

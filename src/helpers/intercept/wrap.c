@@ -10,6 +10,7 @@
  *
  * Lives in: strongroom-intercept. Trusts: the gate, for who the proxy is. Must not: wait, look at what passes, log. */
 #include "helpers/intercept/wrap.h"
+#include "helpers/intercept/link.h"
 #include "sys/fd.h"
 
 #include <errno.h>
@@ -160,14 +161,7 @@ static enum step shake(struct wrap *w)
     }
     if (is_later(SSL_get_error(w->ssl, r)))
         return STUCK;
-    const char *said = ERR_reason_error_string(ERR_peek_last_error());
-    long verdict = SSL_get_verify_result(w->ssl);
-    if (verdict != X509_V_OK)
-        (void)snprintf(why, sizeof why, "the upstream proxy's certificate is not good: %s",
-                       X509_verify_cert_error_string(verdict));
-    else
-        (void)snprintf(why, sizeof why, "no TLS with the upstream proxy: %s",
-                       said != NULL ? said : "it has ended");
+    link_why(w->ssl, "the upstream proxy", why);
     return end(w, why);
 }
 

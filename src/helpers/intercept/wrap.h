@@ -6,7 +6,9 @@
 
 #include <openssl/ssl.h>
 
-#define WRAPS_MAX 2000 /* fits the bound of our memory, beside as many links as there may be */
+/* Of our 256 MiB of address space 2,000 silent ones took 62 (31 KiB each, 22 of them resident); one that is stuck keeps
+ * up to 32 KiB more. */
+#define WRAPS_MAX 2000
 
 /* Tags of events are (first_tag + 2 * row + side) << 32 | life; `client`: a context that checks certificates. */
 void wrap_open(int epoll, int gate, SSL_CTX *client, uint32_t first_tag);

@@ -80,6 +80,22 @@ def lease():
         return 'held'
 
 
+@probe('no folder tells of changes by signals: what that takes is counted nowhere', bare='a kernel may be built without')
+def notify():
+    folder = os.open(SCRATCH, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.fcntl(folder, fcntl.F_NOTIFY, fcntl.DN_CREATE)
+        return 'it does'
+    except OSError as e:
+        return e.errno != errno.EINVAL and str(e)
+    finally:
+        os.close(folder)
+
+
+@probe('no delegation can be held on a folder', bare='only young kernels know it')
+def delegation(): return reaches(72, os.open(SCRATCH, os.O_RDONLY | os.O_DIRECTORY), 1040, NOTHING)
+
+
 @probe('no huge page of the host can be taken', bare='a host may have set none aside')
 def huge():
     seen = []
