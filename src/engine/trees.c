@@ -8,6 +8,9 @@
  * On most hosts (systemd's) mounts are shared: a copy is of one group with its original, and what is mounted on the one
  * appears on the other. So each copy is made private before anything can be mounted on it.
  *
+ * Of many files that lie side by side their folder is copied once, and pid 1 binds them out of that, in the part of
+ * its tree that it leaves: bound mounts inherit the id map. Nothing of the folder but those files is ever in the room.
+ *
  * An id map is given to the kernel as a user namespace. One is made per distinct owner, by a child that only
  * exists to have it; the namespace lives on in the descriptor.
  *
@@ -25,6 +28,7 @@
 #include <sys/wait.h>
 
 #define STACK_SIZE 4096
+#define FOLDER_MIN 3 /* so many files of a folder, and one copy of it is less work than a copy of each */
 
 static int sleep_until_killed(void *arg)
 {
@@ -70,11 +74,9 @@ static int make_map(const struct room *r, uint32_t uid, uint32_t gid)
 /* Maps the tree and takes from it what the room must not have, and what is mounted in it from the host, in one call. A
  * file system that cannot be id-mapped (or a mount below it) loses only the map. Returns 1 when mapped, 0 when not,
  * -errno. */
-static int close_tree(int tree, enum mount_kind kind, int map)
+static int close_tree(int tree, uint64_t more, int map)
 {
-    struct mount_attr attr = {.attr_set =
-                                  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
-                                  (kind == MOUNT_RO || kind == MOUNT_WORKSPACE ? MOUNT_ATTR_RDONLY : 0),
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | more,
                               .propagation = MS_PRIVATE};
     struct mount_attr mapped = attr;
     mapped.attr_set |= MOUNT_ATTR_IDMAP;
@@ -93,11 +95,26 @@ static int prepare_upper(struct room *r, struct plan_mount *m)
     m->upper_tree = kernel_open_tree(AT_FDCWD, m->upper_path, OPEN_TREE_CLONE | O_CLOEXEC);
     if (m->upper_tree < 0)
         return -errno;
-    int n = close_tree(m->upper_tree, MOUNT_RW, map);
+    int n = close_tree(m->upper_tree, 0, map);
     return n == 0 ? -EOPNOTSUPP : n; /* unmapped, the room could write nothing */
 }
 
-static int prepare(struct room *r, struct plan_mount *m, int *map, uint32_t *of_uid, uint32_t *of_gid)
+/* The last map that was made: what lies side by side mostly has one owner. */
+struct owner_map {
+    int fd; /* -1: none, or it could not be made */
+    uint32_t uid, gid;
+};
+
+static int map_of(const struct room *r, struct owner_map *map, uint32_t uid, uint32_t gid)
+{
+    if (map->fd < 0 || map->uid != uid || map->gid != gid) {
+        fd_close(&map->fd);
+        *map = (struct owner_map){.fd = make_map(r, uid, gid), .uid = uid, .gid = gid};
+    }
+    return map->fd;
+}
+
+static int prepare(struct room *r, struct plan_mount *m, struct owner_map *map)
 {
     struct stat st;
     /* An overlay takes one mount as a layer, and not what else is mounted in it. */
@@ -111,13 +128,8 @@ static int prepare(struct room *r, struct plan_mount *m, int *map, uint32_t *of_
     if (m->copy_path ? st.st_dev != m->copy_dev || st.st_ino != m->copy_ino
                      : st.st_dev != m->dev || st.st_ino != m->ino)
         return -ESTALE;
-    if (*map < 0 || *of_uid != st.st_uid || *of_gid != st.st_gid) {
-        fd_close(map);
-        *map = make_map(r, st.st_uid, st.st_gid);
-        *of_uid = st.st_uid;
-        *of_gid = st.st_gid;
-    }
-    int n = close_tree(m->tree, m->kind, *map);
+    const bool shown_only = m->kind == MOUNT_RO || m->kind == MOUNT_WORKSPACE;
+    int n = close_tree(m->tree, shown_only ? MOUNT_ATTR_RDONLY : 0, map_of(r, map, st.st_uid, st.st_gid));
     if (n >= 0 && m->upper_path)
         n = prepare_upper(r, m);
     if (n == 0) {
@@ -127,19 +139,67 @@ static int prepare(struct room *r, struct plan_mount *m, int *map, uint32_t *of_
     return n < 0 ? n : 0;
 }
 
+static bool anybody_may_walk(const char *folder)
+{
+    struct stat st;
+    return stat(folder, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & S_IXOTH);
+}
+
+/* How many mounts from `m` on are read-only files of one folder and one owner. */
+static size_t side_by_side(const struct plan_mount *m, size_t count)
+{
+    const size_t folder = (size_t)(strrchr(m->src, '/') - m->src);
+    size_t n = 0;
+    while (n < count && m[n].kind == MOUNT_RO && m[n].plain && !m[n].nested && m[n].parent < 0 &&
+           m[n].late == m->late && m[n].uid == m->uid && m[n].gid == m->gid &&
+           strncmp(m[n].src, m->src, folder + 1) == 0 && !strchr(m[n].src + folder + 1, '/'))
+        n++;
+    return n;
+}
+
+/* One copy of the folder for all of them. Pid 1 walks into it as the room's user. Returns how many were prepared so: 0
+ * where each needs a copy of its own. */
+static size_t prepare_folder(struct room *r, struct plan_mount *m, size_t count, struct owner_map *map)
+{
+    char folder[POLICY_PATH_MAX];
+    struct sbuf b = SBUF(folder);
+    const size_t n = m->plain ? side_by_side(m, count) : 0;
+    if (n < FOLDER_MIN)
+        return 0;
+    sbuf_bytes(&b, m->src, (size_t)(strrchr(m->src, '/') - m->src));
+    if (b.len == 0 || !anybody_may_walk("/") || !anybody_may_walk(folder) ||
+        !anybody_may_walk(PLAN_FOLDER_SEAT))
+        return 0;
+    int tree = kernel_open_tree(AT_FDCWD, folder, OPEN_TREE_CLONE | O_CLOEXEC);
+    if (tree < 0 ||
+        close_tree(tree, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSYMFOLLOW, map_of(r, map, m->uid, m->gid)) != 1) {
+        fd_close(&tree);
+        return 0;
+    }
+    m->tree = tree;
+    for (size_t i = 0; i < n; i++)
+        m[i].beside = true;
+    return n;
+}
+
 int trees_prepare(struct room *r, struct err *e)
 {
-    FD_AUTO map = -1;
-    uint32_t uid = 0, gid = 0;
-    for (size_t i = 0; i < r->plan.mount_count; i++) {
+    struct owner_map map = {.fd = -1};
+    int n = 0;
+    for (size_t i = 0, done; n >= 0 && i < r->plan.mount_count; i += done) {
         struct plan_mount *m = &r->plan.mounts[i];
+        done = prepare_folder(r, m, r->plan.mount_count - i, &map);
+        if (done > 0)
+            continue;
+        done = 1;
         if (m->kind == MOUNT_TMPFS || m->kind == MOUNT_COPY_IN)
             continue;
-        int n = prepare(r, m, &map, &uid, &gid);
+        n = prepare(r, m, &map);
         if (n < 0)
-            return err_set(e, ERR_ROOM, -n, "show %s in the room as /%s", m->src, m->dst);
+            err_set(e, ERR_ROOM, -n, "show %s in the room as /%s", m->src, m->dst);
     }
-    return 0;
+    fd_close(&map.fd);
+    return n;
 }
 
 void trees_prepare_skeleton(struct room *r)

@@ -297,9 +297,27 @@ static int bind_nested(const struct room_state *s, const struct plan_mount *m)
     return r < 0 ? r : mounts_attach_onto(tree, target);
 }
 
+/* Out of the copy of its folder, whose attributes and id map it inherits. No link is followed there and nothing is
+ * mounted, so that it is a file of that folder without another look. */
+static int bind_beside(const struct plan_mount *m)
+{
+    char path[POLICY_PATH_MAX] = PLAN_FOLDER_SEAT;
+    const char *name = strrchr(m->src, '/');
+    const size_t size = strlen(name) + 1;
+    int r = m->tree >= 0 ? mounts_attach(m->tree, PLAN_FOLDER_SEAT) : 0;
+    if (r < 0)
+        return r;
+    if (size > sizeof path - sizeof PLAN_FOLDER_SEAT)
+        return -ENAMETOOLONG;
+    memcpy(path + sizeof PLAN_FOLDER_SEAT - 1, name, size);
+    return mount(path, m->dst, NULL, MS_BIND, NULL) < 0 ? -errno : 0;
+}
+
 /* The usual case, in one system call: the target is a folder or file of our own tmpfs. */
 static int bind_plain(const struct plan_mount *m)
 {
+    if (m->beside)
+        return bind_beside(m);
     if (m->tree >= 0)
         return mounts_attach(m->tree, m->dst);
     if (mount(m->src, m->dst, NULL, MS_BIND | MS_REC, NULL) < 0)
@@ -606,7 +624,8 @@ int step_writable(const struct room_plan *plan, struct room_state *s)
             r = m->nested ? -EROFS : copy_in(m);
         else if (r == 0 && m->nested)
             r = bind_nested(s, m);
-        else if (r == 0 && (r = bind_plain(m)) == 0 && m->tree < 0) /* a tree came with its attributes */
+        else if (r == 0 && (r = bind_plain(m)) == 0 && m->tree < 0 &&
+                 !m->beside) /* a tree came with its attributes */
             r = set_attr(AT_FDCWD, m->dst, AT_RECURSIVE, attrs_of(m));
         if (r < 0)
             r = bind_error(s, m, r);

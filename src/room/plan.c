@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 /* --- paths of the host ---------------------------------------------------------------------------------- */
 
@@ -81,7 +82,7 @@ struct folder {
 static bool found_without_links(struct folder *in, const char *path, struct plan_mount *m)
 {
     char folder[POLICY_PATH_MAX];
-    struct stat st;
+    struct kernel_statx x;
     const char *slash = strrchr(path, '/');
     const size_t len = (size_t)(slash - path);
     if (slash[1] == '\0' || len >= sizeof folder)
@@ -95,9 +96,15 @@ static bool found_without_links(struct folder *in, const char *path, struct plan
             .path = path,
             .len = len};
     }
-    if (in->fd < 0 || fstatat(in->fd, slash + 1, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISLNK(st.st_mode))
+    if (in->fd < 0 || kernel_statx(in->fd, slash + 1, AT_SYMLINK_NOFOLLOW, KERNEL_STATX_BASIC, &x) < 0 ||
+        S_ISLNK(x.mode))
         return false;
-    remember(&st, m);
+    m->dev = makedev(x.dev_major, x.dev_minor);
+    m->ino = x.ino;
+    m->is_dir = S_ISDIR(x.mode);
+    m->uid = x.uid;
+    m->gid = x.gid;
+    m->plain = S_ISREG(x.mode) && (x.attributes_mask & ~x.attributes & KERNEL_STATX_MOUNT_ROOT);
     return true;
 }
 

@@ -70,6 +70,10 @@ struct step_row {
 };
 extern const struct step_row step_rows[STEP_COUNT];
 
+/* Where pid 1 attaches the copy of a folder whose files it binds: on the host's tree, which it leaves soon and whose
+ * own /usr it has bound by then. */
+#define PLAN_FOLDER_SEAT "/usr"
+
 enum { PLAN_RLIMITS_MAX = 12, PLAN_SYSTEM_MAX = 48, PLAN_EXEC_MAX = 32, PLAN_COVERS_MAX = 3 };
 
 /* A path of the host that appears in the room. */
@@ -84,8 +88,13 @@ struct plan_mount {
     bool late;     /* below the scratch folders or a writable mount: after both exist */
     int parent;    /* index of the mount that it lies below, or -1 */
     bool nested;   /* below another mount: the target is resolved inside the room's root, never made */
-    int tree;      /* a detached, id-mapped copy of src made outside (root only), or -1 */
-    uint64_t size; /* tmpfs: bytes */
+    uid_t uid;     /* of src, like the next two: set for a file that was found in its folder */
+    gid_t gid;
+    bool plain; /* a file, no link led to it, and nothing is mounted on it: a copy of its folder shows it */
+    bool
+        beside; /* bound out of a copy of its folder: the `tree` of the nearest mount that has one, from here back */
+    int tree;              /* a detached, id-mapped copy of src made outside (root only), or -1 */
+    uint64_t size;         /* tmpfs: bytes */
     const char *copy_path; /* workspace: a copy of src, which is laid over instead; NULL: there is none */
     dev_t copy_dev;
     ino_t copy_ino;

@@ -53,6 +53,26 @@ struct kernel_clone_args {
         cgroup;
 };
 
+/* struct statx of linux/stat.h, which does not go together with the C library's own sys/stat.h */
+struct kernel_statx {
+    uint32_t mask, blksize;
+    uint64_t attributes;
+    uint32_t nlink, uid, gid;
+    uint16_t mode, pad;
+    uint64_t ino, size, blocks, attributes_mask;
+    struct {
+        int64_t sec;
+        uint32_t nsec;
+        int32_t reserved;
+    } atime, btime, ctime, mtime;
+    uint32_t rdev_major, rdev_minor, dev_major, dev_minor;
+    uint64_t rest[14];
+};
+_Static_assert(sizeof(struct kernel_statx) == 256, "as the kernel has it");
+#define KERNEL_STATX_BASIC      0x7ffu
+#define KERNEL_STATX_BTIME      0x800u
+#define KERNEL_STATX_MOUNT_ROOT 0x2000u /* among the attributes; Linux 5.8 */
+
 /* A system call that does not touch errno: for a process that shares its memory with another one. Returns -errno. */
 static inline long kernel_raw(long nr, long a, long b, long c, long d)
 {
@@ -80,6 +100,10 @@ static inline long kernel_raw(long nr, long a, long b, long c, long d)
 static inline long kernel_clone3(struct kernel_clone_args *args)
 {
     return syscall(435, args, sizeof *args);
+}
+static inline int kernel_statx(int dir, const char *path, int flags, unsigned want, struct kernel_statx *ret)
+{
+    return (int)syscall(SYS_statx, dir, path, flags, want, ret);
 }
 static inline int kernel_open_tree(int dir, const char *path, unsigned flags)
 {

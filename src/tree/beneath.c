@@ -79,22 +79,10 @@ ssize_t beneath_read(int fd, void *to, size_t size)
 
 int beneath_born(int dir, const char *name, struct timespec *ret)
 {
-    enum { WANT_BTIME = 0x800 };
-    /* struct statx of linux/stat.h, which does not go together with the C library's own */
-    struct {
-        uint32_t mask, pad[15];
-        struct {
-            int64_t sec;
-            uint32_t nsec;
-            int32_t reserved;
-        } atime, btime, ctime, mtime;
-        uint64_t rest[16];
-    } x;
-    static_assert(sizeof x == 256, "as the kernel has it");
-
-    if (syscall(SYS_statx, dir, name, AT_SYMLINK_NOFOLLOW, WANT_BTIME, &x) < 0)
+    struct kernel_statx x;
+    if (kernel_statx(dir, name, AT_SYMLINK_NOFOLLOW, KERNEL_STATX_BTIME, &x) < 0)
         return -errno;
-    if (!(x.mask & WANT_BTIME))
+    if (!(x.mask & KERNEL_STATX_BTIME))
         return -ENODATA;
     *ret = (struct timespec){.tv_sec = x.btime.sec, .tv_nsec = (long)x.btime.nsec};
     return 0;

@@ -59,6 +59,32 @@ def ro_shows_a_path_at_its_place():
     same(r.out, b'text')
 
 
+@option('ro')
+def ro_files_side_by_side():
+    names = ['f%d' % i for i in range(8)]
+    for mode in (0o700, 0o755):
+        where = room.path('beside%o' % mode)
+        for name in (*names, 'unlisted'):
+            path = room.path('beside%o/%s' % (mode, name), name)
+            os.chmod(path, 0o600)
+            if room.ROOT and name == 'f5':
+                os.chown(path, 12345, 12346)
+        if room.ROOT and mode == 0o700:
+            os.chown(where, 12347, 12348)
+        os.chmod(where, mode)
+        show = [w for name in names for w in ('--ro', '%s/%s' % (where, name))]
+        show += ['-v', '%s/f0:/elsewhere/g0' % where, '-v', '%s/f1:/elsewhere/g1' % where]
+        r = ended(sh('cd %s && cat * /elsewhere/*; echo; ls; for f in * /elsewhere/*; do ! test -O $f && echo $f; echo x 2>/dev/null >$f && echo $f; done; '
+                     'cat /usr/unlisted' % where, options=show), 'exited')
+        same(r.out.decode().splitlines(), [''.join(names) + 'f0f1', *names])
+    # A link is followed once, outside; and what is mounted on a file is what is shown in its place.
+    os.symlink('f1', where + '/link')
+    script = ('mount --bind "$1/unlisted" "$1/f3"; "$2" run %s -- /bin/sh -c "cd $1; cat *"'
+              % ' '.join('--ro %s/%s' % (where, name) for name in (*names, 'link')))
+    r = subprocess.run(['unshare', '-m' if room.ROOT else '-rm', '/bin/sh', '-c', script, 'sh', where, room.PROGRAM], stdout=subprocess.PIPE)
+    same(r.stdout.decode(), ''.join(names).replace('f3', 'unlisted') + 'f1')
+
+
 @option('rw')
 def rw_shows_a_path_writable():
     where = room.path('rw')
