@@ -35,6 +35,7 @@ struct way { /* one direction: 0 from the room, 1 to the room */
     uint64_t pass; /* bytes that may still pass without a look; FLOW_ALL */
     bool shut;     /* the side has said that it is the end, perhaps behind bytes that wait */
     bool ended, handed_on;
+    bool wide; /* the pipe is one of the few large ones */
     uint64_t bytes;
 };
 
