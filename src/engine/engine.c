@@ -324,6 +324,34 @@ static void note(struct result *res, enum layer_id id, const char *text)
     sbuf_text(&b, text);
 }
 
+/* Of a gate whose room has no nftables. */
+static void note_gate(struct result *res)
+{
+    const int why = res->report.unlinked;
+    struct sbuf b = SBUF(res->layer_note[LAYER_ID_GATE]);
+    if (why == 0)
+        sbuf_fmt(&b, "no nftables here: only listed ports lead to the gate, by a link; others are refused%s",
+                 res->report.unseen ? " unrecorded" : "");
+    else
+        sbuf_fmt(
+            &b,
+            "no nftables here, no link (%.40s): only listed ports lead to the gate, and no server in the "
+            "room has them; others are refused unrecorded",
+            strerror(why));
+}
+
+/* What leads into the room's own network, or is in it besides loopback. */
+static void note_net(struct result *res)
+{
+    struct sbuf b = SBUF(res->layer_note[LAYER_ID_NET]);
+    if (res->report.layers[LAYER_ID_GATE].state == LAYER_STATE_DEGRADED && res->report.unlinked == 0)
+        sbuf_text(&b, res->network->port_count ? "the gate's link; " : "the gate's link besides");
+    if (res->network->port_count) {
+        sbuf_text(&b, "published: ");
+        network_ports(res->network, ", ", &b);
+    }
+}
+
 static void finish_receipt(struct room *r)
 {
     struct result *res = r->result;
@@ -353,16 +381,12 @@ static void finish_receipt(struct room *r)
         }
         note(res, LAYER_ID_NET, "--net host: the room shares the host's network, internal services included");
     }
-    if (res->network && res->network->port_count) {
-        struct sbuf b = SBUF(res->layer_note[LAYER_ID_NET]);
-        sbuf_text(&b, "published: ");
-        network_ports(res->network, ", ", &b);
-    }
+    if (res->network && r->policy->net != NET_HOST)
+        note_net(res);
     if (r->policy->net == NET_GATE) {
         l[LAYER_ID_GATE].probed = l[LAYER_ID_NET].probed && l[LAYER_ID_GATE].state == LAYER_STATE_ON;
         if (l[LAYER_ID_GATE].state == LAYER_STATE_DEGRADED)
-            note(res, LAYER_ID_GATE,
-                 "no nftables here: only the listed ports lead to the gate, others are refused unrecorded");
+            note_gate(res);
         if (res->network && res->network->lost)
             note(res, LAYER_ID_GATE, "the gate ended early: no network from then on");
     }

@@ -28,6 +28,7 @@ static_assert((int)ROOM_LISTEN_DNS_UDP == (int)GATE_LISTEN_DNS_UDP &&
                   (int)ROOM_LISTEN_TPROXY == (int)GATE_LISTEN_TPROXY &&
                   (int)ROOM_LISTEN_PORT == (int)GATE_LISTEN_PORT &&
                   (int)ROOM_LISTEN_UNIX == (int)GATE_LISTEN_UNIX &&
+                  (int)ROOM_LISTEN_SEEN == (int)GATE_LISTEN_SEEN &&
                   (int)ROOM_LISTEN_REFUSED == (int)GATE_LISTEN_REFUSED,
               "one set of numbers");
 #if GATE_CONTROL_FD != HELPER_CONTROL_FD
@@ -143,6 +144,25 @@ struct network *gate_record(void)
     return &record;
 }
 
+static void hand_late(struct room *r, enum gate_listener kind, int listener, uint32_t rule)
+{
+    command.type = GATE_LISTENERS;
+    command.count = 1;
+    command.kinds[0] = (uint8_t)kind;
+    command.numbers[0] = (uint16_t)rule;
+    (void)send_command(r, &listener, 1); /* the gate's end is told by its socket */
+}
+
+void gate_listen(struct room *r, int listener, uint32_t rule)
+{
+    hand_late(r, GATE_LISTEN_UNIX, listener, rule);
+}
+
+void gate_listen_port(struct room *r, int listener)
+{
+    hand_late(r, GATE_LISTEN_PORT, listener, 0);
+}
+
 int gate_change(struct room *r, uint32_t number)
 {
     const struct egress_rule *rule = &live_rules(r)->rules[number];
@@ -157,16 +177,10 @@ int gate_change(struct room *r, uint32_t number)
         memcpy(command.text, line, b.len);
         command.size = (uint32_t)b.len;
     }
-    return send_command(r, NULL, 0);
-}
-
-void gate_listen(struct room *r, int listener, uint32_t rule)
-{
-    command.type = GATE_LISTENERS;
-    command.count = 1;
-    command.kinds[0] = GATE_LISTEN_UNIX;
-    command.numbers[0] = (uint16_t)rule;
-    (void)send_command(r, &listener, 1); /* the gate's end is told by its socket */
+    int c = send_command(r, NULL, 0);
+    if (c == 0 && !rule->gone)
+        ports_follow(r, rule);
+    return c;
 }
 
 int gate_answer(struct room *r, uint32_t question, enum gate_answer answer, uint32_t number)
@@ -197,15 +211,24 @@ static void give_up(struct room *r, const char *why)
     room_kill(r, OUTCOME_NO_ROOM);
 }
 
-void gate_listeners(struct room *r, const struct report *got, const int *fds, size_t n)
+void gate_listeners(struct room *r, const struct report *got, int *fds, size_t n)
 {
+    int on[GATE_FRAME_FDS_MAX];
     if (r->gate_ctl < 0 || n != got->fds)
         return give_up(r, "the room's listeners did not arrive");
     command.type = GATE_LISTENERS;
-    command.count = (uint32_t)n;
-    memcpy(command.kinds, got->listeners, sizeof command.kinds);
-    memcpy(command.numbers, got->numbers, sizeof command.numbers);
-    int c = send_command(r, fds, n);
+    for (size_t i = 0; i < n; i++) {
+        if (got->listeners[i] == ROOM_LISTEN_SPARE) {
+            fds[i] = ports_keep(fds[i]) == 0 ? -1 : fds[i];
+            continue;
+        }
+        if (got->listeners[i] == ROOM_LISTEN_PORT)
+            ports_see(fds[i]);
+        command.kinds[command.count] = got->listeners[i];
+        command.numbers[command.count] = got->numbers[i];
+        on[command.count++] = fds[i];
+    }
+    int c = command.count == 0 ? 0 : send_command(r, on, command.count);
     if (c == 0 && got->status == 1) {
         command.type = GATE_START;
         command.number = r->ask.fd >= 0   ? GATE_EVERY_NAME | GATE_ASKS
@@ -263,6 +286,7 @@ static bool take_one(struct room *r)
             give_up(r, PROGRAM " is not there or ended early");
         record.lost = record.lost || (r->gate_serves && !r->gate_stopped);
         fd_close(&r->gate_ctl);
+        ports_end(); /* they would keep the link */
         live_gate_lost(r);
         return false;
     }
@@ -310,6 +334,7 @@ void gate_stop(struct room *r)
     if (r->gate_pid <= 0)
         return;
     const uint64_t until = engine_now_ms() + STOP_MS;
+    ports_end();
     r->gate_stopped = true;
     if (r->gate_serves && r->gate_ctl >= 0) {
         command.type = GATE_STOP;

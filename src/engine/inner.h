@@ -236,7 +236,8 @@ void intercept_stop(struct room *r);
 /* gate.c: starts the gate (nothing when the policy wants none); hands it what pid 1 made; takes what it tells;
  * ends it. */
 int gate_start(struct room *r, struct err *e);
-void gate_listeners(struct room *r, const struct report *got, const int *fds, size_t n);
+void gate_listeners(struct room *r, const struct report *got, int *fds,
+                    size_t n); /* what it keeps becomes -1 */
 void gate_take(struct room *r);
 void gate_stop(struct room *r);
 struct network *gate_record(void);
@@ -244,8 +245,18 @@ struct network *gate_record(void);
 int gate_change(struct room *r, uint32_t number);
 /* Right behind it, for a rule about a socket: what listens in the room. */
 void gate_listen(struct room *r, int listener, uint32_t rule);
+/* Right behind a rule that opens this port: what listens for it. */
+void gate_listen_port(struct room *r, int listener);
 /* The answer to a question of its; with ONCE the rule `number` is told too. */
 int gate_answer(struct room *r, uint32_t question, enum gate_answer answer, uint32_t number);
+
+/* ports.c, where the gate has a listener for each port: one of these; a socket for ports that come later (0: it is
+ * kept, and ours from now on); a rule has come, and its ports lead out where there are sockets left; do some not? */
+void ports_see(int listener);
+int ports_keep(int spare);
+void ports_follow(struct room *r, const struct egress_rule *rule);
+bool ports_lack(const struct room *r, const struct egress_rule *rule);
+void ports_end(void);
 
 /* ask.c: before the room: is there a terminal to ask on? A question of the gate's; what to poll for; what came; time;
  * the room has ended, or is stopped: nothing is asked any more. */

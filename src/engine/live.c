@@ -349,6 +349,8 @@ static bool is_answered(struct room *r, struct live_wait *w)
         }
         sbuf_text(&b, c->held ? "held already: " : w->back ? "withdrawn: " : "from now on: ");
         put_line(&r->live.table[c->number], &b);
+        if (!w->back && ports_lack(r, &r->live.table[c->number]))
+            sbuf_text(&b, " (not every port of it leads out: no nftables here)");
         if (c->cut)
             sbuf_fmt(&b, " (%u connection%s cut)", c->cut, c->cut == 1 ? "" : "s");
         sbuf_char(&b, '\n');

@@ -9,8 +9,9 @@
  *   UPSTREAM   supervisor -> gate   0..1, before START: the proxy to go out by, `size` bytes of text
  *                                   (policy/upstream.h)
  *   LISTENERS  supervisor -> gate   1..n, before START: carries `count` descriptors, made in the room's network
- *                                   namespace. After START, right behind an ADD: one, UNIX, non-blocking, for that
- *                                   rule; the gate closes it when the rule is dropped
+ *                                   namespace, or of that behind its link. After START, right behind an ADD: one,
+ *                                   non-blocking: UNIX, for that rule; the gate closes it when the rule is dropped. Or
+ *                                   PORT, which stays
  *   SECRET     supervisor -> gate   0..n, before START: one secret as gate/secret.h has it
  *   START      supervisor -> gate   once; `number` is a sum: GATE_EVERY_NAME: also names that no rule lists get an
  *                                   address; GATE_ASKS: somebody can be asked about what no rule lists;
@@ -48,7 +49,7 @@
 #define GATE_FRAMES_VERSION 2
 #define GATE_PIECE_MAX      4000u
 #define GATE_FRAME_FDS_MAX  8 /* = FD_FRAME_FDS_MAX */
-#define GATE_LISTENERS_MAX  88
+#define GATE_LISTENERS_MAX  160
 #define GATE_NAME_MAX       256 /* with the final NUL */
 #define GATE_ADDRESS_MAX    46  /* with the final NUL */
 #define GATE_EVERY_NAME     1
@@ -91,11 +92,12 @@ enum gate_listener {
     GATE_LISTEN_DNS_UDP = 1, /* port 53, any address */
     GATE_LISTEN_DNS_TCP,
     GATE_LISTEN_TPROXY,    /* every port, by nftables TPROXY to this socket */
-    GATE_LISTEN_PORT,      /* one port, any address: where TPROXY is missing */
+    GATE_LISTEN_PORT,      /* one port, any address, either family or both: where TPROXY is missing */
     GATE_LISTEN_REFUSED,   /* nfnetlink_log: heads of the packets that the room's kernel refused by itself */
     GATE_LISTEN_INTERCEPT, /* the socket to strongroom-intercept (gate/hand.h) */
     GATE_LISTEN_PUBLISH,   /* of the host's network: who connects wants to port `numbers` of the room */
     GATE_LISTEN_UNIX,      /* a socket file of the room, for rule `numbers` */
+    GATE_LISTEN_SEEN, /* first packets of connections over the room's link: IPv4, or IPv6 behind its header */
 };
 
 struct gate_command {

@@ -54,7 +54,7 @@ static struct {
     int fd;
     enum gate_listener kind;
     uint16_t number;      /* as the frame has it */
-    bool late;            /* it came after START, with its rule, and goes with it; then fd is -1 */
+    bool late;            /* it came after START for its rule, and goes with it; then fd is -1 */
     uint64_t rests_until; /* 0: it does not rest */
 } listeners[GATE_LISTENERS_MAX];
 static size_t listener_count, resting;
@@ -76,7 +76,7 @@ static int take_listeners(int *fds, int count)
         return -EPROTO;
     for (int i = 0; i < count; i++) {
         uint8_t kind = command.kinds[i];
-        if (kind < GATE_LISTEN_DNS_UDP || kind > GATE_LISTEN_UNIX)
+        if (kind < GATE_LISTEN_DNS_UDP || kind > GATE_LISTEN_SEEN)
             return -EPROTO;
         int flags = fcntl(fds[i], F_GETFL);
         if (flags < 0 || fcntl(fds[i], F_SETFL, flags | O_NONBLOCK) < 0)
@@ -141,23 +141,30 @@ static int listeners_fit(void)
     return 0;
 }
 
-/* Once we serve: the socket file of a rule that has just come. */
+/* Once we serve: the socket file of a rule that has just come, or a port of it. */
 static int take_late(int fd)
 {
     const uint16_t rule = command.numbers[0];
+    const bool is_port = command.kinds[0] == GATE_LISTEN_PORT;
     uint32_t i = 0;
 
     while (i < listener_count && listeners[i].fd >= 0)
         i++;
-    if (i == GATE_LISTENERS_MAX || command.count != 1 || command.kinds[0] != GATE_LISTEN_UNIX ||
-        !is_socket_rule(rule) || rule_table[rule].gone || loop_add(fd, EPOLLIN, LOOP_LISTENER, i, 0) < 0) {
+    if (is_port) {
+        conn_listener(fd);
+        seen_listener(fd);
+    }
+    if (i == GATE_LISTENERS_MAX || command.count != 1 ||
+        (!is_port &&
+         (command.kinds[0] != GATE_LISTEN_UNIX || !is_socket_rule(rule) || rule_table[rule].gone)) ||
+        loop_add(fd, EPOLLIN, LOOP_LISTENER, i, 0) < 0) {
         fd_close(&fd);
         return -EPROTO;
     }
     listeners[i].fd = fd;
-    listeners[i].kind = GATE_LISTEN_UNIX;
+    listeners[i].kind = (enum gate_listener)command.kinds[0];
     listeners[i].number = rule;
-    listeners[i].late = true;
+    listeners[i].late = !is_port;
     listener_count += i == listener_count;
     return 0;
 }
@@ -265,6 +272,8 @@ static int listen_all(void)
     for (size_t i = 0; i < listener_count && r == 0; i++) {
         if (listeners[i].kind == GATE_LISTEN_TPROXY || listeners[i].kind == GATE_LISTEN_PORT)
             conn_listener(listeners[i].fd);
+        if (listeners[i].kind == GATE_LISTEN_PORT || listeners[i].kind == GATE_LISTEN_DNS_TCP)
+            seen_listener(listeners[i].fd);
         r = listeners[i].kind == GATE_LISTEN_INTERCEPT
                 ? hand_open(listeners[i].fd)
                 : loop_add(listeners[i].fd, EPOLLIN, LOOP_LISTENER, (uint32_t)i, 0);
@@ -291,6 +300,9 @@ static void listener_event(uint32_t i)
         break;
     case GATE_LISTEN_REFUSED:
         refused_take(listeners[i].fd);
+        break;
+    case GATE_LISTEN_SEEN:
+        seen_take(listeners[i].fd);
         break;
     case GATE_LISTEN_PUBLISH:
         r = publish_accept(listeners[i].fd, listeners[i].number);
@@ -350,8 +362,10 @@ static int control_event(void)
     }
     if (n == 0 && command.version == GATE_FRAMES_VERSION && command.type == GATE_STOP) {
         for (size_t i = 0; i < listener_count; i++) {
-            if (listeners[i].kind == GATE_LISTEN_REFUSED)
-                refused_take(listeners[i].fd); /* what the program's last moment left */
+            if (listeners[i].kind == GATE_LISTEN_REFUSED) /* what the program's last moment left */
+                refused_take(listeners[i].fd);
+            if (listeners[i].kind == GATE_LISTEN_SEEN)
+                seen_take(listeners[i].fd);
         }
         conn_close_all();
         tell_finish();

@@ -1,12 +1,15 @@
-/* refused: tells what the room's kernel refused by itself.
+/* refused: tells what the kernel refused by itself, in the room or at the far end of its link.
  *
  * Theory of operation. The rules inside the room (room/gate_rule.c) reset connections that no rule could open, and send
  * the head of each such packet to a netlink socket that was made there. The head says the address and the port; what
- * the rules say of these is what the gate would have said. Nothing hangs on it but the record.
+ * the rules say of these is what the gate would have said. Nothing hangs on it but the record. Without nftables the
+ * first packet of each connection is seen at the link (room/gate_link.c); who asks for a port that has a listener is
+ * judged there, and of the others at most SEEN_RATE a second are told.
  *
  * Lives in: strongroom-gate, its tests and fuzzers. Trusts: the kernel's frame; no byte of the packet. May: read, tell.
  * Must not: wait. */
 #include "gate/refused.h"
+#include "gate/loop.h"
 #include "gate/pins.h"
 #include "gate/tell.h"
 
@@ -17,15 +20,19 @@
 
 #define BATCH     64
 #define FRAME_MAX 8192
+#define SEEN_RATE 200
 
 static const struct egress_rules *rules;
+static uint8_t listened[65536 / 8]; /* a bit for each port */
+static uint64_t second;             /* in which so many were told */
+static unsigned told;
 
 void refused_open(const struct egress_rules *r)
 {
     rules = r;
 }
 
-static int read_packet(const uint8_t *b, size_t size, struct gate_addr *ret, uint16_t *ret_port)
+int seen_read(const uint8_t *b, size_t size, struct gate_addr *ret, uint16_t *ret_port)
 {
     struct gate_addr a = {.size = 4};
     size_t head;
@@ -58,7 +65,7 @@ static int read_message(const uint8_t *b, size_t size, struct gate_addr *ret, ui
         if (attr.nla_len < NLA_HDRLEN || attr.nla_len > size - at)
             return 0;
         if ((attr.nla_type & NLA_TYPE_MASK) == NFULA_PAYLOAD)
-            return read_packet(b + at + NLA_HDRLEN, attr.nla_len - (size_t)NLA_HDRLEN, ret, ret_port);
+            return seen_read(b + at + NLA_HDRLEN, attr.nla_len - (size_t)NLA_HDRLEN, ret, ret_port);
         at += NLA_ALIGN(attr.nla_len);
     }
     return 0;
@@ -111,6 +118,70 @@ void refused_take(int fd)
         if (n < 0)
             return; /* nothing there, or some were lost */
         for (size_t at = 0; refused_next(bytes, (size_t)n, &at, &a, &port) != 0;)
+            tell_refused(&a, port);
+    }
+}
+
+void seen_listener(int fd)
+{
+    struct sockaddr_storage own;
+    socklen_t len = sizeof own;
+    struct gate_addr a;
+    uint16_t port;
+
+    if (getsockname(fd, (struct sockaddr *)&own, &len) == 0 && addr_from_sock(&own, &a, &port) == 0)
+        listened[port / 8] |= (uint8_t)(1u << port % 8);
+}
+
+/* An IPv6 packet comes without its IP header, and the address beside it. */
+static int read_behind(const struct msghdr *msg, const uint8_t *b, size_t size, struct gate_addr *ret,
+                       uint16_t *ret_port)
+{
+    const struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+    struct in6_pktinfo info;
+
+    if (c == NULL)
+        return seen_read(b, size, ret, ret_port);
+    if (c->cmsg_level != IPPROTO_IPV6 || c->cmsg_type != IPV6_PKTINFO || size < 4)
+        return 0;
+    memcpy(&info, CMSG_DATA(c), sizeof info);
+    *ret = (struct gate_addr){.size = 16};
+    memcpy(ret->bytes, &info.ipi6_addr, 16);
+    *ret_port = (uint16_t)(b[2] << 8 | b[3]);
+    return 1;
+}
+
+/* May one more be told? */
+static bool has_room(void)
+{
+    if (second != loop_now() / 1000) {
+        second = loop_now() / 1000;
+        told = 0;
+    }
+    return told++ < SEEN_RATE;
+}
+
+void seen_take(int fd)
+{
+    uint8_t bytes[128];
+    union {
+        struct cmsghdr align;
+        char bytes[128];
+    } control;
+    struct gate_addr a;
+    uint16_t port;
+
+    for (int i = 0; i < BATCH; i++) {
+        struct iovec iov = {.iov_base = bytes, .iov_len = sizeof bytes};
+        struct msghdr msg = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof control.bytes};
+        ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT);
+        if (n < 0)
+            return;
+        if (read_behind(&msg, bytes, (size_t)n, &a, &port) && !(listened[port / 8] >> port % 8 & 1) &&
+            has_room())
             tell_refused(&a, port);
     }
 }

@@ -10,29 +10,27 @@
  *
  * Without a preferred source both ends of a connection could get the same address and meet themselves.
  *
- * Where nftables is missing, one listener for each allowed port stands in, and the layer counts as degraded.
+ * Where nftables is missing, one listener for each allowed port stands in, and the layer counts as degraded. These wait
+ * behind a link (gate_link.c), or, where there is none either, in the room's own network, whose servers lack the ports.
  *
  * Lives in: the room's pid 1, while it has every capability over its own namespaces. Trusts: the plan.
  * Must not: malloc, stdio, leave a listener behind for the program. */
-#include "policy/egress.h"
+#include "room/gate_link.h"
+#include "room/gate_listen.h"
 #include "room/gate_rule.h"
 #include "room/netlink.h"
 #include "room/steps.h"
 #include "sys/fd.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
-#include <string.h>
 #include <sys/socket.h>
 
-/* Constants that musl's headers lack (linux/in.h, linux/in6.h). */
-enum { SO_IP_TRANSPARENT = 19, SO_IPV6_TRANSPARENT = 75, SO_IPV6_FREEBIND = 78 };
-enum { LO = 1, PORTS_MAX = 24, BACKLOG = 512 };
+enum { LO = 1, PORTS_MAX = 24 };
 
-static const uint8_t own4[4] = GATE_OWN4, own6[16] = GATE_OWN6, loop6[16] = {[15] = 1};
+static const uint8_t own4[4] = GATE_OWN4, own6[16] = GATE_OWN6;
 
 /* --- addresses and routes -------------------------------------------------------------------------------- */
 
@@ -46,7 +44,8 @@ static void put_address(struct nl *n, uint8_t family, const uint8_t *addr, size_
     nl_end(n);
 }
 
-static void put_route(struct nl *n, uint8_t family, const uint8_t *source, size_t len)
+/* `type`: RTM_NEWROUTE, RTM_DELROUTE. */
+static void put_route(struct nl *n, uint16_t type, uint8_t family, const uint8_t *source, size_t len)
 {
     struct rtmsg r = {.rtm_family = family,
                       .rtm_table = RT_TABLE_LOCAL,
@@ -54,7 +53,7 @@ static void put_route(struct nl *n, uint8_t family, const uint8_t *source, size_
                       .rtm_scope = RT_SCOPE_HOST,
                       .rtm_type = RTN_LOCAL};
     const uint32_t lo = LO;
-    nl_begin(n, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &r, sizeof r);
+    nl_begin(n, type, type == RTM_NEWROUTE ? NLM_F_CREATE | NLM_F_REPLACE : 0, &r, sizeof r);
     nl_put(n, RTA_OIF, &lo, sizeof lo);
     nl_put(n, RTA_PREFSRC, source, len);
     nl_end(n);
@@ -67,183 +66,104 @@ static int set_routes(bool v6)
     put_address(&n, AF_INET, own4, sizeof own4);
     if (v6)
         put_address(&n, AF_INET6, own6, sizeof own6);
-    put_route(&n, AF_INET, own4, sizeof own4);
+    put_route(&n, RTM_NEWROUTE, AF_INET, own4, sizeof own4);
     if (v6)
-        put_route(&n, AF_INET6, own6, sizeof own6);
+        put_route(&n, RTM_NEWROUTE, AF_INET6, own6, sizeof own6);
     return nl_talk(&n, NETLINK_ROUTE);
 }
 
-/* --- listeners ------------------------------------------------------------------------------------------- */
-
-struct listeners {
-    int fds[FD_FRAME_FDS_MAX];
-    uint8_t kinds[FD_FRAME_FDS_MAX];
-    size_t count;
-};
-
-static int set_on(int fd, int level, int option)
+/* The addresses stay. */
+static int clear_routes(bool v6)
 {
-    const int one = 1;
-    return setsockopt(fd, level, option, &one, sizeof one) < 0 ? -errno : 0;
-}
-
-static int mark(int fd, bool v6, bool udp, bool transparent)
-{
-    int r = 0;
+    struct nl n;
+    nl_init(&n);
+    put_route(&n, RTM_DELROUTE, AF_INET, own4, sizeof own4);
     if (v6)
-        r = set_on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
-    if (r == 0 && !udp)
-        r = set_on(fd, SOL_SOCKET, SO_REUSEADDR);
-    if (r == 0 && transparent)
-        r = v6 ? set_on(fd, IPPROTO_IPV6, SO_IPV6_TRANSPARENT) : set_on(fd, IPPROTO_IP, SO_IP_TRANSPARENT);
-    if (r == 0 && udp) /* answers leave from whatever address was asked */
-        r = v6 ? set_on(fd, IPPROTO_IPV6, SO_IPV6_FREEBIND) : set_on(fd, IPPROTO_IP, IP_FREEBIND);
-    if (r == 0 && udp)
-        r = v6 ? set_on(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO) : set_on(fd, IPPROTO_IP, IP_PKTINFO);
-    return r;
+        put_route(&n, RTM_DELROUTE, AF_INET6, own6, sizeof own6);
+    return nl_talk(&n, NETLINK_ROUTE);
 }
 
-/* A bound socket, listening if TCP; *port is the one to bind, and becomes the one that was bound. */
-static int make_listener(bool v6, bool udp, bool transparent, uint16_t *port)
-{
-    struct sockaddr_in a4 = {.sin_family = AF_INET, .sin_port = htons(*port)};
-    struct sockaddr_in6 a6 = {.sin6_family = AF_INET6, .sin6_port = htons(*port)};
-    socklen_t len = v6 ? sizeof a6 : sizeof a4;
-    struct sockaddr *a = v6 ? (struct sockaddr *)&a6 : (struct sockaddr *)&a4;
-    if (transparent) {
-        a4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        memcpy(&a6.sin6_addr, loop6, sizeof loop6);
-    }
-    int fd =
-        socket(v6 ? AF_INET6 : AF_INET, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -errno;
-    int r = mark(fd, v6, udp, transparent);
-    if (r == 0 && (bind(fd, a, len) < 0 || (!udp && listen(fd, BACKLOG) < 0) || getsockname(fd, a, &len) < 0))
-        r = -errno;
-    if (r < 0) {
-        fd_close(&fd);
-        return r;
-    }
-    *port = ntohs(v6 ? a6.sin6_port : a4.sin_port);
-    return fd;
-}
-
-/* Sends what was gathered; `last` tells that no more will come. */
-static int hand_out(const struct room_plan *plan, struct room_state *s, struct listeners *l, bool last)
-{
-    s->report.type = REPORT_LISTENERS;
-    s->report.fds = (uint32_t)l->count;
-    s->report.status = last;
-    memcpy(s->report.listeners, l->kinds, sizeof l->kinds);
-    int r = fd_frame_send(plan->ctl, &s->report, sizeof s->report, l->fds, l->count, 0);
-    for (size_t i = 0; i < l->count; i++)
-        fd_close(&l->fds[i]);
-    l->count = 0;
-    s->report.fds = 0;
-    s->report.status = 0;
-    return r;
-}
-
-static int add(const struct room_plan *plan, struct room_state *s, struct listeners *l,
-               enum room_listener kind, bool v6, uint16_t *port)
-{
-    int r = l->count == FD_FRAME_FDS_MAX ? hand_out(plan, s, l, false) : 0;
-    if (r < 0)
-        return r;
-    int fd = make_listener(v6, kind == ROOM_LISTEN_DNS_UDP, kind == ROOM_LISTEN_TPROXY, port);
-    if (fd < 0)
-        return fd;
-    l->kinds[l->count] = (uint8_t)kind;
-    l->fds[l->count++] = fd;
-    return 0;
-}
-
-/* Every port that some rule allows, as many as listeners may be. */
-static int add_ports(const struct room_plan *plan, struct room_state *s, struct listeners *l, bool v6)
-{
-    const struct egress_rules *rules = &plan->policy->egress;
-    uint16_t done[PORTS_MAX];
-    size_t n = 0;
-    for (size_t i = 0; i < rules->count; i++) {
-        const struct egress_rule *x = &rules->rules[i];
-        for (size_t k = 0; !x->deny && k < x->port_count; k++) {
-            for (unsigned p = x->ports[k].from; p <= x->ports[k].to && n < PORTS_MAX; p++) {
-                bool known = p == 53;
-                for (size_t d = 0; d < n; d++)
-                    known = known || done[d] == p;
-                if (known)
-                    continue;
-                uint16_t port = done[n++] = (uint16_t)p;
-                int r = add(plan, s, l, ROOM_LISTEN_PORT, false, &port);
-                if (r == 0 && v6)
-                    r = add(plan, s, l, ROOM_LISTEN_PORT, true, &port);
-                if (r < 0)
-                    return r;
-            }
-        }
-    }
-    return 0;
-}
+/* --- the ways to the gate -------------------------------------------------------------------------------- */
 
 /* The socket that tells what the kernel refused; without it the kernel refuses nothing. */
-static bool add_refused(const struct room_plan *plan, struct room_state *s, struct listeners *l)
+static bool add_refused(const struct room_plan *plan, struct gate_listeners *l)
 {
-    if (plan->gate_open_ports || (l->count == FD_FRAME_FDS_MAX && hand_out(plan, s, l, false) < 0))
+    int fd = plan->gate_open_ports ? -1 : gate_rule_refused();
+    if (fd < 0 || gate_listen_keep(l, ROOM_LISTEN_REFUSED, fd) < 0) {
+        fd_close(&fd);
         return false;
-    int fd = gate_rule_refused();
-    if (fd < 0)
-        return false;
-    l->kinds[l->count] = ROOM_LISTEN_REFUSED;
-    l->fds[l->count++] = fd;
+    }
     return true;
 }
 
-static int add_tproxy(const struct room_plan *plan, struct room_state *s, struct listeners *l, bool v6)
+static int add_tproxy(const struct room_plan *plan, struct gate_listeners *l, bool v6)
 {
     struct gate_rule rule = {.rules = &plan->policy->egress};
-    int r = l->count + 3 > FD_FRAME_FDS_MAX ? hand_out(plan, s, l, false) : 0;
     const size_t before = l->count;
-    if (r == 0)
-        r = add(plan, s, l, ROOM_LISTEN_TPROXY, false, &rule.port4);
+    int r = gate_listen_add(l, ROOM_LISTEN_TPROXY, GATE_V4, &rule.port4);
     if (r == 0 && v6)
-        r = add(plan, s, l, ROOM_LISTEN_TPROXY, true, &rule.port6);
+        r = gate_listen_add(l, ROOM_LISTEN_TPROXY, GATE_V6, &rule.port6);
     if (r == 0) {
-        rule.refuse = add_refused(plan, s, l);
+        rule.refuse = add_refused(plan, l);
         r = gate_rule_set(&rule);
     }
     if (r < 0 && rule.refuse) { /* a kernel may lack what refusing needs, and have the rest */
-        fd_close(&l->fds[--l->count]);
+        gate_listen_drop(l, l->count - 1);
         rule.refuse = false;
         r = gate_rule_set(&rule);
     }
-    while (r < 0 && l->count > before)
-        fd_close(&l->fds[--l->count]);
+    if (r < 0)
+        gate_listen_drop(l, before);
     return r;
+}
+
+/* One listener for each port that some rule allows, in the room's own network. */
+static int add_ports(const struct room_plan *plan, struct gate_listeners *l, bool v6)
+{
+    uint16_t ports[PORTS_MAX];
+    const size_t count = gate_listen_ports(&plan->policy->egress, ports, PORTS_MAX);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        r = gate_listen_add(l, ROOM_LISTEN_PORT, GATE_V4, &ports[i]);
+        if (r == 0 && v6)
+            r = gate_listen_add(l, ROOM_LISTEN_PORT, GATE_V6, &ports[i]);
+    }
+    return r;
+}
+
+static int do_without(const struct room_plan *plan, struct room_state *s, struct gate_listeners *l, bool v6)
+{
+    int why = 0, r = clear_routes(v6);
+    if (r == 0)
+        r = gate_link(plan, s, l, v6, &why);
+    if (r < 0 || why == 0)
+        return r;
+    s->report.unlinked = why;
+    r = set_routes(v6);
+    return r < 0 ? r : add_ports(plan, l, v6);
 }
 
 int step_gate(const struct room_plan *plan, struct room_state *s)
 {
-    struct listeners l = {.count = 0};
-    uint16_t dns = 53;
+    struct gate_listeners l;
     FD_AUTO probe6 = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     const bool v6 = probe6 >= 0;
+    l.count = 0;
     int r = set_routes(v6);
-    for (int i = 0; r == 0 && i < (v6 ? 4 : 2); i++)
-        r = add(plan, s, &l, i % 2 ? ROOM_LISTEN_DNS_TCP : ROOM_LISTEN_DNS_UDP, i >= 2, &dns);
+    r = r < 0 ? r : gate_listen_dns(&l, v6);
     if (r < 0)
         return r;
     /* Best effort: no program of the room may send an echo request. */
     (void)fd_write_file(AT_FDCWD, "/proc/sys/net/ipv4/icmp_echo_ignore_all", "1");
     (void)fd_write_file(AT_FDCWD, "/proc/sys/net/ipv6/icmp/echo_ignore_all", "1");
-    r = add_tproxy(plan, s, &l, v6);
+    r = add_tproxy(plan, &l, v6);
     if (r < 0) {
         if (plan_requires(plan, LAYER_ID_GATE))
             return r;
         steps_degrade(s, LAYER_ID_GATE, LAYER_STATE_DEGRADED, -r);
-        r = add_ports(plan, s, &l, v6);
+        r = do_without(plan, s, &l, v6);
     }
-    return r < 0 ? r : hand_out(plan, s, &l, plan->unix_count == 0);
+    return r < 0 ? r : gate_listen_hand_out(plan, s, &l, plan->unix_count == 0);
 }
 
 /* The supervisor says so when the gate serves. What fails there fails the room. */

@@ -49,6 +49,13 @@ void nl_put(struct nl *n, uint16_t type, const void *value, size_t size)
     memcpy((unsigned char *)a + NLA_HDRLEN, value, size);
 }
 
+void nl_raw(struct nl *n, const void *value, size_t size)
+{
+    void *at = take(n, size);
+    if (at)
+        memcpy(at, value, size);
+}
+
 size_t nl_nest(struct nl *n, uint16_t type)
 {
     size_t at = n->len;

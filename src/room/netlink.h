@@ -20,6 +20,7 @@ struct nl {
 void nl_init(struct nl *n);
 void nl_begin(struct nl *n, uint16_t type, uint16_t flags, const void *head, size_t size);
 void nl_put(struct nl *n, uint16_t type, const void *value, size_t size);
+void nl_raw(struct nl *n, const void *value, size_t size); /* without a head, within a nest that begins so */
 size_t nl_nest(struct nl *n, uint16_t type);
 void nl_unnest(struct nl *n, size_t at);
 void nl_end(struct nl *n);         /* an answer is wanted */

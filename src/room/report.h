@@ -58,7 +58,9 @@ enum room_listener {
     ROOM_LISTEN_TPROXY,
     ROOM_LISTEN_PORT,
     ROOM_LISTEN_REFUSED,
-    ROOM_LISTEN_UNIX = 8
+    ROOM_LISTEN_UNIX = 8,
+    ROOM_LISTEN_SEEN,
+    ROOM_LISTEN_SPARE /* the supervisor's: bound to no port yet, of the network in which the gate's listeners are */
 };
 
 enum {
@@ -95,6 +97,8 @@ struct report {
     uint32_t landlock_abi;
     uint8_t listeners[8]; /* LISTENERS: enum room_listener */
     uint16_t numbers[8];  /* LISTENERS, UNIX: the rule */
+    int32_t unlinked;     /* STARTED, gate degraded: errno, why there is no link; 0: there is one */
+    int32_t unseen;       /* likewise: why nobody sees what that refuses */
     int32_t payload_pid;  /* inside; 0: the room has no program of its own */
     uint32_t handle;      /* EXEC_*: as in the command; EXEC_GONE: the reaper's number */
     struct report_layer layers[LAYER_ID_COUNT];

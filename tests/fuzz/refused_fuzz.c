@@ -1,4 +1,4 @@
-/* refused_fuzz: any bytes as what the kernel says about connections that it refused.
+/* refused_fuzz: any bytes as what the kernel says about connections that it refused, and as the first packet of one.
  *
  * Lives in: a fuzzer or the corpus replay. May: compute. */
 #include "base/err.h"
@@ -17,5 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CHECK(at >= before + 16); /* each message takes at least its head */
         before = at;
     }
+    if (seen_read(data, size, &a, &port) != 0)
+        CHECK(a.size == 4 || a.size == 16);
     return 0;
 }

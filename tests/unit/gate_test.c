@@ -234,6 +234,30 @@ static void refused_packets_are_read(void **state)
     }
 }
 
+static void first_packets_are_read(void **state)
+{
+    /* From their IP headers on: 203.0.113.9:8443 behind four bytes of options, [2001:db8::9]:8443. */
+    static const uint8_t four[] = {0x46, [9] = 6, [16] = 203, 0, 113, 9, [24] = 0x9c, 0x40, 0x20, 0xfb};
+    static const uint8_t six[] = {
+        0x60, [6] = 6, [24] = 0x20, 0x01, 0x0d, 0xb8, [39] = 9, 0x9c, 0x40, 0x20, 0xfb};
+    struct gate_addr a;
+    uint16_t port = 0;
+    char text[46];
+
+    (void)state;
+    assert_int_equal(seen_read(four, sizeof four, &a, &port), 1);
+    assert_string_equal(addr_text(&a, text), "203.0.113.9");
+    assert_int_equal(port, 8443);
+    port = 0;
+    assert_int_equal(seen_read(six, sizeof six, &a, &port), 1);
+    assert_string_equal(addr_text(&a, text), "2001:db8::9");
+    assert_int_equal(port, 8443);
+    for (size_t size = 0; size < sizeof four; size++)
+        assert_int_equal(seen_read(four, size, &a, &port), 0);
+    for (size_t size = 0; size < sizeof six; size++)
+        assert_int_equal(seen_read(six, size, &a, &port), 0);
+}
+
 static const char *canonical(const char *url)
 {
     static char text[UPSTREAM_TEXT_MAX];
@@ -327,6 +351,7 @@ int main(void)
         cmocka_unit_test(a_full_table_of_pins_reuses_the_oldest),
         cmocka_unit_test(the_hosts_files_are_read),
         cmocka_unit_test(refused_packets_are_read),
+        cmocka_unit_test(first_packets_are_read),
         cmocka_unit_test(proxies_are_read),
         cmocka_unit_test(answers_of_proxies_are_read),
     };
