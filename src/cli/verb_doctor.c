@@ -36,7 +36,8 @@ struct examination {
     size_t fix_count;
     enum verdict verdict;
     struct trial_end room;
-    struct err refusal; /* why the default room could not be made */
+    struct trial_end gate; /* the same room with a network by rule */
+    struct err refusal;    /* why the default room could not be made */
 };
 
 static struct examination exam;
@@ -61,8 +62,8 @@ static void prefer_all(struct policy *p)
         (void)policy_set(p, SOURCE_FLAG, POLICY_COMMAND_LINE, 0, "prefer", layer_rows[i].name, NULL);
 }
 
-/* Makes a room with the default policy, and ends it. */
-static void make_room(bool lenient, struct trial_end *ret)
+/* Makes a room with the default policy, or with a gate besides, and ends it. */
+static void make_room(bool lenient, bool gate, struct trial_end *ret)
 {
     static char word[] = "true";
     char *argv[] = {word, NULL};
@@ -74,6 +75,8 @@ static void make_room(bool lenient, struct trial_end *ret)
     if (!p)
         return;
     (void)policy_set(p, SOURCE_FLAG, POLICY_COMMAND_LINE, 0, "timeout", "5s", NULL);
+    if (gate)
+        (void)policy_set(p, SOURCE_FLAG, POLICY_COMMAND_LINE, 0, "net", "gate", NULL);
     if (lenient)
         prefer_all(p);
     if (policy_check(p, NULL, NULL, &e) == 0 && trial_start(&t, p, argv, stdio, NULL, NULL) == 0)
@@ -89,16 +92,31 @@ static bool has_room(const struct trial_end *t)
 static void try_room(struct examination *x)
 {
     x->verdict = ROOM_FULL;
-    make_room(false, &x->room);
+    make_room(false, false, &x->room);
     if (has_room(&x->room))
         return;
     x->refusal = x->room.e;
     if (!x->room.ended)
         (void)err_set(&x->refusal, ERR_ROOM, 0, "make a room: its supervisor ended without a word");
     x->verdict = ROOM_WITHOUT;
-    make_room(true, &x->room);
+    make_room(true, false, &x->room);
     if (!has_room(&x->room))
         x->verdict = ROOM_NONE;
+}
+
+static void try_gate(struct examination *x)
+{
+    if (x->verdict == ROOM_NONE)
+        return;
+    make_room(x->verdict == ROOM_WITHOUT, true, &x->gate);
+    if (!x->gate.ended)
+        (void)err_set(&x->gate.e, ERR_ROOM, 0, "its supervisor ended without a word");
+}
+
+static enum layer_state gate_state(const struct examination *x)
+{
+    return has_room(&x->gate) ? (enum layer_state)x->gate.result.report.layers[LAYER_ID_GATE].state
+                              : LAYER_STATE_OFF;
 }
 
 static void examine(struct examination *x)
@@ -117,6 +135,7 @@ static void examine(struct examination *x)
             add_fixes(x, &x->remedies[i]);
     }
     try_room(x);
+    try_gate(x);
     host_end();
 }
 
@@ -224,8 +243,22 @@ static void say_limits(const struct examination *x, struct sbuf *out)
         sbuf_text(out, "; every limit held");
 }
 
+static void say_gate(const struct examination *x, struct sbuf *out)
+{
+    const enum layer_state state = gate_state(x);
+    sbuf_text(out, "\nnetwork by rule: ");
+    if (state == LAYER_STATE_ON)
+        sbuf_text(out, "every port leads to the gate");
+    else if (state == LAYER_STATE_DEGRADED)
+        sbuf_fmt(out, "degraded: %s", x->gate.result.layer_note[LAYER_ID_GATE]);
+    else
+        sbuf_fmt(out, "none: %s", x->gate.e.text);
+}
+
 static void say_room(const struct examination *x, struct sbuf *out)
 {
+    if (x->verdict != ROOM_NONE)
+        say_gate(x, out);
     if (x->verdict != ROOM_FULL) {
         sbuf_fmt(out, "\ndefault room: %s\n", x->refusal.text);
         if (x->refusal.hint[0])
@@ -308,6 +341,20 @@ static void json_room(struct json *j, const struct examination *x)
     json_close(j, '}');
 }
 
+static void json_gate(struct json *j, const struct examination *x)
+{
+    static const char *const names[] = {
+        [LAYER_STATE_OFF] = "none", [LAYER_STATE_DEGRADED] = "degraded", [LAYER_STATE_ON] = "on"};
+    const enum layer_state state = gate_state(x);
+    json_open(j, "gate", '{');
+    json_str(j, "state", names[state]);
+    json_str(j, "note",
+             state == LAYER_STATE_DEGRADED                         ? x->gate.result.layer_note[LAYER_ID_GATE]
+             : state == LAYER_STATE_OFF && x->verdict != ROOM_NONE ? x->gate.e.text
+                                                                   : NULL);
+    json_close(j, '}');
+}
+
 static void say_json(const struct examination *x, struct sbuf *out)
 {
     struct json j = {.out = out, .pretty = true};
@@ -329,6 +376,7 @@ static void say_json(const struct examination *x, struct sbuf *out)
     }
     json_close(&j, ']');
     json_room(&j, x);
+    json_gate(&j, x);
     json_close(&j, '}');
     sbuf_char(out, '\n');
 }
@@ -371,16 +419,17 @@ static void apply_fixes(const struct examination *x)
 static int show_help(void)
 {
     struct sbuf b = SBUF(text);
-    sbuf_text(&b, "Usage: strongroom doctor [--json] [--fix [--dry-run]]\n"
-                  "Tries, by using it, each facility of this host that rooms need; says what is lost\n"
-                  "without it and how it is mended here; then makes a room.\n\n"
-                  "  --json     all of it as JSON\n"
-                  "  --fix      as root: make the fixes that can be undone (sysctl values with files in\n"
-                  "             /etc/sysctl.d, systemd's delegation, an AppArmor profile), each\n"
-                  "             announced, then try again; without root: print them for a root shell\n"
-                  "  --dry-run  with --fix: only print them\n\n"
-                  "Exit status: 0 a default room can be made; 1 only when a required layer is given up\n"
-                  "(--prefer); 125 none. With --fix printing: 0.\n");
+    sbuf_text(&b,
+              "Usage: strongroom doctor [--json] [--fix [--dry-run]]\n"
+              "Tries, by using it, each facility of this host that rooms need; says what is lost\n"
+              "without it and how it is mended here; then makes a room, and one with a network by rule.\n\n"
+              "  --json     all of it as JSON\n"
+              "  --fix      as root: make the fixes that can be undone (sysctl values with files in\n"
+              "             /etc/sysctl.d, systemd's delegation, an AppArmor profile), each\n"
+              "             announced, then try again; without root: print them for a root shell\n"
+              "  --dry-run  with --fix: only print them\n\n"
+              "Exit status: 0 a default room can be made; 1 only when a required layer is given up\n"
+              "(--prefer); 125 none. With --fix printing: 0.\n");
     return say_stdout(&b);
 }
 
