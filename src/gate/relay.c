@@ -26,7 +26,7 @@
  * grants a user in pipes (64 MiB, pipe(7)), and the user's next ones would hold two pages each. */
 #define PIPE_SIZE   (256 * 1024)
 #define PIPE_WIDE   (1024 * 1024)
-#define PIPES_WIDE  8
+#define PIPES_WIDE  4
 #define PIPES_KEPT  64
 #define HALF_IDLE_S 60 /* then the end that sends no more is asked whether it is there */
 #define TURNS_MAX   16 /* moves of one direction before others get their turn */
