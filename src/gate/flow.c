@@ -7,6 +7,8 @@
  *   if that asks for a second hello, the second one is read like the first; then both sides are let go.
  *   HTTP/1: each head is read, bodies pass by their length. A request waits for the answer to the one before, so that
  *   it is always known what an answer answers; an answer 101 to a request that asked for it lets both sides go.
+ *   A body where none has a meaning (GET with one) may stay unread, and then be taken for the next request, which we
+ *   never saw: so such a request says that it is the last one of its connection.
  *   Where a client waits with its body for the server's word (Expect), it gets that word from us and the server does
  *   not hear of it: what a server takes for the next request must not depend on whether it wanted the body.
  *
@@ -214,6 +216,19 @@ static bool may_ask(const struct flow_rules *r, const char *bytes, const struct 
     return false;
 }
 
+/* RFC 9110, 9.3: what a body of these means is not defined; servers that read bodies only where they want them leave
+ * it. */
+static bool has_odd_body(const char *bytes, const struct head *h)
+{
+    static const char *const methods[] = {"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"};
+
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        if (head_is(bytes, h->method, methods[i]))
+            return h->chunked || h->length > 0;
+    }
+    return false;
+}
+
 static void see_request(struct flow *f, const struct flow_rules *r, const char *bytes, size_t size,
                         struct flow_verdict *v)
 {
@@ -246,12 +261,13 @@ static void see_request(struct flow *f, const struct flow_rules *r, const char *
     /* Exactly: a server that compares exactly answers `head` with a body. */
     f->head_only = h.method.len == 4 && memcmp(bytes + h.method.at, "HEAD", 4) == 0;
     f->had_head = f->had_head || f->head_only;
-    f->upgrading = h.upgrade && !h.h2c && !f->had_head;
+    v->last = has_odd_body(bytes, &h);
+    v->without_upgrade = h.h2c || (v->last && h.upgrade);
+    f->upgrading = h.upgrade && !v->without_upgrade && !f->had_head;
     f->down = f->down == DOWN_SHUT ? DOWN_ANSWER : f->down;
     f->up = h.chunked ? UP_CHUNK : UP_REQUEST;
     f->next_follows = false;
     f->trailers[FLOW_UP] = 0;
-    v->without_upgrade = h.h2c;
     v->without_expect = h.expects;
     v->go_on = h.continues && h.minor == 1 && (h.chunked || h.length > 0);
     v->head = h.size;
@@ -445,7 +461,7 @@ void flow_next(struct flow *f, const struct flow_rules *r, enum flow_side side, 
     ret->step = FLOW_MORE;
     ret->fault = 0;
     ret->count = 0;
-    ret->without_upgrade = ret->without_expect = ret->go_on = false;
+    ret->without_upgrade = ret->without_expect = ret->last = ret->go_on = false;
     ret->head = 0;
     ret->why[0] = '\0';
     if (size > FLOW_LOOK_MAX)

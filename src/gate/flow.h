@@ -62,6 +62,7 @@ struct flow_verdict {
     uint64_t count;
     bool without_upgrade;   /* of the head that passes, the lines Upgrade are to be left out */
     bool without_expect;    /* and the lines Expect */
+    bool last;              /* and it is to ask the server to close behind its answer */
     bool go_on;             /* and who sent it waits for FLOW_GO_ON, which is to be said to him now */
     size_t head;            /* bytes of that head, or of a line of a trailer; 0: neither passes */
     char why[FLOW_WHY_MAX]; /* with bytes of who is to blame as they came: for whoever shows it to escape */

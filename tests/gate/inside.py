@@ -211,6 +211,23 @@ def who_waits_before_the_body_is_told_to_go_on():
 
 
 @test
+def no_request_hides_in_a_body_that_servers_do_not_expect():
+    """Where a body has no meaning, servers may not read it, and take it for the next request: so it is the last one of its connection."""
+    since = len(told)
+    code = SAY + ('import ssl\nhidden = b"POST /hidden HTTP/1.1\\r\\nHost: evil.test\\r\\nX: y\\r\\n\\r\\n"\nways = ("Content-Length: %d\\r\\n" % len(hidden), hidden), ("Transfer-Encoding: chunked\\r\\n", b"%x\\r\\n%s\\r\\n0\\r\\n\\r\\n" % (len(hidden), hidden))\n'
+                  'for m in (b"GET", b"HEAD", b"DELETE", b"OPTIONS"):\n for field, body in ways:\n'
+                  '  for more in ("", "Connection: keep-alive\\r\\nconnection: Upgrade\\r\\nUpgrade: x\\r\\n"): print(say("four.test", 8087, get("four.test:8087", "/open", field + more).replace(b"GET", m, 1) + body)[1])\n'
+                  'c = ssl.create_default_context().wrap_socket(socket.create_connection(("four.test", 8444), 9), server_hostname="four.test"); c.sendall(get("four.test:8444", "/open", ways[0][0]) + hidden); c.settimeout(6); n = 0\n'
+                  'try:\n while c.recv(999): pass\n print("closed")\nexcept OSError as e: print("closed")\n'
+                  'print(say("four.test", 8088, get("four.test:8088", "/fat", "Content-Length: 3\\r\\n") + b"abc")[0][-3:])')
+    trusted()
+    r = python(['--allow', 'four.test:8087,8444 http=*:/open', '--allow', 'four.test:8088 http'], code)
+    equal(r.out.split(), ['closed'] * 17 + ["b'abc'"], r)
+    equal([tuple(x[1:4]) for x in arrivals('req', since)], [(m, '/open', 'four.test:8087') for m in ('GET', 'HEAD', 'DELETE', 'OPTIONS') for _ in range(4)]
+          + [('GET', '/open', 'four.test:8444'), ('GET', '/fat', 'four.test:8088')], r)
+
+
+@test
 def a_request_waits_for_the_whole_answer():
     """In the clear and in TLS; the second one is sent at once."""
     trusted()

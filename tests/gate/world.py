@@ -258,9 +258,21 @@ class Kept(http.server.BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer
 
 
-def serve_kept(address, port, context=None):
+class Lazy(Kept):
+    """Reads no bodies: takes them for the next request, as simple servers do."""
+
+    def answer(self):
+        log('req', self.command, self.path, self.headers.get('Host'), 0)
+        self.send_response(200)
+        self.send_header('Content-Length', '0')
+        self.end_headers()
+
+    do_GET = do_HEAD = do_DELETE = do_OPTIONS = do_POST = answer
+
+
+def serve_kept(address, port, context=None, how=Kept):
     http.server.ThreadingHTTPServer.request_queue_size = 512
-    s = http.server.ThreadingHTTPServer((address, port), Kept)
+    s = http.server.ThreadingHTTPServer((address, port), how)
     s.daemon_threads = True
     s.handle_error = lambda *_: None
     if context:
@@ -424,7 +436,7 @@ def main():
     for address in (EXT, EXT6, DENIED, DENIED6, LAN, META):
         jobs += [(serve_tcp, address, 443, context)]
         jobs += [(serve_tcp, address, port) for port in (80, 22, 7, 9, 15, 8080)]
-    jobs += [(serve_kept, EXT, 8088), (serve_kept, EXT, 8443, context)]
+    jobs += [(serve_kept, EXT, 8088), (serve_kept, EXT, 8443, context), (serve_kept, EXT, 8087, None, Lazy), (serve_kept, EXT, 8444, context, Lazy)]
     jobs += [(serve_dns_tcp,), (log_udp, EXT, 443), (log_udp, EXT, 9999), (log_udp, EXT, 53), (log_udp, EXT6, 443)]
     jobs += [(serve_proxy, 3128, http_proxy), (serve_proxy, 3129, http_proxy, b'me:p w@d'), (serve_proxy, 1080, socks_proxy),
              (serve_proxy, 1081, socks_proxy, b'me:p w@d'), (serve_proxy, 3130, garbage_proxy),

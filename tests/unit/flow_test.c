@@ -465,6 +465,52 @@ static void trailers_end(void **state)
     assert_int_equal(text(&f, FLOW_UP, "X: y\r\n", &v), FLOW_BAD);
 }
 
+static void a_body_without_a_meaning_is_the_last(void **state)
+{
+    static const struct {
+        const char *method, *fields;
+        bool last;
+    } rows[] = {{"GET", "Content-Length: 5\r\nConnection: keep-alive\r\n", true},
+                {"get", "connection: a\r\nContent-Length: 5\r\nConnection: b\r\n", true},
+                {"HEAD", CHUNKED "Upgrade: x\r\nConnection: upgrade\r\n", true},
+                {"DELETE", "Content-Length: 1\r\n", true},
+                {"OPTIONS", CHUNKED, true},
+                {"GET", "Content-Length: 0\r\n", false},
+                {"GET", "", false},
+                {"POST", "Content-Length: 5\r\n", false},
+                {"PUT", CHUNKED, false}};
+    static char out[EDIT_MAX];
+    const struct flow_rules rules = {.name = "allowed.test", .port = 80};
+    const char *why;
+    struct head h;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct flow f = fresh(BOTH);
+        struct flow_verdict v;
+        struct head_field field;
+        char request[199];
+        size_t at = 0, connections = 0;
+        (void)snprintf(request, sizeof request, "%s / HTTP/1.1\r\nHost: allowed.test\r\n%s\r\n",
+                       rows[i].method, rows[i].fields);
+        assert_int_equal(text(&f, FLOW_UP, request, &v), FLOW_PASS);
+        assert_int_equal(v.last, rows[i].last);
+        assert_int_equal(edit_wanted(&rules, &v), rows[i].last);
+        if (!v.last)
+            continue;
+        size_t n = edit_head(request, &rules, FLOW_UP, SECRET_CLEAR, &v, out);
+        assert_int_equal(head_request(out, n, &h, &why), 0);
+        assert_true(h.size == n && h.has_host && !h.upgrade && !f.upgrading);
+        while (head_field(out, &h, &at, &field)) {
+            if (!head_is(out, field.name, "connection"))
+                continue;
+            connections++;
+            assert_true(head_is(out, field.value, "close"));
+        }
+        assert_int_equal(connections, 1);
+    }
+}
+
 /* The server may not hear of the wish: some take what follows their refusal for a new request. */
 static void the_word_before_the_body_is_ours(void **state)
 {
@@ -572,6 +618,7 @@ int main(void)
         cmocka_unit_test(a_request_waits_for_the_end_of_the_answer),
         cmocka_unit_test(trailers_obey_the_rules_of_fields),
         cmocka_unit_test(trailers_end),
+        cmocka_unit_test(a_body_without_a_meaning_is_the_last),
         cmocka_unit_test(the_word_before_the_body_is_ours),
         cmocka_unit_test(what_cannot_be_judged_is_refused),
         cmocka_unit_test(http2_is_not_asked_for),
