@@ -1,5 +1,9 @@
 /* pins: each listed name that the room asks for has an address of its own.
  *
+ * Theory of operation. A pin is a place in the table, and has one of SPANS addresses: when another name gets the
+ * place, it gets the next of them. So what a program kept of a name that lost its place (or its rule) leads nowhere,
+ * and not to another server, until the table was filled SPANS times over.
+ *
  * Lives in: strongroom-gate. Trusts: that the caller asked the rules about the name. May: compute.
  * Must not: allocate (pages of the table are touched as names come). */
 #include "gate/pins.h"
@@ -10,15 +14,18 @@
 
 #define BUCKETS 8192 /* a power of two */
 #define FIRST   256  /* 198.18.0.x and fd57::x are kept for the room itself */
+#define SPANS   7    /* 198.18/15 holds eight times PINS_MAX addresses, less FIRST */
 
 static struct {
     char name[DNS_NAME_MAX];
     uint16_t next; /* in its bucket: pin + 1, 0 ends */
+    uint8_t span;  /* of its addresses */
+    bool used;     /* had a name before */
 } pins[PINS_MAX];
 static uint16_t buckets[BUCKETS]; /* pin + 1 */
 static unsigned next_pin;
 
-static_assert(PINS_MAX + FIRST < 1 << 17, "they all live in 198.18/15");
+static_assert(PINS_MAX * SPANS + FIRST <= 1 << 17, "they all live in 198.18/15");
 static_assert(PINS_MAX < UINT16_MAX, "a pin fits its link");
 
 static unsigned bucket_of(const char *name)
@@ -56,6 +63,9 @@ unsigned pins_of(const char *name)
     next_pin = (next_pin + 1) % PINS_MAX;
     if (pins[pin].name[0] != '\0')
         unlink_pin(pin);
+    if (pins[pin].used)
+        pins[pin].span = (uint8_t)((pins[pin].span + 1) % SPANS);
+    pins[pin].used = true;
     memcpy(pins[pin].name, name, len + 1);
     pins[pin].next = buckets[b];
     buckets[b] = (uint16_t)(pin + 1);
@@ -77,9 +87,14 @@ void pins_forget(bool (*known)(const char *name))
     }
 }
 
+static unsigned number_of(unsigned pin)
+{
+    return pins[pin].span * PINS_MAX + pin + FIRST;
+}
+
 struct gate_addr pins_v4(unsigned pin)
 {
-    unsigned n = pin + FIRST;
+    unsigned n = number_of(pin);
 
     return (struct gate_addr){
         .size = 4,
@@ -89,7 +104,7 @@ struct gate_addr pins_v4(unsigned pin)
 
 struct gate_addr pins_v6(unsigned pin)
 {
-    unsigned n = pin + FIRST;
+    unsigned n = number_of(pin);
     struct gate_addr a = {.size = 16, .bytes = {0xfd, 0x57}};
 
     a.bytes[13] = (uint8_t)(n >> 16);
@@ -114,7 +129,10 @@ bool pins_find(const struct gate_addr *a, int *ret_pin)
     } else {
         return false;
     }
-    if (n >= FIRST && n - FIRST < PINS_MAX && pins[n - FIRST].name[0] != '\0')
-        *ret_pin = (int)(n - FIRST);
+    if (n < FIRST)
+        return true;
+    unsigned pin = (n - FIRST) % PINS_MAX;
+    if (number_of(pin) == n && pins[pin].name[0] != '\0')
+        *ret_pin = (int)pin;
     return true;
 }

@@ -1,8 +1,8 @@
 /* pins: each listed name that the room asks for has an address of its own, for as long as the table holds it.
  *
  * 198.18/15 (RFC 2544) and fd57::/64. Pure; one static table. When it is full, the name that came first gives its
- * place to
- * the newcomer: an address is only a way to say a name, and the verdict is made by the name. */
+ * place to the newcomer, but not its address: an address is only a way to say a name, and the verdict is made by the
+ * name. */
 #ifndef GATE_PINS_H
 #define GATE_PINS_H
 
