@@ -508,6 +508,47 @@ def hellos_of_any_form_reach_no_other_name():
 
 
 @test
+def requests_in_odd_clothes_reach_no_other_host_or_path():
+    """What servers read in two ways does not reach one; what they read in one way does, and what hides behind it does not."""
+    since = len(told)
+    code = SAY + ('H = b"Host: four.test:8088\\r\\n"\nbad = [b"GET /bad HTTP/1.1\\r\\n" + x + b"\\r\\n" for x in (\n'
+                  ' H + b"Content-Length: 3\\r\\nTransfer-Encoding: chunked\\r\\n", H + b"Content-Length: 3\\r\\nContent-Length: 3\\r\\n", H + b"Content-Length: 3, 3\\r\\n", H + b"Content-Length: +3\\r\\n", H + b"Content-Length: 0x3\\r\\n",\n'
+                  ' H + b"Content-Length: 99999999999999999999\\r\\n", H + b"Content-Length:\\r\\n", H + b"Transfer-Encoding: chunked, identity\\r\\n", H + b"Transfer-Encoding: xchunked\\r\\n", H + b"Transfer-Encoding: chunked\\r\\nTransfer-Encoding: x\\r\\n",\n'
+                  ' H + b"Transfer-Encoding:\\x0bchunked\\r\\n", H + b"Transfer-Encoding : chunked\\r\\n", H + b"Transfer-Encoding\\r\\n : chunked\\r\\n", H + b"X: y\\r\\n Host: evil.test\\r\\n", b" " + H, H[:-2] + b"\\n", H + b"X: a\\nHost: evil.test\\r\\n", H + b"X: a\\rb\\r\\n",\n'
+                  ' H + b"X: a\\0b\\r\\n", H + b": y\\r\\n", H + H, b"Host: evil.test\\r\\n" + H, b"Host: four.test:8088, evil.test\\r\\n", b"Host: evil.test@four.test:8088\\r\\n", b"Host: four.test:8088@evil.test\\r\\n", b"Host: four.test:8088/evil.test\\r\\n", b"Host: four.test#evil.test\\r\\n",\n'
+                  ' b"Host: four.test:80:8088\\r\\n", b"Host: four.test:080088\\r\\n", b"Host: four.test..:8088\\r\\n", b"Host: four.test\\xe3\\x80\\x82:8088\\r\\n", b"Host: 198.51.100.7:8088\\r\\n", b"Host:\\r\\n", b"X-Host: four.test:8088\\r\\n", b"Host: \\x00four.test:8088\\r\\n")]\n'
+                  'bad += [l + b"\\r\\n" + H + b"\\r\\n" for l in (b"GET /bad", b"GET /bad HTTP/0.9", b"GET /bad HTTP/2.0", b"GET /bad http/1.1", b"GET /bad HTTP/1.10", b"GET  /bad HTTP/1.1", b"GET /bad x HTTP/1.1", b"GET\\t/bad HTTP/1.1", b"GET /bad\\tHTTP/1.1", b" GET /bad HTTP/1.1",\n'
+                  ' b"\\r\\nGET /bad HTTP/1.1", b"GET http://evil.test/bad HTTP/1.1", b"GET http://four.test@evil.test/bad HTTP/1.1", b"GET http://four.test\\\\@evil.test/bad HTTP/1.1", b"GET HTTP://evil.test?@four.test:8088/bad HTTP/1.1", b"GET https://four.test:8088.evil.test/bad HTTP/1.1", b"GET ftp://four.test:8088/bad HTTP/1.1",\n'
+                  ' b"GET bad HTTP/1.1", b"CONNECT four.test:8088 HTTP/1.1", b"G(T /bad HTTP/1.1", b"PRI * HTTP/2.0", b"GET /bad\\0 HTTP/1.1")]\nbad.append(b"\\x80\\x2e\\1\\3\\1" + bytes(60)); bad.append(b"GET /bad HTTP/1.1\\n" + H + b"\\n"); bad.append(b"PRI * HTTP/2.0\\r\\n\\r\\nSM\\r\\n\\r\\n")\n'
+                  'for x in bad:\n r = say("four.test", 8088, x)\n if r != (b"", "closed"): print(x, r)\n'
+                  'C = b"POST /ok HTTP/1.1\\r\\n" + H + b"Transfer-Encoding: chunked\\r\\n\\r\\n"; E = get("evil.test", "/bad")\n'
+                  'for x in (b"3\\r\\nabc\\r\\n0\\r\\n\\r\\n" + E, b"3;x=y\\r\\nabc\\r\\n00\\r\\n\\r\\n" + E, b"0;a\\r\\nX: y\\r\\n\\r\\n" + E): print(say("four.test", 8088, C + x)[1])\n'
+                  'for x in (b"-3\\r\\nabc", b"0x3\\r\\nabc", b"3\\nabc\\n0\\n\\n", b"ffffffffffffffffff\\r\\n", b"3;\\n\\r\\nabc", b"\\r\\n0\\r\\n\\r\\n", b"3\\r\\nabcX\\r\\n0\\r\\n\\r\\n", b"0\\r\\n Host: evil\\r\\n\\r\\n"): print(say("four.test", 8088, C + x + E)[1])\n'
+                  'print(say("four.test", 8088, b"GET http://FOUR.test.:8088/ok HTTP/1.1\\r\\nhOsT:\\tFour.Test:8088\\t\\r\\n\\r\\n")[0][9:12])')
+    r = python(KEPT, code)
+    equal(r.out.split('\n')[:-1], ['closed'] * 11 + ["b'200'"], r)
+    equal([x for x in arrivals('req', since) if x[2] not in ('/ok', 'http://FOUR.test.:8088/ok') or not x[3].lower().startswith('four.test')], [], r)
+
+
+@test
+def hellos_in_odd_clothes_reach_no_other_name():
+    since = len(told)
+    code = SAY + ('def ext(t, b): return struct.pack(">HH", t, len(b)) + b\ndef names(*n): b = b"".join(bytes([k]) + struct.pack(">H", len(x)) + x for k, x in n); return ext(0, struct.pack(">H", len(b)) + b)\n'
+                  'def made(e, piece=16000, more=b""):\n b = b"\\3\\3" + b"R" * 32 + b"\\0" + b"\\0\\2\\x13\\1\\1\\0" + struct.pack(">H", len(e)) + e; m = b"\\1" + struct.pack(">I", len(b))[1:] + b + more\n'
+                  ' return b"".join(b"\\x16\\3\\1" + struct.pack(">H", len(m[i:i+piece])) + m[i:i+piece] for i in range(0, len(m), piece))\n'
+                  'A, E = (0, b"allowed.test"), (0, b"evil.test"); a, e = names(A), names(E)\n'
+                  'bad = [made(x) for x in (a + e, e + a, a + a, names(A, E), names(E, A), names(A, (1, b"x")), names((1, b"allowed.test")), names((0, b"allowed.test\\0")), names((0, b"allowed.test\\0.evil.test")), names((0, b"allowed.test..")), names((0, b"")), names((0, b".")), names(), ext(0, b""),\n'
+                  '  names((0, b"a" * 300 + b".allowed.test")), names((0, b"allowed.test evil.test")), names((0, b"198.51.100.7")), names((0, b"\\xc3\\xa4llowed.test")), ext(0, a[4:] + b"x"), a[:-1], a + ext(0xfe0d, b"x" * 99), b"".join(ext(0x8000 + i, b"") for i in range(200)) + a)]\n'
+                  'bad += [made(a, more=made(e)[5:]), made(a)[:11] + b"\\x15\\3\\1\\0\\2\\1\\0" + made(a)[11:], b"\\x16\\3\\1\\0\\0" + made(a), b"\\x16\\2\\0" + made(a)[3:], b"\\x17" + made(a)[1:], b"\\x80\\x2e\\1\\3\\1" + bytes(60), b"\\x16\\3\\1\\x40\\0\\1\\0\\x7f\\xff\\3\\3" + bytes(16379) + b"\\x16\\3\\1\\x40\\0" + bytes(9000), get("allowed.test")]\n'
+                  'for i, x in enumerate(bad):\n r = say("allowed.test", 443, x) if x[:3] != b"GET" else say("four.test", 443, get("four.test"))\n if r != (b"", "closed"): print(i, x[:40], r)\n'
+                  'for x in (made(names((0, b"AlloweD.TEST"))), made(ext(0x0a0a, b"") + a + ext(0xfafa, b"\\0")), made(a, 1), made(a + ext(35, b"t" * 200), 7), made(a) + made(e), made(a + ext(21, b"p" * 5000), 40)):\n'
+                  ' try: s = socket.create_connection(("allowed.test", 443), 9); s.settimeout(9); s.sendall(x); print(len(s.recv(99)) > 0)\n except OSError as err: print(err)\n s.close()')
+    r = python([*ALLOW, '--allow', 'four.test:443 tls'], code)
+    equal(r.out.split('\n')[:-1], ['True'] * 6, r)
+    equal([x for x in arrivals('tcp', since) if x[1] not in (gate.EXT, gate.EXT6)], [])
+
+
+@test
 def who_speaks_slowly_is_cut_and_holds_nobody_up():
     """Heads, hellos and requests in opened TLS that come byte by byte: 30 s, and no more; others pass meanwhile."""
     trusted()
