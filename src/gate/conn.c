@@ -260,6 +260,8 @@ bool conn_enter(struct conn *c)
 {
     enum gate_reason full = budget_enter(c->rule);
 
+    if (full == 0 && !c->local)
+        budget_step();
     if (full == 0)
         c->entered = true;
     else
@@ -449,6 +451,8 @@ static void decide(int *fd)
 /* One at a time: to ask for the next is dearer, where there is none, than to be told of it. */
 int conn_accept(int listener)
 {
+    if (budget_is_ahead())
+        return -EAGAIN;
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd < 0) /* nothing there, or the program has left again */

@@ -7,6 +7,7 @@
  * answers wins.
  *
  * Lives in: strongroom-gate. Trusts: the rules. May: connect to what they allow. Must not: wait, ask for names. */
+#include "gate/budget.h"
 #include "gate/conn_row.h"
 #include "gate/loop.h"
 #include "gate/own.h"
@@ -118,6 +119,8 @@ static int dial(struct conn *c, int which, const struct gate_addr *a)
     c->dials[which] = fd;
     c->dialled[which] = *a;
     c->began[which] = loop_now();
+    if (!c->inbound)
+        budget_step();
     int r = connect(fd, (const struct sockaddr *)&to, len) < 0 && errno != EINPROGRESS ? -errno : 0;
     if (r == 0)
         r = loop_add(fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, LOOP_DIAL,

@@ -288,6 +288,23 @@ def twenty_thousand_connections_leave_nothing():
 
 
 @test
+def a_flood_does_not_fill_the_hosts_tables():
+    """Each connection of the host's is remembered there for two minutes, and for all its programs there is one table: who opens too many waits."""
+    count = 27000
+    server = subprocess.Popen([NETLOAD, 'serve', '198.51.100.2', '7777'], stdout=subprocess.PIPE)
+    server.stdout.readline()
+    begin = time.time()
+    try:
+        r = gate.room(['--allow', 'own2.test:7777 internal', '-v', NETLOAD + ':/tool'], ['/tool', 'many', 'own2.test', '7777', str(count), '64'])
+    finally:
+        server.kill()
+        server.wait()
+    took = time.time() - begin
+    equal(r.out, 'done %d\nfailed 0\n' % count, r)
+    assert took > (count - 24576) / 300 - 1, 'only %.1f s' % took
+
+
+@test
 def connections_that_hang_half_open_end():
     """A peer that never answers costs a row for a while, and no more."""
     code = TRY + ('held = []\nfor i in range(300):\n s = socket.socket(); s.setblocking(False); s.connect_ex(("198.51.100.77", 80)); held.append(s)\n'
