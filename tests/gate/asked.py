@@ -213,6 +213,21 @@ def a_flood_of_questions_ends():
 
 
 @test
+def names_that_are_no_names_ask_nothing():
+    """Controls, line ends and turned text have no address, so nobody connects to them; the longest name that has one is shown whole."""
+    long = '.'.join(['a' * 63] * 3 + ['b' * 61])
+    code = ('def ask(*labels):\n u = socket.socket(2, 2); u.settimeout(5)\n u.sendto(b"\\x12\\x34\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0" + b"".join(bytes([len(x)]) + x for x in labels) + b"\\0\\0\\1\\0\\1", ("198.18.0.1", 53))\n return u.recv(999)[3] & 15\n'
+            'for x in (b"\\x1b]0;x\\7", b"a\\r\\nstrongroom asks", b"\\xe2\\x80\\xaex", b"\\xc2\\x9bm", b"a b", b"a\\0b", b"a.b", b"-a"): print("is", ask(x, b"test"))\nprint(t("%s", 80)); print("over")\n' % long)
+    s = Seat(['--ask', '--net', 'gate'], code)
+    for _ in range(8):
+        s.wait('is 3')
+    s.type('o' + s.question(long + ':80') + '\n')
+    front = s.wait('over')
+    assert 'asks' not in front and '\x9b' not in front, front
+    equal(s.end()[0], 0)
+
+
+@test
 def equal_connections_share_a_question():
     s = Seat(['--ask', '--allow', 'six.test:80', '--net', 'gate'], 'r = []; n = []\ndef one():\n s = socket.create_connection(("four.test", 80), 60); n.append(1); s.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n"); r.append(s.recv(99)[:4])\n'
              'k = [threading.Thread(target=one) for i in range(20)]\nfor x in k: x.start()\nwhile len(n) < 20: time.sleep(0.05)\nprint("meanwhile", t("six.test", 80))\nfor x in k: x.join()\nprint(r.count(b"HTTP"))\n')
