@@ -198,13 +198,13 @@ static int join(int near, int far, int room, bool v6)
 /* --- what waits at the far end -------------------------------------------------------------------------------- */
 
 /* All of these are best effort: nobody in the room may send an echo request; what is refused is to be refused each
- * time, as on loopback. */
+ * time, as on loopback, without the kernel's bounds of one peer (ratelimit) and of all together (what a mask names). */
 static void set_words(void)
 {
-    static const char *const words[][2] = {{"/proc/sys/net/ipv4/icmp_echo_ignore_all", "1"},
-                                           {"/proc/sys/net/ipv6/icmp/echo_ignore_all", "1"},
-                                           {"/proc/sys/net/ipv4/icmp_ratelimit", "0"},
-                                           {"/proc/sys/net/ipv6/icmp/ratelimit", "0"}};
+    static const char *const words[][2] = {
+        {"/proc/sys/net/ipv4/icmp_echo_ignore_all", "1"}, {"/proc/sys/net/ipv6/icmp/echo_ignore_all", "1"},
+        {"/proc/sys/net/ipv4/icmp_ratelimit", "0"},       {"/proc/sys/net/ipv4/icmp_ratemask", "0"},
+        {"/proc/sys/net/ipv6/icmp/ratelimit", "0"},       {"/proc/sys/net/ipv6/icmp/ratemask", "0"}};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         (void)fd_write_file(AT_FDCWD, words[i][0], words[i][1]);
 }
